@@ -1,0 +1,39 @@
+# make lab     set everything up and open JupyterLab on the notebooks
+# make test    set everything up, lint, type-check and run every test
+# make report  set everything up and write digits going MAD as one HTML file
+# make clean   remove the environment and what was built; runs and reports stay
+
+PYTHON ?= python3
+NOTEBOOK ?= 06_digits_fully_synthetic
+ARGS ?=
+BIN = .venv/bin
+
+.PHONY: lab test lint report clean
+
+lab: .venv/installed
+	$(BIN)/madlab lab $(ARGS)
+
+report: .venv/installed
+	$(BIN)/madlab report $(NOTEBOOK) --output reports/digits.html $(ARGS)
+
+test: lint
+	sh scripts/browser.sh
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e .
+	touch $@
+
+.venv/installed-test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e '.[test]'
+	touch .venv/installed $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,380 @@
+"""A chain: fit, sample, measure and record, one generation after another, always resumable."""
+
+import hashlib
+import math
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from madlab import models
+from madlab.data.samples import Dataset, Samples
+from madlab.loops import Loop
+from madlab.metrics import Reference, Scores
+from madlab.models.base import Model, check_bias, check_count, draw_labels
+from madlab.store import Store, name_of, table
+from madlab.streams import derive, generator
+from madlab.training import provenance
+
+N_PREVIEW = 100
+
+Report = Callable[[int, str, float], None]
+Cost = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What one generation came to.
+
+    - `t`: its number, from 1.
+    - `scores`: how its samples compare with the held-out set.
+    - `samples`: the `n_evaluate` samples that were scored, at the chain's bias.
+    - `preview`: 100 samples from the same noise in every generation; with classes, label i is
+      i modulo the number of classes.
+    """
+
+    t: int
+    scores: Scores
+    samples: Samples
+    preview: Samples
+
+
+class Chain:
+    """One sequence of generations: a loop, a model, data, a sampling bias and a seed.
+
+    - `loop`: what each generation trains on.
+    - `model`: a model, or the name of one (`madlab.models.names()`).
+    - `data`: a `Dataset`, for instance `madlab.data.mnist()`.
+    - `bias`: the sampling bias lambda in (0, 1] of all samples, those that are scored too.
+    - `seed`: a whole number from 0 from which every random stream of the chain is derived.
+    - `store`: a folder, or a `Store`; what it has is not computed again. None keeps the work in a
+      temporary folder that goes with the chain.
+    - `n_evaluate`: how many samples are scored, against as many held-out ones.
+    - `features`: "lenet" (the default for images) or "points" (the default for points).
+    - `progress`: called with (generation, "fit", "sample" or "measure", fraction done); an
+      exception raised in it stops the chain and passes through.
+
+    Raises ValueError, TypeError, KeyError or OSError for what cannot work, before any training.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        model: Model | str,
+        data: Dataset,
+        *,
+        bias: float = 1.0,
+        seed: int = 0,
+        store: str | os.PathLike[str] | Store | None = None,
+        n_evaluate: int = 10_000,
+        features: str | None = None,
+        progress: Report | None = None,
+    ) -> None:
+        if not isinstance(loop, Loop):
+            raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
+        self.loop = loop
+        self.model = models.create(model) if isinstance(model, str) else model
+        self.data = data
+        self.bias = check_bias(bias)
+        self.seed = check_count("seed", seed)
+        self.n_evaluate = check_count("n_evaluate", n_evaluate, least=2)
+        self._check_pool(1)
+        if self.model.conditional and data.labels is None:
+            raise ValueError(f"{self.model.name!r} needs labels, but {data.id} has none")
+        default = "lenet" if data.images.dtype == np.uint8 else "points"
+        self.reference = Reference(
+            data.held_out, n_evaluate=self.n_evaluate, features=features or default
+        )
+        self.store = _open(store, self)
+        self.progress = progress
+        self._order = generator(self.seed, "permutation").permutation(len(data))
+        self._frequencies = self._label_frequencies()
+        self._model_names: dict[int, str] = {}
+        self._label_sets: dict[tuple[str, int], tuple[np.ndarray | None, str | None]] = {}
+        self._fitted_to = ""
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    def run(self, generations: int) -> Iterator[Generation]:
+        """Run generations 1 to `generations`, yielding each as it is done.
+
+        What the store has is read, not computed again, with the same result bit for bit on equal
+        versions, device and thread count. An interrupt loses at most the generation in work.
+        """
+        check_count("generations", generations, least=1)
+        self._check_pool(generations)
+        return (self._generation(t) for t in range(1, generations + 1))
+
+    def records(self) -> pd.DataFrame:
+        """Return one row for every generation that this chain has run or read, in order."""
+        return table([self._rows[t] for t in sorted(self._rows)])
+
+    def samples(self, t: int) -> Samples:
+        """Return the scored samples of generation `t`, read from the store or drawn again."""
+        return self._samples(t, "evaluation", self.n_evaluate)[0]
+
+    def preview(self, t: int) -> Samples:
+        """Return the preview of generation `t`, read from the store or drawn again."""
+        return self._samples(t, "preview", N_PREVIEW)[0]
+
+    def _check_pool(self, generations: int) -> None:
+        needed = self.loop.needs(generations)
+        if needed > len(self.data):
+            raise ValueError(
+                f"{self.loop.describe()}; {generations} generations need {needed:,} real samples, "
+                f"but {self.data.id} has {len(self.data):,}: take fewer generations or smaller sets"
+            )
+
+    def _label_frequencies(self) -> np.ndarray | None:
+        if self.data.labels is None:
+            return None
+        first = self.data.labels[self._order[: self.loop.n_initial]]
+        return np.bincount(first, minlength=int(self.data.labels.max()) + 1) / len(first)
+
+    def _labels(self, purpose: str, n: int) -> tuple[np.ndarray | None, str | None]:
+        """Return the labels that `n` samples are asked for, and their name."""
+        if self._frequencies is None:
+            return None, None
+        if (purpose, n) not in self._label_sets:
+            if purpose == "preview":
+                labels = np.arange(n, dtype=np.int64) % len(self._frequencies)
+            else:
+                labels = draw_labels(n, self._frequencies, generator(self.seed, "labels"))
+            digest = hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()
+            self._label_sets[purpose, n] = labels, digest
+        return self._label_sets[purpose, n]
+
+    # Names: each says everything that the content depends on, so that equal work has one name.
+
+    def _samples_config(self, t: int, purpose: str, n: int, reader: int = 0) -> dict[str, Any]:
+        # Only the preview repeats its noise; every other set has a stream to itself.
+        stream = ("preview",) if purpose == "preview" else (t, purpose, reader)
+        return {
+            "model": self._model_name(t),
+            "n": n,
+            "bias": self.bias,
+            "seed": derive(self.seed, *stream),
+            "labels": self._labels(purpose, n)[1],
+        }
+
+    def _reader(self, t: int, source: int) -> int:
+        # A growing pool keeps each generation's samples; otherwise every reader has new ones drawn.
+        return source + 1 if self.loop.budget == "growing" else t
+
+    def _model_config(self, t: int) -> dict[str, Any]:
+        recipe = self.loop.compose(t)
+        sets: list[dict[str, Any]] = []
+        if recipe.real is not None:
+            sets.append({"data": self.data.id, "seed": self.seed, "block": list(recipe.real)})
+        for share in recipe.synthetic:
+            g = share.generation
+            config = self._samples_config(g, "training", share.n, self._reader(t, g))
+            sets.append({"samples": name_of(config)})
+        return {
+            "model": self.model.name,
+            "version": self.model.version,
+            "settings": self.model.settings,
+            "sets": sets,
+            "seed": derive(self.seed, t, "fit"),
+        }
+
+    def _model_name(self, t: int) -> str:
+        if t not in self._model_names:
+            self._model_names[t] = name_of(self._model_config(t))
+        return self._model_names[t]
+
+    # Work: each step first asks the store.
+
+    def _tell(self, t: int, stage: str, fraction: float) -> None:
+        if self.progress is not None:
+            self.progress(t, stage, fraction)
+
+    def _samples(self, t: int, purpose: str, n: int, reader: int = 0) -> tuple[Samples, Cost]:
+        """Return a sample set of generation `t` and what drawing it cost when it was drawn."""
+        config = self._samples_config(t, purpose, n, reader)
+        name = name_of(config)
+        folder = self.store.find("samples", name)
+        if folder is None:
+            self._fit(t)
+            self.store.prepare(n * self.data.images[0].nbytes)
+            self._tell(t, "sample", 0.0)
+            clock = _Clock()
+            labels = self._labels(purpose, n)[0]
+            drawn = self.model.sample(n, bias=self.bias, seed=config["seed"], labels=labels)
+            cost = clock.read()
+            self._tell(t, "sample", 1.0)
+            about = {"config": config, "cost": cost, "provenance": provenance()}
+            self.store.publish("samples", name, partial(_write_samples, samples=drawn), about)
+            return drawn, cost
+        return _read_samples(folder), self.store.manifest("samples", name)["cost"]
+
+    def _compose(self, t: int) -> tuple[Samples, Cost]:
+        """Return the training set of generation `t`, and what its synthetic part cost to draw."""
+        recipe = self.loop.compose(t)
+        parts = []
+        cost: Cost = {"seconds": 0.0, "cpu_seconds": 0.0}
+        if recipe.real is not None:
+            parts.append(self.data.take(self._order[slice(*recipe.real)]))
+        for share in recipe.synthetic:
+            g = share.generation
+            drawn, price = self._samples(g, "training", share.n, self._reader(t, g))
+            parts.append(drawn)
+            cost = {key: cost[key] + price[key] for key in cost}
+        images = np.concatenate([part.images for part in parts])
+        if self.data.labels is None:
+            return Samples(images), cost
+        return Samples(images, np.concatenate([part.labels for part in parts])), cost
+
+    def _fit(self, t: int) -> None:
+        """Make `self.model` the model of generation `t`: kept, read or trained."""
+        name = self._model_name(t)
+        if self._fitted_to == name:
+            return
+        folder = self.store.find("models", name)
+        if folder is not None:
+            self.model = type(self.model).from_folder(folder)
+            self._fitted_to = name
+            return
+        needed = self.loop.n_synthetic + self.n_evaluate + N_PREVIEW
+        self.store.prepare(needed * self.data.images[0].nbytes)
+        training, composing = self._compose(t)
+        config = self._model_config(t)
+        self._fitted_to = ""
+        clock = _Clock()
+        self.model.fit(
+            training.images,
+            training.labels,
+            seed=config["seed"],
+            progress=lambda fraction: self._tell(t, "fit", fraction),
+        )
+        about = {
+            "config": config,
+            "cost": clock.read(),
+            "composing": composing,
+            "provenance": provenance(),
+        }
+        self.store.publish("models", name, self.model.save, about)
+        self._fitted_to = name
+
+    def _generation(self, t: int) -> Generation:
+        samples, sampling = self._samples(t, "evaluation", self.n_evaluate)
+        preview, _ = self._samples(t, "preview", N_PREVIEW)
+        scored = name_of(
+            {
+                "samples": name_of(self._samples_config(t, "evaluation", self.n_evaluate)),
+                "reference": self.reference.id,
+            }
+        )
+        row = self._row(t, scored)
+        known = self.store.rows()
+        same = [old for old in known if old["id"] == row["id"]]
+        if same:
+            row = same[0]
+        else:
+            measured = [old for old in known if old["scored"] == scored]
+            row |= self._measure(t, samples, sampling, measured[0] if measured else None)
+            self.store.append(row)
+        self._rows[t] = row
+        scores = Scores(**{name: _number(row[name]) for name in Scores._fields})
+        return Generation(t, scores, samples, preview)
+
+    def _row(self, t: int, scored: str) -> dict[str, Any]:
+        """Return what a record says of generation `t` before it is measured."""
+        recipe = self.loop.compose(t)
+        row = {
+            "generation": t,
+            "loop": self.loop.name,
+            "model": self.model.name,
+            "bias": self.bias,
+            "seed": self.seed,
+            "n_real": recipe.n_real,
+            "n_synthetic": recipe.n_synthetic,
+            "n_evaluate": self.n_evaluate,
+            "features": self.reference.features,
+            "scored": scored,
+            "config": {
+                "loop": asdict(self.loop),
+                "settings": self.model.settings,
+                "version": self.model.version,
+                "data": self.data.id,
+            },
+        }
+        return {**row, "id": name_of(row)}
+
+    def _measure(
+        self, t: int, samples: Samples, sampling: Cost, earlier: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return scores and costs; scores in an `earlier` record of the same samples are kept."""
+        if earlier is None:
+            self._tell(t, "measure", 0.0)
+            clock = _Clock()
+            scores = self.reference.measure(samples)
+            measuring = clock.read()
+            self._tell(t, "measure", 1.0)
+            found = {name: _json(value) for name, value in scores._asdict().items()}
+        else:
+            found = {name: earlier[name] for name in Scores._fields}
+            measuring = earlier["cost"]["measure"]
+        # The model's entry can have been pruned while its samples were kept.
+        known = self.store.find("models", self._model_name(t))
+        model = self.store.manifest("models", self._model_name(t)) if known else {}
+        nothing = {"seconds": 0.0, "cpu_seconds": 0.0}
+        cost = {
+            "compose": model.get("composing", nothing),
+            "fit": model.get("cost", nothing),
+            "sample": sampling,
+            "measure": measuring,
+        }
+        seconds = sum(part["seconds"] for part in cost.values())
+        return {**found, "cost": cost, "seconds": seconds, "provenance": provenance()}
+
+
+class _Clock:
+    """Wall and processor seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> Cost:
+        return {
+            "seconds": time.perf_counter() - self._wall,
+            "cpu_seconds": time.process_time() - self._cpu,
+        }
+
+
+def _open(store: str | os.PathLike[str] | Store | None, owner: object) -> Store:
+    if store is not None:
+        return Store.of(store)
+    folder = tempfile.mkdtemp(prefix="madlab-")
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    return Store(folder, durable=False)
+
+
+def _write_samples(folder: Path, samples: Samples) -> None:
+    np.save(folder / "images.npy", samples.images, allow_pickle=False)
+    if samples.labels is not None:
+        np.save(folder / "labels.npy", samples.labels, allow_pickle=False)
+
+
+def _read_samples(folder: Path) -> Samples:
+    labels = folder / "labels.npy"
+    return Samples(
+        np.load(folder / "images.npy", allow_pickle=False),
+        np.load(labels, allow_pickle=False) if labels.exists() else None,
+    )
+
+
+def _json(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,7 @@
+"""Data sets, each split once into a training pool and a held-out reference."""
+
+from madlab.data.mnist import mnist
+from madlab.data.samples import Dataset, Samples
+from madlab.data.toy import gaussian
+
+__all__ = ["Dataset", "Samples", "gaussian", "mnist"]

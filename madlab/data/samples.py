@@ -1,0 +1,39 @@
+"""The two containers that travel through a loop: a set of samples, and a data set split once."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Samples(NamedTuple):
+    """Images or points, with labels where there are any.
+
+    - `images`: uint8 `(n, height, width)` for images, float64 `(n, d)` for points.
+    - `labels`: int64 `(n,)`, or None.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training pool, a held-out set that is never trained on, and a name for both.
+
+    - `id`: names the exact content; it is part of the name of everything trained on it.
+    - `images`, `labels`: the training pool, as in `Samples`.
+    - `held_out`: the reference that scores are taken against.
+    """
+
+    id: str
+    images: np.ndarray
+    labels: np.ndarray | None
+    held_out: Samples
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, index: np.ndarray) -> Samples:
+        """Return the members of the training pool at `index`, an int array `(n,)`."""
+        return Samples(self.images[index], None if self.labels is None else self.labels[index])

@@ -1,0 +1,174 @@
+"""Find out whether this machine can run madlab, and say how to mend what it cannot."""
+
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+_DISK_NEEDED = 2e9
+_MEMORY_NEEDED = 3e9
+_PAIR = (
+    "torch comes from PyTorch's CPU index and torchvision, a CUDA build, from the package index; "
+    "take both from one place: pip install --force-reinstall torch torchvision --index-url "
+    "https://download.pytorch.org/whl/cpu, or make a new environment as the README says"
+)
+_INSTALL = "install madlab again as the README says: pip install -c constraints.txt -e ."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    - `found`: what was found, in words.
+    - `mend`: what to do about it; empty where `ok`.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at everything that madlab needs; whatever goes wrong becomes a finding, not an error."""
+    return [_look(name, check) for name, check in _CHECKS.items()]
+
+
+def table(findings: list[Finding]) -> str:
+    """Return findings as text, a line each, with the mending below what is wrong."""
+    width = max(len(finding.name) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(
+            f"{'ok   ' if finding.ok else 'WRONG'} {finding.name:{width}}  {finding.found}"
+        )
+        if finding.mend:
+            lines.append(f"{'':{width + 6}}  -> {finding.mend}")
+    wrong = sum(not finding.ok for finding in findings)
+    lines.append(f"{wrong} to mend" if wrong else "Everything madlab needs is here.")
+    return "\n".join(lines)
+
+
+def _look(name: str, check: Callable[[], tuple[bool, str, str]]) -> Finding:
+    try:
+        ok, found, mend = check()
+    except metadata.PackageNotFoundError as error:
+        ok, found, mend = False, f"{error.name} is not installed", _INSTALL
+    except Exception as error:
+        # A check-up that stops at the first broken library would hide all that follows.
+        ok, found, mend = False, f"{type(error).__name__}: {error}", _INSTALL
+    return Finding(name, ok, found, "" if ok else mend)
+
+
+def _python() -> tuple[bool, str, str]:
+    found = f"{sys.version.split()[0]} at {sys.executable}"
+    return sys.version_info >= (3, 11), found, "make an environment with Python 3.11 or later"
+
+
+def _torch() -> tuple[bool, str, str]:
+    import torch
+
+    build = f"CUDA {torch.version.cuda} build" if torch.version.cuda else "CPU build"
+    return True, f"{torch.__version__} ({build}), {torch.get_num_threads()} threads", ""
+
+
+def _device() -> tuple[bool, str, str]:
+    from madlab.training import device, provenance
+
+    place = {"cpu": "no GPU: the quick presets are made for that", "cuda": "GPU", "mps": "GPU"}
+    where = device().type
+    return True, f"{provenance()['device']} ({place.get(where, where)})", ""
+
+
+def _torchvision() -> tuple[bool, str, str]:
+    pair = f"{metadata.version('torchvision')} with torch {metadata.version('torch')}"
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        return False, f"{pair} cannot be imported: {error}", _PAIR
+    return True, pair, ""
+
+
+def _jupyterlab() -> tuple[bool, str, str]:
+    version = metadata.version("jupyterlab")
+    return version.startswith("4."), version, _INSTALL
+
+
+def _kernel() -> tuple[bool, str, str]:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    command = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    found = f"ipykernel {metadata.version('ipykernel')}, kernel python3 starts {command}"
+    # Jupyter takes a bare "python" to mean the Python that it runs in itself.
+    bare = {"python", "python3", f"python3.{sys.version_info.minor}"}
+    ok = command in bare or Path(command).absolute() == Path(sys.executable).absolute()
+    mend = f"{sys.executable} -m ipykernel install --sys-prefix"
+    return ok, found, f"notebooks would run in another Python; set it right with: {mend}"
+
+
+def _widgets() -> tuple[bool, str, str]:
+    from jupyter_core.paths import jupyter_path
+    from jupyterlab_server.config import get_federated_extensions, get_page_config
+
+    kernel, front = metadata.version("ipywidgets"), metadata.version("jupyterlab_widgets")
+    folders = jupyter_path("labextensions")
+    name = "@jupyter-widgets/jupyterlab-manager"
+    extension = get_federated_extensions(folders).get(name)
+    disabled = get_page_config(folders).get("disabledExtensions", [])
+    found = f"ipywidgets {kernel} in the kernel, jupyterlab_widgets {front} in JupyterLab"
+    if extension is None:
+        return False, f"{found}, but JupyterLab does not see its part", _INSTALL
+    if any(plugin.split(":")[0] == name for plugin in disabled):
+        return False, f"{found}, but disabled there", f"jupyter labextension enable {name}"
+    matching = kernel.startswith("8.") and front.startswith("3.")
+    mend = "the two must match: pip install 'ipywidgets>=8.1,<9' 'jupyterlab_widgets>=3,<4'"
+    return matching, found, mend
+
+
+def _data() -> tuple[bool, str, str]:
+    from madlab.data import mnist
+
+    digits = mnist()
+    count = len(digits) + len(digits.held_out.images)
+    return True, f"all {count:,} MNIST digits, checksums agree", ""
+
+
+def _disk() -> tuple[bool, str, str]:
+    free = shutil.disk_usage(Path.cwd()).free
+    return (
+        free >= _DISK_NEEDED,
+        f"{free / 1e9:.1f} GB free in {Path.cwd()}",
+        f"free some space: a store takes up to {_DISK_NEEDED / 1e9:.0f} GB; "
+        "`madlab runs prune STORE --samples` helps",
+    )
+
+
+def _memory() -> tuple[bool, str, str]:
+    cores = f"{os.cpu_count()} cores"
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):
+        # Windows has no sysconf; not knowing is no fault.
+        return True, f"{cores}, memory unknown", ""
+    mend = "close other programs, and keep to the preset smoke"
+    return total >= _MEMORY_NEEDED, f"{cores}, {total / 1e9:.1f} GB of memory", mend
+
+
+_CHECKS: dict[str, Callable[[], tuple[bool, str, str]]] = {
+    "Python": _python,
+    "torch": _torch,
+    "device": _device,
+    "torchvision": _torchvision,
+    "JupyterLab": _jupyterlab,
+    "widgets": _widgets,
+    "kernel": _kernel,
+    "data": _data,
+    "disk": _disk,
+    "machine": _memory,
+}

@@ -1,0 +1,325 @@
+"""Find a notebook, check the parameters it is given, and run it from start to end."""
+
+import ast
+import datetime
+import difflib
+import logging
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import nbformat
+import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+_FALLBACKS = ("text/html", "text/markdown", "image/png", "image/svg+xml", "image/jpeg")
+_NO_FALLBACK = "A control stands here when the notebook is open in JupyterLab."
+
+
+class NotebookError(RuntimeError):
+    """A notebook stopped before its end; the message names the cell and what went wrong."""
+
+
+def folder() -> Path:
+    """Return the folder of madlab's notebooks, or the current folder where there is none."""
+    beside = Path(__file__).resolve().parent.parent / "notebooks"
+    return beside if beside.is_dir() else Path.cwd()
+
+
+def names() -> list[str]:
+    """Return the notebooks in `folder()` by name, without `.ipynb`, in order."""
+    return sorted(path.stem for path in folder().glob("*.ipynb"))
+
+
+def find(notebook: str | os.PathLike[str]) -> Path:
+    """Return the path of a notebook.
+
+    - `notebook`: a path, a name as `names()` gives it, or the unique beginning of one (`"06"`).
+
+    Raises FileNotFoundError for what is none of these, and ValueError where a beginning fits
+    several notebooks or a file is not a notebook.
+    """
+    path = Path(notebook).expanduser()
+    if path.is_file():
+        if path.suffix != ".ipynb":
+            raise ValueError(f"{path} is not a notebook: its name does not end in .ipynb")
+        return path.resolve()
+    known = names()
+    wanted = os.fspath(notebook).removesuffix(".ipynb")
+    fitting = [name for name in known if name == wanted] or [
+        name for name in known if wanted and name.startswith(wanted)
+    ]
+    if len(fitting) == 1:
+        return folder() / f"{fitting[0]}.ipynb"
+    if fitting:
+        raise ValueError(f"{wanted!r} fits {', '.join(fitting)}; write out the one you mean")
+    raise FileNotFoundError(
+        f"there is no notebook {os.fspath(notebook)!r}{_hint(wanted, known)} The notebooks in "
+        f"{folder()} are: {', '.join(known) or 'none'}."
+    )
+
+
+def _hint(wrong: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def parameters(notebook: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the parameters of a notebook and their defaults, in the order of its parameters cell.
+
+    Raises ValueError where a line of that cell is not one plain `name = literal`, which
+    papermill would silently not replace.
+    """
+    return _defaults(_read(find(notebook)), Path(notebook).name)
+
+
+def _read(path: Path) -> NotebookNode:
+    try:
+        return nbformat.read(path, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError) as error:
+        raise ValueError(f"{path} cannot be read as a notebook: {error}") from error
+
+
+def _defaults(nb: NotebookNode, name: str) -> dict[str, Any]:
+    complaints: list[str] = []
+    catcher = logging.Handler(logging.WARNING)
+    catcher.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("papermill")
+    logger.addHandler(catcher)
+    try:
+        # papermill looks the language up in the metadata, which a source may leave out.
+        nb = nbformat.from_dict({**nb, "metadata": _metadata(nb)})
+        found = papermill.inspect_notebook(nb)
+    finally:
+        logger.removeHandler(catcher)
+    if complaints:
+        raise ValueError(
+            f"the parameters cell of {name} is not one `name = literal` a line, with no second "
+            f"equals sign even in a comment: {' '.join(complaints)}"
+        )
+    return {key: _literal(about["default"]) for key, about in found.items()}
+
+
+def _metadata(nb: NotebookNode) -> dict[str, Any]:
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3 (ipykernel)"}
+    return {**nb.metadata, "kernelspec": kernel}
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def check_parameters(given: Mapping[str, Any], known: Mapping[str, Any], name: str) -> None:
+    """Raise KeyError unless every name in `given` is one of the `known` parameters of `name`."""
+    for wrong in given:
+        if wrong not in known:
+            raise KeyError(
+                f"{name} has no parameter {wrong!r}{_hint(wrong, list(known))} "
+                f"Its parameters are: {', '.join(known) or 'none'}."
+            )
+
+
+def check_output(output: str | os.PathLike[str], suffix: str, source: Path) -> Path:
+    """Return `output` as a path that can be written, its folder made, or raise before any work.
+
+    Raises ValueError where its name does not end in `suffix` or it is `source` itself, and
+    OSError where it is a folder or cannot be written.
+    """
+    path = Path(output).expanduser().absolute()
+    if path.is_dir():
+        raise IsADirectoryError(f"the output {path} is a folder; give a file name in it")
+    if path.suffix.lower() != suffix:
+        raise ValueError(f"the output {path} must have a name that ends in {suffix}")
+    if path.exists() and path.samefile(source):
+        raise ValueError(f"the output {path} is the notebook itself; give another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(f".{uuid.uuid4().hex}.part")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"the output {path} cannot be written ({error.strerror}); give another place",
+        ) from error
+    return path
+
+
+def write(path: Path, text: str) -> None:
+    """Write `text` to `path` whole or not at all."""
+    aside = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def freeze(nb: NotebookNode) -> NotebookNode:
+    """Return a copy of an executed notebook that reads well with no kernel and no network.
+
+    Widget state and widget views are dropped; what stays of a widget is the picture or text that
+    it published beside its view, or a plain sentence where it published none.
+    """
+    frozen = nbformat.from_dict(nb)
+    frozen.metadata.pop("widgets", None)
+    for cell in frozen.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if data.pop(WIDGET_VIEW, None) and not any(kind in data for kind in _FALLBACKS):
+                output["data"] = nbformat.from_dict({"text/plain": _NO_FALLBACK})
+    return frozen
+
+
+def run_notebook(
+    notebook: str | os.PathLike[str],
+    parameters: Mapping[str, Any] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    keep: Path | None = None,
+    timeout: float | None = None,
+    echo: TextIO | None = None,
+) -> NotebookNode:
+    """Run a notebook from start to end in a fresh kernel of this Python, and return it executed.
+
+    The source is never written to. Relative paths in the notebook, such as that of a store, are
+    relative to the current folder.
+
+    - `notebook`: what `find` takes.
+    - `parameters`: values for names of its parameters cell; the others keep their defaults.
+    - `output`: a `.ipynb` file to write the executed notebook to, frozen.
+    - `keep`: where the notebook goes, as far as it ran, when it stops early; without it,
+      `NAME.partial.ipynb` beside `output`, or nowhere.
+    - `timeout`: the most seconds that one cell may take; None for no limit.
+    - `echo`: a text stream that is told of each cell and what it prints, for instance sys.stderr.
+
+    Returns the notebook with its outputs and widget state; `metadata.madlab` says with which
+    parameters, when, how long, and under which versions it ran. Raises NotebookError where a
+    cell fails or takes too long, and, before anything runs, KeyError for a parameter that the
+    notebook does not have, and what `find` and `check_output` raise.
+    """
+    source = find(notebook)
+    nb = _read(source)
+    given = {name: _plain(value) for name, value in (parameters or {}).items()}
+    known = _defaults(nb, source.name)
+    check_parameters(given, known, source.name)
+    target = None if output is None else check_output(output, ".ipynb", source)
+    if target is not None and keep is None:
+        keep = target.with_name(f"{target.stem}.partial.ipynb")
+    nb.metadata = nbformat.from_dict(_metadata(nb))
+
+    started = datetime.datetime.now().astimezone()
+    clock = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="madlab-") as aside:
+        so_far = Path(aside) / "executed.ipynb"
+        try:
+            done = papermill.execute_notebook(
+                nb,
+                so_far,
+                given,
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                kernel_manager_class=_kernel_manager(),
+                extra_arguments=["--log-level=CRITICAL"],
+                on_cell_start=None if echo is None else _announcer(nb, echo),
+                stdout_file=echo,
+                execution_timeout=timeout,
+            )
+        except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+            where = _keep(so_far, keep)
+            raise NotebookError(_explain(source, error, timeout) + where) from error
+        except KeyboardInterrupt:
+            _keep(so_far, keep)
+            raise
+    done.metadata.papermill = nbformat.from_dict({"parameters": given})
+    done.metadata["madlab"] = _about(source, {**known, **given}, started, clock)
+    if target is not None:
+        write(target, nbformat.writes(freeze(done)))
+    return done
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _kernel_manager() -> type[AsyncKernelManager]:
+    # A python3 kernel of some other installation may come first in the user's folders.
+    own = get_kernel_dict()
+    spec = KernelSpec(
+        argv=own["argv"],
+        display_name=own["display_name"],
+        language=own["language"],
+        metadata=own.get("metadata", {}),
+    )
+
+    class OwnKernel(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return spec
+
+    return OwnKernel
+
+
+def _announcer(nb: NotebookNode, echo: TextIO) -> Callable[..., None]:
+    sources = [cell.source for cell in nb.cells if cell.cell_type == "code"]
+
+    def announce(cell: NotebookNode, cell_index: int) -> None:
+        # The cell of given parameters that papermill puts in is none of the notebook's own.
+        if cell.source in sources:
+            begins = next((line for line in cell.source.splitlines() if line.strip()), "")
+            number = sources.index(cell.source) + 1
+            echo.write(f"[{number}/{len(sources)}] {begins[:70]}\n")
+            echo.flush()
+
+    return announce
+
+
+def _keep(so_far: Path, keep: Path | None) -> str:
+    if keep is None or not so_far.exists():
+        return ""
+    shutil.copyfile(so_far, keep)
+    return f" The notebook as far as it ran, with the whole traceback, is {keep}."
+
+
+def _explain(source: Path, error: Exception, timeout: float | None) -> str:
+    if isinstance(error, PapermillExecutionError):
+        begins = error.source.strip().splitlines()[0] if error.source.strip() else ""
+        what = f"{error.ename}: {error.evalue}".strip().rstrip(".")
+        return f"{source.name} stopped in cell [{error.exec_count}] (`{begins}`): {what}."
+    if isinstance(error, CellTimeoutError):
+        return f"{source.name} stopped: a cell took longer than {timeout:g} seconds."
+    return (
+        f"{source.name} stopped: its kernel died, as it does when memory runs out; "
+        "try a smaller preset or close other programs."
+    )
+
+
+def _about(
+    source: Path, used: Mapping[str, Any], started: datetime.datetime, clock: float
+) -> NotebookNode:
+    from madlab.training import provenance
+
+    return nbformat.from_dict(
+        {
+            "notebook": source.stem,
+            "parameters": dict(used),
+            "date": started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 1),
+            "provenance": provenance(),
+        }
+    )

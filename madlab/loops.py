@@ -1,0 +1,170 @@
+"""The three self-consuming loops: what each generation trains on."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from madlab.models.base import check_count
+
+Real = Literal["none", "fixed", "fresh"]
+Budget = Literal["fixed", "growing"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The synthetic samples that one earlier generation contributes to a training set.
+
+    - `generation`: the earlier generation that is sampled.
+    - `n`: how many samples it gives.
+    """
+
+    generation: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The training set of one generation.
+
+    - `real`: `(start, stop)`, a block of the chain's permutation of the training pool, or None.
+    - `synthetic`: the shares of earlier generations, oldest first; empty for generation 1.
+    """
+
+    real: tuple[int, int] | None
+    synthetic: tuple[Share, ...] = ()
+
+    @property
+    def n_real(self) -> int:
+        """The number of real samples."""
+        return 0 if self.real is None else self.real[1] - self.real[0]
+
+    @property
+    def n_synthetic(self) -> int:
+        """The number of synthetic samples."""
+        return sum(share.n for share in self.synthetic)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A data policy: which real and which synthetic data generation t trains on.
+
+    Generation 1 trains on `n_initial` real samples alone, whatever the loop. Use one of the
+    three constructors; the fields are for those who want a loop in between.
+
+    - `real`: "none", "fixed" (the same real data in every generation) or "fresh" (new ones).
+    - `n_initial`, `n_real`, `n_synthetic`: training-set sizes of generation 1, then real and
+      synthetic per generation.
+    - `memory`: synthetic data come from the last `memory` generations; None means from all.
+    - `budget`: "fixed" if `n_synthetic` is the total over those generations, "growing" if it is
+      each one's share.
+
+    Source: Alemohammad et al., "Self-Consuming Generative Models Go MAD", section 2 and Fig. 3;
+    memory as in its appendix G.
+    """
+
+    real: Real
+    n_initial: int
+    n_real: int
+    n_synthetic: int
+    memory: int | None = 1
+    budget: Budget = "fixed"
+
+    def __post_init__(self) -> None:
+        if self.real not in ("none", "fixed", "fresh"):
+            raise ValueError(f"real is {self.real!r}; it must be 'none', 'fixed' or 'fresh'")
+        if self.budget not in ("fixed", "growing"):
+            raise ValueError(f"budget is {self.budget!r}; it must be 'fixed' or 'growing'")
+        check_count("n_initial", self.n_initial, least=1)
+        check_count("n_synthetic", self.n_synthetic, least=1)
+        if self.real == "none" and self.n_real != 0:
+            raise ValueError(f"n_real is {self.n_real}; a loop without real data needs 0")
+        check_count("n_real", self.n_real, least=0 if self.real == "none" else 1)
+        if self.memory is not None:
+            check_count("memory", self.memory, least=1)
+
+    @classmethod
+    def fully_synthetic(cls, n_synthetic: int, n_initial: int | None = None) -> Self:
+        """Each generation trains on `n_synthetic` samples of the one before, and nothing else.
+
+        `n_initial` defaults to `n_synthetic`.
+        """
+        return cls("none", n_synthetic if n_initial is None else n_initial, 0, n_synthetic)
+
+    @classmethod
+    def synthetic_augmentation(
+        cls, n_real: int, n_synthetic: int, n_initial: int | None = None, accumulate: bool = False
+    ) -> Self:
+        """The same `n_real` real samples in every generation, with synthetic ones added.
+
+        With `accumulate`, `n_synthetic` samples of every earlier generation are kept; without
+        it only the last generation's are used. `n_initial` defaults to `n_real`.
+        """
+        first = n_real if n_initial is None else n_initial
+        if accumulate:
+            return cls("fixed", first, n_real, n_synthetic, memory=None, budget="growing")
+        return cls("fixed", first, n_real, n_synthetic)
+
+    @classmethod
+    def fresh_data(
+        cls, n_real: int, n_synthetic: int, n_initial: int | None = None, memory: int | None = 1
+    ) -> Self:
+        """`n_real` real samples that were never used before, with `n_synthetic` synthetic ones.
+
+        The synthetic ones come in equal shares from the last `memory` generations. `n_initial`
+        defaults to `n_real`.
+        """
+        return cls("fresh", n_real if n_initial is None else n_initial, n_real, n_synthetic, memory)
+
+    @property
+    def name(self) -> str:
+        """The loop's name as records and figures show it."""
+        name = {
+            "none": "fully synthetic",
+            "fixed": "synthetic augmentation",
+            "fresh": "fresh data",
+        }[self.real]
+        if self.memory is None:
+            return f"{name}, {'accumulating' if self.budget == 'growing' else 'all generations'}"
+        if self.memory > 1:
+            return f"{name}, last {self.memory} generations"
+        return name
+
+    def describe(self) -> str:
+        """Return a sentence that says what generations 1 and later train on."""
+        if self.real == "none":
+            later = f"{self.n_synthetic:,} synthetic"
+        else:
+            same = "the same" if self.real == "fixed" else "new"
+            later = f"{self.n_real:,} real ({same} each time) + {self.n_synthetic:,} synthetic"
+        each = " from each earlier one" if self.budget == "growing" else ""
+        return (
+            f"{self.name}: generation 1 trains on {self.n_initial:,} real samples, "
+            f"later ones on {later}{each}"
+        )
+
+    def compose(self, t: int) -> Composition:
+        """Return what generation `t`, counted from 1, trains on."""
+        check_count("generation", t, least=1)
+        if t == 1:
+            return Composition((0, self.n_initial))
+        if self.real == "none":
+            real = None
+        elif self.real == "fixed":
+            real = (0, self.n_real)
+        else:
+            start = self.n_initial + (t - 2) * self.n_real
+            real = (start, start + self.n_real)
+        oldest = 1 if self.memory is None else max(1, t - self.memory)
+        sources = range(oldest, t)
+        if self.budget == "growing":
+            shares = [Share(g, self.n_synthetic) for g in sources]
+        else:
+            # The newest generations give one more where the total does not divide evenly.
+            each, rest = divmod(self.n_synthetic, len(sources))
+            shares = [Share(g, each + (g >= t - rest)) for g in sources]
+        return Composition(real, tuple(share for share in shares if share.n))
+
+    def needs(self, generations: int) -> int:
+        """Return the size of the training pool that `generations` generations need."""
+        if self.real == "fresh":
+            return self.n_initial + (generations - 1) * self.n_real
+        return max(self.n_initial, self.n_real)

@@ -1,0 +1,15 @@
+"""Scores of synthetic samples against a fixed held-out set, on named and frozen features."""
+
+from madlab.metrics import features
+from madlab.metrics.frechet import frechet_distance
+from madlab.metrics.neighbours import Neighbours, neighbours
+from madlab.metrics.reference import Reference, Scores
+
+__all__ = [
+    "Neighbours",
+    "Reference",
+    "Scores",
+    "features",
+    "frechet_distance",
+    "neighbours",
+]

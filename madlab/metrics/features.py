@@ -1,0 +1,231 @@
+"""Feature maps that metrics look through, and the separate reader, as frozen weights."""
+
+import functools
+import hashlib
+import itertools
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from madlab.metrics.neighbours import distinct
+from madlab.training import device
+
+HERE = Path(__file__).parent
+BATCH = 250
+
+
+class LeNet(nn.Module):
+    """The digit classifier whose inner layers are the features of FD-LeNet.
+
+    Two 5 x 5 convolutions of 16 and 32 maps, each followed by a 2 x 2 maximum, then 128, 84
+    and 10 units. Images are float32 `(n, 1, 28, 28)` in [0, 1].
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 5, padding=2)
+        self.conv2 = nn.Conv2d(16, 32, 5, padding=2)
+        self.full1 = nn.Linear(32 * 7 * 7, 128)
+        self.full2 = nn.Linear(128, 84)
+        self.full3 = nn.Linear(84, 10)
+        self.scales: Tensor
+        self.register_buffer("scales", torch.ones(2))
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return quadrant means of the first maps `(n, 64)` and the last hidden layer `(n, 84)`.
+
+        The hidden layer is taken before its ReLU.
+        """
+        maps = functional.relu(self.conv1(x), inplace=True)
+        inner = functional.max_pool2d(self.conv2(functional.max_pool2d(maps, 2)), 2)
+        hidden = functional.relu(self.full1(functional.relu(inner).flatten(1)))
+        # The mean of means: two fast 14 x 14 averages instead of one adaptive pooling.
+        return functional.avg_pool2d(maps, 14).flatten(1), self.full2(hidden)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return features `(n, 148)`: both parts, each divided by its frozen scale."""
+        pooled, hidden = self.parts(x)
+        return torch.cat([pooled / self.scales[0], hidden / self.scales[1]], 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return class scores `(n, 10)`."""
+        scores: Tensor = self.full3(functional.relu(self.parts(x)[1]))
+        return scores
+
+
+class Reader(nn.Module):
+    """The separate classifier that decides what a digit is read as.
+
+    Three 3 x 3 convolutions of 16, 32 and 64 maps with batch normalisation and 2 x 2 maxima,
+    then one linear layer: another architecture than `LeNet`, so that the two err differently.
+    Images are float32 `(n, 1, 28, 28)` in [0, 1].
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (1, 16, 32, 64)
+        self.stages = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b))
+            for a, b in itertools.pairwise(widths)
+        )
+        self.out = nn.Linear(64 * 3 * 3, 10)
+
+    def fold(self) -> None:
+        """Merge every batch normalisation into its convolution, for reading only."""
+        for i, stage in enumerate(self.stages):
+            convolution, normalisation = stage.children()
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(normalisation, nn.BatchNorm2d)
+            self.stages[i] = fuse_conv_bn_eval(convolution, normalisation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return class scores `(n, 10)`."""
+        for stage in self.stages:
+            x = functional.relu(functional.max_pool2d(stage(x), 2))
+        scores: Tensor = self.out(x.flatten(1))
+        return scores
+
+
+def check_digits(images: np.ndarray) -> np.ndarray:
+    """Return images as they are, or raise ValueError unless they are uint8 `(n, 28, 28)`."""
+    found = np.asarray(images)
+    if found.dtype != np.uint8 or found.shape[1:] != (28, 28):
+        raise ValueError(
+            f"the digit networks need uint8 images of shape (n, 28, 28), not {found.dtype} of "
+            f"shape {found.shape}; for points use features='points'"
+        )
+    return found
+
+
+def as_input(images: np.ndarray) -> Tensor:
+    """Return uint8 images `(n, 28, 28)` as float32 `(n, 1, 28, 28)` in [0, 1]."""
+    return torch.from_numpy(images / np.float32(255)).unsqueeze(1)
+
+
+def about(name: str) -> dict[str, Any]:
+    """Return what `features.json` says of the frozen weights `name`, "lenet" or "reader"."""
+    entries: dict[str, dict[str, Any]] = json.loads((HERE / "features.json").read_text())
+    return entries[name]
+
+
+def load_network(name: str, folder: Path = HERE) -> nn.Module:
+    """Read frozen weights, "lenet" or "reader", and return the network, ready to use.
+
+    Raises OSError where the file is missing or is not the one that `features.json` names.
+    """
+    entry = about(name)
+    path = folder / entry["file"]
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry["sha256"]:
+        raise OSError(
+            f"{path} is not the file that the metrics were measured with: its SHA-256 is "
+            f"{found}, expected {entry['sha256']}. Install madlab again"
+        )
+    network = LeNet() if name == "lenet" else Reader()
+    network.load_state_dict(load(content))
+    network.eval().requires_grad_(False)
+    if isinstance(network, Reader):
+        network.fold()
+    # Channels last and batches that fit the cache: twice as fast on a CPU.
+    return network.to(memory_format=torch.channels_last)
+
+
+@functools.lru_cache
+def _network(name: str, device: torch.device) -> nn.Module:
+    return load_network(name).to(device)
+
+
+def _apply(name: str, method: str, images: np.ndarray) -> np.ndarray:
+    """Run a method of a frozen network over images; equal images get equal results."""
+    where = device()
+    run = getattr(_network(name, where), method)
+    first, inverse = distinct(check_digits(images))
+    different = images[first]
+    with torch.inference_mode():
+        parts = [
+            run(as_input(different[start : start + BATCH]).to(where)).cpu()
+            for start in range(0, len(different), BATCH)
+        ]
+    found: np.ndarray = torch.cat(parts).numpy()[inverse]
+    return found
+
+
+def read(images: np.ndarray) -> np.ndarray:
+    """Return what the separate reader reads images as, int64 `(n,)` from 0 to 9.
+
+    - `images`: uint8 `(n, 28, 28)`, 255 = ink.
+
+    Raises ValueError for other shapes or types, OSError where the weights are not the frozen ones.
+    """
+    if not len(images):
+        return np.zeros(0, np.int64)
+    return np.asarray(_apply("reader", "forward", images).argmax(1))
+
+
+class Features(Protocol):
+    """A feature map: a name that goes on every record, and how to embed samples."""
+
+    @property
+    def name(self) -> str:
+        """The name, with a hash of the weights where there are any."""
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Return features `(n, d)` of samples."""
+
+
+class LeNetFeatures:
+    """The features of FD-LeNet: pen and place of ink, joined with the shape of the digit.
+
+    64 quadrant means of the first convolution's 16 maps and 84 units of the last hidden layer,
+    before the ReLU, each block divided by the root of its total variance on training digits.
+    `features.json` holds layer, test accuracy, hash and recipe; `scripts/train_lenet.py` made it.
+    """
+
+    @property
+    def name(self) -> str:
+        """The word "lenet-" and the first 8 hexadecimal digits of the weights' SHA-256."""
+        return f"lenet-{about('lenet')['sha256'][:8]}"
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Return features, float32 `(n, 148)`, of uint8 images `(n, 28, 28)`, 255 = ink.
+
+        Equal images get bit-equal features. Raises ValueError for other shapes or types, OSError
+        where the weights are not the frozen ones.
+        """
+        if not len(images):
+            return np.zeros((0, about("lenet")["dimensions"]), np.float32)
+        return _apply("lenet", "embed", images)
+
+
+class PointFeatures:
+    """The points themselves, for toy data."""
+
+    name = "points"
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Return points `(n, d)` as float64; raises ValueError for anything else."""
+        found = np.asarray(images)
+        if found.ndim != 2 or found.dtype.kind != "f":
+            raise ValueError(
+                f"features='points' need points of shape (n, d), not {found.dtype} of shape "
+                f"{found.shape}; for images use features='lenet'"
+            )
+        return found.astype(np.float64)
+
+
+_FEATURES: dict[str, type[Features]] = {"lenet": LeNetFeatures, "points": PointFeatures}
+
+
+def feature_map(name: str) -> Features:
+    """Return the feature map of a name, "lenet" or "points"; raises KeyError for others."""
+    if name not in _FEATURES:
+        raise KeyError(f"no features named {name!r}. The features are: {', '.join(_FEATURES)}.")
+    return _FEATURES[name]()

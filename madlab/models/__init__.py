@@ -1,0 +1,61 @@
+"""Generative models by name; each one documents what its sampling bias does."""
+
+import difflib
+import importlib
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+from madlab.models.base import Model, NotFittedError
+
+_WHERE = {
+    "diffusion": ("madlab.models.diffusion", "Diffusion"),
+    "gaussian": ("madlab.models.gaussian", "Gaussian"),
+    "mixture": ("madlab.models.mixture", "Mixture"),
+}
+
+
+def names() -> list[str]:
+    """Return the names that `create` knows, in alphabetical order."""
+    return sorted(_WHERE)
+
+
+def _class(name: str) -> type[Model]:
+    if name not in _WHERE:
+        close = difflib.get_close_matches(str(name), _WHERE, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise KeyError(f"no model named {name!r}{hint} The models are: {', '.join(names())}.")
+    module, attribute = _WHERE[name]
+    kind: type[Model] = getattr(importlib.import_module(module), attribute)
+    return kind
+
+
+def create(name: str, **settings: Any) -> Model:
+    """Make an unfitted model by its name.
+
+    - `name`: one of `names()`.
+    - `settings`: the keyword arguments of the model's class.
+
+    Raises KeyError for a name that is not known, TypeError for a setting that the model does
+    not have, and ValueError for a value that it does not take.
+    """
+    kind = _class(name)
+    allowed = list(inspect.signature(kind).parameters)
+    for setting in settings:
+        if setting not in allowed:
+            close = difflib.get_close_matches(setting, allowed, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise TypeError(
+                f"{name!r} has no setting {setting!r}{hint} Its settings are: {', '.join(allowed)}."
+            )
+    return kind(**settings)
+
+
+def load(folder: Path) -> Model:
+    """Read a fitted model from a folder that a model's `save` wrote."""
+    name = json.loads((Path(folder) / "model.json").read_text())["name"]
+    return _class(name).from_folder(Path(folder))
+
+
+__all__ = ["Model", "NotFittedError", "create", "load", "names"]

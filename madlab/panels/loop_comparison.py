@@ -1,0 +1,113 @@
+"""Scores of many chains against the generation, loops and biases at a choice."""
+
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+import pandas as pd
+from matplotlib.figure import Figure
+
+from madlab.panels.panel import Panel, row
+from madlab.plots.colours import WIDTH
+from madlab.plots.curves import (
+    METRICS,
+    USUAL,
+    describe_curves,
+    draw_curves,
+    height,
+    metric_label,
+    styles,
+    tidy,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from madlab.metrics import Scores
+
+
+class LoopComparison(Panel):
+    """Curves of every chain in a table of records, with bands over seeds.
+
+    Boxes choose loops, biases and metrics; choosing changes no line's colour, marker or dashes.
+
+    - `records`: rows of `Chain.records()` or `Store.records()`, of any number of chains.
+    - `metrics`: the metrics to begin with, keys of `madlab.plots.METRICS`.
+    - `floor`: the scores of real digits, drawn as a grey line.
+
+    Raises ValueError for records that no axis can hold together: other `n_evaluate` or features.
+    """
+
+    def __init__(
+        self,
+        records: pd.DataFrame,
+        *,
+        metrics: "Sequence[str]" = USUAL,
+        floor: "Scores | None" = None,
+    ) -> None:
+        self.records = tidy(records)
+        self.floor = floor
+        self._looks = styles(self.records)
+        self._generations = int(self.records["generation"].max())
+        present = [name for name in METRICS if self.records[name].notna().any()]
+        loops = [str(name) for name in self.records["loop"].unique()]
+        biases = sorted((float(bias) for bias in self.records["bias"].unique()), reverse=True)
+        self.loops = {name: _box(name, True) for name in loops}
+        self.biases = {bias: _box(f"bias {bias:g}", True) for bias in biases}
+        names = {name: metric_label(name, self.records) for name in present}
+        self.metrics = {name: _box(label, name in metrics) for name, label in names.items()}
+        groups = [
+            ("Loops:", list(self.loops.values())),
+            ("Sampling bias:", list(self.biases.values())),
+            ("Scores:", list(self.metrics.values())),
+        ]
+        rows = [row(widgets.Label(name), *boxes) for name, boxes in groups]
+        super().__init__(rows, "mad-comparison")
+        for _, boxes in groups:
+            self.follow(*boxes)
+        self.redraw()
+
+    def _chosen(self) -> pd.DataFrame:
+        loops = [name for name, box in self.loops.items() if box.value]
+        biases = [bias for bias, box in self.biases.items() if box.value]
+        found = self.records
+        return found[found["loop"].isin(loops) & found["bias"].isin(biases)]
+
+    def _metrics(self) -> list[str]:
+        return [name for name, box in self.metrics.items() if box.value]
+
+    def figure(self) -> Figure:
+        """Return the chosen curves."""
+        metrics, chosen = self._metrics(), self._chosen()
+        figure = Figure(figsize=(WIDTH, height(len(metrics))), layout="constrained")
+        if metrics and len(chosen):
+            looks = self._looks
+            draw_curves(figure, chosen, metrics, self.floor, self._generations, looks)
+        else:
+            figure.text(0.5, 0.5, "nothing chosen", ha="center", fontsize=12)
+        return figure
+
+    def alt(self) -> str:
+        """Return the first and last score of every line that is shown."""
+        metrics, chosen = self._metrics(), self._chosen()
+        if not metrics or not len(chosen):
+            return "Nothing is chosen: tick at least one loop, one bias and one score."
+        return f"Scores against the generation. {describe_curves(chosen, metrics)}"
+
+    def settings(self) -> str:
+        """Return what the chains have in common and the seeds they were run with."""
+        found = self.records
+        models = ", ".join(sorted({str(name) for name in found["model"]}))
+        seeds = ", ".join(map(str, sorted(set(found["seed"].tolist()))))
+        real = "" if self.floor is None else " The grey line is what real digits score."
+        return (
+            f"Model {models}; seeds {seeds} (thin lines, the band from least to greatest, thick "
+            f"their mean); scores on {found['n_evaluate'].iloc[0]:,} samples with features "
+            f"{found['features'].iloc[0]}.{real}"
+        )
+
+
+def _box(label: str, ticked: bool) -> widgets.Checkbox:
+    layout = widgets.Layout(width="auto")
+    return widgets.Checkbox(description=label, value=ticked, indent=False, layout=layout).add_class(
+        f"mad-box-{label.split(' (')[0].replace(' ', '-').replace('.', '-').lower()}"
+    )

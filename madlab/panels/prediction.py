@@ -1,0 +1,202 @@
+"""What a student predicts before a run, kept and shown beside what the run did."""
+
+import html
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from madlab.panels.panel import Fallback, labelled, row, status
+from madlab.store import Store
+
+FILE = "predictions.jsonl"
+
+
+class Prediction(Fallback):
+    """A question to answer before looking, kept in the store as soon as Keep is pressed.
+
+    - `question`: the question; `options`: the answers to choose from, two at least.
+    - `key`: names the question among all that share a store; the newest answer to a key counts.
+    - `store`: a folder or a `Store`; answers are lines of its `predictions.jsonl`. None keeps the
+      answer only while the kernel runs.
+    - `value`: an answer that is kept at once, for instance a notebook parameter; empty is none.
+
+    Raises ValueError for fewer than two options, equal ones, or a `value` that is not among them,
+    and OSError where the store does not take the answer.
+    """
+
+    def __init__(
+        self,
+        question: str,
+        options: Sequence[str],
+        *,
+        key: str,
+        store: str | os.PathLike[str] | Store | None = None,
+        value: str | None = None,
+    ) -> None:
+        options = list(options)
+        if len(set(options)) < max(2, len(options)):
+            raise ValueError(f"options are {options}; give at least two, all different")
+        if value and value not in options:
+            raise ValueError(f"value is {value!r}; it must be one of: {'; '.join(options)}")
+        self.question, self.options, self.key = question, options, key
+        if store is not None and not isinstance(store, Store):
+            store = Store(store)
+        self._file = None if store is None else store.path / FILE
+        self._kept = read(self._file, key)
+        if self._kept is not None and self._kept["answer"] not in options:
+            self._kept = None
+        asked = widgets.HTML(f"<b>{html.escape(question)}</b>")
+        self.choice = widgets.RadioButtons(
+            options=options, value=self.answer, layout=widgets.Layout(width="auto")
+        ).add_class("mad-choice")
+        self.why = labelled(
+            widgets.Textarea, "Why? (optional)", "mad-why", width="40em", value=self.note
+        )
+        self.button = widgets.Button(description="Keep my prediction").add_class("mad-keep")
+        self.status = widgets.HTML().add_class("mad-status")
+        super().__init__([asked, self.choice, self.why, row(self.button, self.status)])
+        self.add_class("mad-prediction")
+        self.button.on_click(self._pressed)
+        if value and value != self.answer:
+            self.choice.value = value
+            self.keep()
+        self.status.value = status(self.words())
+
+    @property
+    def answer(self) -> str | None:
+        """The answer that was kept, or None."""
+        return None if self._kept is None else str(self._kept["answer"])
+
+    @property
+    def note(self) -> str:
+        """The reason that was kept with it, empty where none was given."""
+        return "" if self._kept is None else str(self._kept.get("why", ""))
+
+    def keep(self) -> None:
+        """Keep the chosen answer; raises ValueError where none is chosen."""
+        if self.choice.value is None:
+            raise ValueError("choose one of the answers first")
+        kept = {
+            "key": self.key,
+            "question": self.question,
+            "answer": self.choice.value,
+            "why": self.why.value.strip(),
+            "time": time.time(),
+        }
+        if self._file is not None:
+            append(self._file, kept)
+        self._kept = kept
+        self.status.value = status(self.words())
+
+    def _pressed(self, _: widgets.Button) -> None:
+        try:
+            self.keep()
+        except (ValueError, OSError) as error:
+            self.status.value = status(f"Not kept: {error}", wrong=True)
+
+    def words(self) -> str:
+        """Return the answer that was kept, in words."""
+        if self.answer is None:
+            return "No prediction has been kept yet."
+        where = "" if self._file is None else f" Kept in {self._file.name} of the store."
+        return f"You predicted: {self.answer}.{where}"
+
+    def html(self) -> str:
+        """Return question, options and the answer kept, as HTML."""
+        items = "".join(
+            f"<li>{'<b>' if option == self.answer else ''}{html.escape(option)}"
+            f"{'</b> (your prediction)' if option == self.answer else ''}</li>"
+            for option in self.options
+        )
+        why = f"<p>Why: {html.escape(self.note)}</p>" if self.note else ""
+        none = "" if self.answer else "<p>No prediction has been kept yet.</p>"
+        return (
+            f'<div class="mad-prediction"><p><b>{html.escape(self.question)}</b></p>'
+            f"<ul>{items}</ul>{why}{none}</div>"
+        )
+
+    def beside(self, outcome: str, answer: str | None = None) -> "Outcome":
+        """Return what was predicted beside what the run shows.
+
+        - `outcome`: what the run shows, in a sentence.
+        - `answer`: the option that it bears out, or None where none is right or wrong.
+        """
+        if answer is not None and answer not in self.options:
+            raise ValueError(f"answer is {answer!r}; it must be one of: {'; '.join(self.options)}")
+        return Outcome(self, outcome, answer)
+
+
+class Outcome(Fallback):
+    """A prediction beside the outcome of the run."""
+
+    def __init__(self, prediction: Prediction, outcome: str, answer: str | None) -> None:
+        self._prediction, self._outcome, self._answer = prediction, outcome, answer
+        super().__init__([widgets.HTML(self.html())])
+        self.add_class("mad-outcome")
+
+    def _lines(self) -> list[tuple[str, str]]:
+        predicted = self._prediction.answer
+        lines = [
+            ("Question", self._prediction.question),
+            ("You predicted", predicted or "nothing was predicted before this run"),
+        ]
+        lines += [("Because", self._prediction.note)] if self._prediction.note else []
+        lines += [("The run shows", self._outcome)]
+        if predicted and self._answer is not None:
+            same = predicted == self._answer
+            verdict = "as you predicted" if same else f"not as you predicted, but: {self._answer}"
+            lines += [("So it went", verdict)]
+        return lines
+
+    def words(self) -> str:
+        """Return prediction and outcome as lines of text."""
+        return "\n".join(f"{name}: {text}" for name, text in self._lines())
+
+    def html(self) -> str:
+        """Return prediction and outcome as an HTML list of terms."""
+        items = "".join(
+            f'<dt style="font-weight: bold">{name}</dt><dd>{html.escape(text)}</dd>'
+            for name, text in self._lines()
+        )
+        return f'<dl class="mad-outcome">{items}</dl>'
+
+
+def read(file: Path | None, key: str) -> dict[str, Any] | None:
+    """Return the newest intact answer to `key` in a file of answers, or None."""
+    newest = None
+    if file is not None and file.exists():
+        for line in file.read_bytes().splitlines():
+            try:
+                kept = json.loads(line)
+                if kept["key"] == key and isinstance(kept["answer"], str):
+                    newest = kept
+            except (ValueError, KeyError, TypeError):
+                # Cut short by a kill while it was written.
+                continue
+    return newest
+
+
+def append(file: Path, kept: dict[str, Any]) -> None:
+    """Add one answer as a line at the end of a file; when this returns, the disk has it."""
+    line = (json.dumps(kept) + "\n").encode()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab+") as stream:
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                # What was cut short before stays a line of its own.
+                line = line if stream.read(1) == b"\n" else b"\n" + line
+            stream.write(line)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{file} did not take the prediction ({error.strerror}); free some space or give "
+            "another store",
+        ) from error

@@ -1,0 +1,57 @@
+"""Running chains in a notebook: a widget that moves in a live front end, plain lines elsewhere."""
+
+import math
+
+import ipywidgets as widgets
+from IPython.display import display
+
+from madlab.chain import Chain, Generation
+from madlab.panels.panel import front_end_listens
+
+STAGES = {"fit": "training", "sample": "sampling", "measure": "measuring"}
+
+
+def watch(chain: Chain, generations: int) -> list[Generation]:
+    """Run `generations` generations of a chain and show how far it is.
+
+    Where a front end listens a progress bar names the stage; elsewhere, in a report say, one plain
+    line is printed for each generation. Interrupting the kernel keeps every finished generation;
+    running the cell again goes on from there.
+    """
+    title = f"{chain.loop.name}, {chain.model.name}, bias {chain.bias:g}, seed {chain.seed}"
+    if not front_end_listens():
+        done = []
+        for generation in chain.run(generations):
+            done.append(generation)
+            print(f"{title}: {line(generation, generations)}")
+        return done
+    bar = widgets.FloatProgress(min=0, max=generations, layout=widgets.Layout(width="200px"))
+    text = widgets.Label(f"{title}: starting")
+    display(widgets.HBox([bar, text]))
+
+    def show(t: int, stage: str, fraction: float) -> None:
+        bar.value = t - 1 + {"fit": 0.0, "sample": 0.8, "measure": 0.9}[stage] + fraction * 0.1
+        if stage == "fit":
+            bar.value = t - 1 + 0.8 * fraction
+        text.value = f"{title}: generation {t} of {generations}, {STAGES[stage]}"
+
+    before, chain.progress = chain.progress, show
+    try:
+        done = []
+        for generation in chain.run(generations):
+            done.append(generation)
+            bar.value = generation.t
+            text.value = f"{title}: {line(generation, generations)}"
+        return done
+    finally:
+        chain.progress = before
+
+
+def line(generation: Generation, generations: int) -> str:
+    """Return one line that says what a generation came to."""
+    scores = generation.scores
+    read = "" if math.isnan(scores.read) else f", read {scores.read:.3f}"
+    return (
+        f"generation {generation.t} of {generations}: FD {scores.fd:.1f}, "
+        f"precision {scores.precision:.3f}, recall {scores.recall:.3f}{read}"
+    )

@@ -1,0 +1,262 @@
+"""Curves of scores against the generation, in one visual language."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from madlab.plots.colours import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    WIDTH,
+)
+
+if TYPE_CHECKING:
+    from madlab.metrics import Scores
+
+Dash = tuple[int, tuple[float, ...]] | str
+
+# Colour and marker say which loop, the line style says which bias (and model or label).
+LOOPS: dict[str, tuple[str, str]] = {
+    "fully synthetic": (VERMILLION, "o"),
+    "synthetic augmentation": (BLUE, "s"),
+    "fresh data": (GREEN, "^"),
+}
+_OTHER_LOOPS = ((PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"))
+_DASHES: tuple[Dash, ...] = (
+    "solid",
+    (0, (5, 2)),
+    (0, (1.2, 1.6)),
+    (0, (7, 2, 1.2, 2)),
+    (0, (3, 1.5, 1.2, 1.5, 1.2, 1.5)),
+)
+
+METRICS = {
+    "fd": "Fréchet distance",
+    "precision": "precision (quality)",
+    "recall": "recall (diversity)",
+    "read": "read share",
+    "density": "density",
+    "coverage": "coverage",
+}
+USUAL = ("fd", "precision", "recall", "read")
+_SHARES = ("precision", "recall", "read", "coverage")
+_FEATURES = {"lenet": "LeNet"}
+
+
+def metric_label(metric: str, records: pd.DataFrame) -> str:
+    """Return the name of a metric as figures show it; the Fréchet distance names its features."""
+    if metric not in METRICS:
+        raise KeyError(f"no metric named {metric!r}; the metrics are: {', '.join(METRICS)}")
+    if metric != "fd":
+        return METRICS[metric]
+    kinds = {str(name).split("-")[0] for name in records["features"]}
+    return "FD-" + "/".join(sorted(_FEATURES.get(kind, kind) for kind in kinds))
+
+
+def tidy(records: pd.DataFrame) -> pd.DataFrame:
+    """Return records that can share one axis, with a column `line` that names each curve.
+
+    - `records`: rows as `Chain.records()` gives them, of any number of chains; a column `label`,
+      where there is one, tells apart chains that differ in what the other columns do not show.
+
+    Raises ValueError for records without rows, with other `n_evaluate` or `features`, which no
+    axis can hold together, and where two rows claim the same place on the same curve.
+    """
+    if not len(records):
+        raise ValueError("there are no records to draw: run a chain first")
+    for column in ("n_evaluate", "features"):
+        found = sorted(records[column].unique().tolist())
+        if len(found) > 1:
+            raise ValueError(
+                f"the records have {len(found)} values of {column}: {', '.join(map(str, found))}. "
+                "Scores of different sizes or features cannot share an axis; select one, for "
+                f"instance records[records.{column} == {found[0]!r}]"
+            )
+    tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
+    tidied = tidied.astype(dict.fromkeys(METRICS, float)).reset_index(drop=True)
+    parts = ["loop"]
+    parts += ["model"] if len(set(tidied["model"])) > 1 else []
+    parts += ["label"] if "label" in tidied else []
+    bias = "bias " + tidied["bias"].map("{:g}".format)
+    tidied["line"] = tidied[parts].astype(str).agg(", ".join, axis=1) + ", " + bias
+    twice = tidied[tidied.duplicated(["line", "seed", "generation"])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise ValueError(
+            f"two records are generation {row['generation']} of {row['line']}, seed {row['seed']}: "
+            "they come from chains of other sizes or settings. Draw chosen chains only, or give "
+            "the records a column 'label' that tells the chains apart"
+        )
+    return tidied
+
+
+def styles(records: pd.DataFrame) -> dict[str, tuple[str, str, Dash]]:
+    """Return colour, marker and dashes of every `line` of tidy records, in legend order."""
+    names = [*LOOPS, *sorted(set(records["loop"]) - set(LOOPS))]
+    looks = [*LOOPS.values(), *_OTHER_LOOPS]
+    lines = records.drop_duplicates("line")
+    label = lines["label"].astype(str) if "label" in lines else [""] * len(lines)
+    keys = list(zip(lines["model"], label, -lines["bias"], strict=True))
+    # An unbiased chain is solid wherever it appears.
+    first = 0 if (records["bias"] == 1).any() else 1
+    dashes = {key: first + i for i, key in enumerate(sorted(set(keys)))}
+    order = sorted(zip(lines["loop"].map(names.index), keys, lines["line"], strict=True))
+    return {
+        line: (*looks[place % len(looks)], _DASHES[dashes[key] % len(_DASHES)])
+        for place, key, line in order
+    }
+
+
+def curves(
+    records: pd.DataFrame,
+    metrics: Sequence[str] = USUAL,
+    floor: "Scores | None" = None,
+    generations: int | None = None,
+) -> Figure:
+    """Draw metrics against the generation, one line a loop, model and bias.
+
+    Several seeds become a band from their least to their greatest value, each seed a thin line
+    and their mean a thick one.
+
+    - `records`: as for `tidy`, which says what cannot share an axis.
+    - `metrics`: keys of `METRICS`; one that is nowhere defined is left out.
+    - `floor`: the scores of real digits, drawn as a grey line.
+    - `generations`: how far the axis reaches; to the last record where None.
+    """
+    figure = Figure(figsize=(WIDTH, height(len(metrics))), layout="constrained")
+    draw_curves(figure, tidy(records), metrics, floor, generations)
+    return figure
+
+
+def _columns(count: int) -> int:
+    return 2 if count == 4 else min(count, 3)
+
+
+def height(count: int) -> float:
+    """Return how high a figure of `count` metrics is, in inches."""
+    return 1.1 + 2.4 * -(-count // _columns(count)) if count else 1.1
+
+
+def draw_curves(
+    target: Figure | SubFigure,
+    records: pd.DataFrame,
+    metrics: Sequence[str] = USUAL,
+    floor: "Scores | None" = None,
+    generations: int | None = None,
+    looks: Mapping[str, tuple[str, str, Dash]] | None = None,
+) -> None:
+    """Draw `curves` of tidy records into a figure or a part of one.
+
+    - `looks`: the styles of a larger table, so that choosing among its lines changes no style.
+    """
+    looks = looks or styles(records)
+    defined = [metric for metric in metrics if records[metric].notna().any()]
+    if not defined:
+        raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
+    columns = _columns(len(defined))
+    grid = target.subplots(-(-len(defined) // columns), columns, squeeze=False).ravel()
+    last = generations or int(records["generation"].max())
+    for axes, metric in zip(grid, defined, strict=False):
+        _draw_lines(axes, records, metric, looks)
+        if floor is not None and np.isfinite(getattr(floor, metric)):
+            axes.axhline(getattr(floor, metric), color=GREY, linewidth=1, label="real digits")
+        _dress(axes, metric_label(metric, records), last)
+        # Axes start at zero, and shares end at one, so that no fall looks larger than it is.
+        axes.set_ylim(0, 1 if metric in _SHARES else max(1.05 * axes.get_ylim()[1], 1e-9))
+    for axes in grid[len(defined) :]:
+        axes.set_axis_off()
+    lines, names = grid[0].get_legend_handles_labels()
+    if len(names) > 1:
+        target.legend(
+            lines,
+            names,
+            loc="outside lower center",
+            ncols=3,
+            fontsize=9,
+            frameon=False,
+            handlelength=4,
+        )
+
+
+def _draw_lines(
+    axes: Axes,
+    records: pd.DataFrame,
+    metric: str,
+    looks: Mapping[str, tuple[str, str, Dash]],
+) -> None:
+    for line, (colour, marker, dash) in looks.items():
+        own = records[records["line"] == line]
+        if own.empty:
+            continue
+        over = own.groupby("generation")[metric]
+        if own["seed"].unique().size > 1:
+            t, low, high = over.mean().index, over.min(), over.max()
+            axes.fill_between(t, low, high, color=colour, alpha=0.15, linewidth=0)
+            for _, one in own.sort_values("generation").groupby("seed"):
+                axes.plot(one["generation"], one[metric], color=colour, alpha=0.45, linewidth=0.7)
+        mean = over.mean()
+        # Markers at 0 and at 1 stay whole.
+        axes.plot(
+            mean.index,
+            mean,
+            color=colour,
+            linestyle=dash,
+            linewidth=1.8,
+            marker=marker,
+            markersize=5.5,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            label=line,
+            clip_on=False,
+            in_layout=False,
+        )
+
+
+def _dress(axes: Axes, title: str, last: int) -> None:
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_xlabel("generation", fontsize=10)
+    axes.set_ylabel("")
+    axes.set_xlim(0.7, max(last, 2) + 0.3)
+    axes.set_xticks(range(1, last + 1, -(-last // 10)))
+    axes.tick_params(labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=PALE, linewidth=1)
+    axes.set_axisbelow(True)
+
+
+def describe_curves(records: pd.DataFrame, metrics: Sequence[str] = USUAL) -> str:
+    """Return in words what `curves` shows: each line's first and last value, mean over seeds."""
+    found = tidy(records)
+    metrics = [metric for metric in metrics if found[metric].notna().any()]
+    said = []
+    for line in styles(found):
+        own = found[found["line"] == line]
+        first, last = own["generation"].min(), own["generation"].max()
+        means = own.groupby("generation")[metrics].mean().loc[[first, last]].to_numpy()
+        parts = [
+            f"{metric_label(metric, found).split(' (')[0]} {number(a)} to {number(b)}"
+            for metric, (a, b) in zip(metrics, means.T, strict=True)
+        ]
+        seeds = own["seed"].unique().size
+        over = f", mean of {seeds} seeds" if seeds > 1 else ""
+        said.append((line, f"generation {first} to {last}{over}", ", ".join(parts)))
+    if len({span for _, span, _ in said}) == 1:
+        return f"From {said[0][1]}: " + "; ".join(f"{a}: {c}" for a, _, c in said) + "."
+    return "; ".join(f"{a} (from {b}): {c}" for a, b, c in said) + "."
+
+
+def number(value: float) -> str:
+    """Return a score as text: two decimals below 1.5, three figures up to 100, then none."""
+    digits = 2 if abs(value) < 1.5 else 1 if abs(value) < 100 else 0
+    return f"{value:,.{digits}f}"

@@ -1,0 +1,145 @@
+"""Sheets of digits, and histograms of what they are read as."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from madlab.data.samples import Samples
+from madlab.plots.colours import BLACK, SKY, VERMILLION, WIDTH
+
+# The ink of a place where no picture is, or none yet: a pale grey.
+EMPTY = 10
+
+
+def mosaic(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+    """Return uint8 images `(n, h, w)` as one uint8 picture, dark ink on white, row after row."""
+    n, h, w = images.shape
+    rows = max(1, -(-n // columns))
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap), 255, np.uint8)
+    for i, image in enumerate(images):
+        y, x = divmod(i, columns)
+        sheet[y * (h + gap) : y * (h + gap) + h, x * (w + gap) : x * (w + gap) + w] = 255 - image
+    return sheet
+
+
+def draw_sheet(
+    axes: Axes,
+    images: np.ndarray,
+    columns: int = 10,
+    *,
+    rows: Sequence[str] = (),
+    heads: Sequence[str] = (),
+    frame: int | None = None,
+    gap: int = 2,
+) -> None:
+    """Draw uint8 images `(n, h, w)` in rows of `columns`, with names for rows and columns.
+
+    - `frame`: the image that gets a coloured frame.
+    """
+    images = check_pictures(images)
+    _, h, w = images.shape
+    axes.imshow(mosaic(images, columns, gap), cmap="gray", vmin=0, vmax=255, interpolation="none")
+    axes.set_yticks([i * (h + gap) + h / 2 for i in range(len(rows))], rows, fontsize=9)
+    axes.set_xticks([i * (w + gap) + w / 2 for i in range(len(heads))], heads, fontsize=9)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    if frame is not None:
+        y, x = divmod(frame, columns)
+        corner = (x * (w + gap) - 1, y * (h + gap) - 1)
+        box = Rectangle(corner, w + 1, h + 1, fill=False, edgecolor=VERMILLION, linewidth=2)
+        axes.add_patch(box).set_clip_on(False)
+
+
+def check_pictures(images: np.ndarray) -> np.ndarray:
+    """Return `images`, or raise TypeError unless they are uint8 `(n, height, width)`."""
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise TypeError(
+            f"pictures must be uint8 of shape (n, height, width), not {images.dtype} of shape "
+            f"{images.shape}; points have no picture"
+        )
+    return images
+
+
+def sheet(
+    images: np.ndarray, columns: int = 10, rows: Sequence[str] = (), heads: Sequence[str] = ()
+) -> Figure:
+    """Draw uint8 images `(n, h, w)` as a sheet of `columns`, with names for rows and columns."""
+    count = -(-len(images) // columns)
+    side = min(0.5, (WIDTH - 1) / columns)
+    size = (columns * side + (0.8 if rows else 0.2), count * side + (0.5 if heads else 0.2))
+    figure = Figure(figsize=size, layout="constrained")
+    draw_sheet(figure.subplots(), images, columns, rows=rows, heads=heads)
+    return figure
+
+
+def one_of_each(samples: Samples, columns: int = 10) -> np.ndarray:
+    """Return the first image of each label 0, 1, ... as `(columns, h, w)`, pale grey where none is.
+
+    Without labels, the first `columns` images.
+    """
+    images = check_pictures(samples.images)
+    found = np.full((columns, *images.shape[1:]), EMPTY, np.uint8)
+    for label in range(columns):
+        at = (
+            np.flatnonzero(samples.labels == label)
+            if samples.labels is not None
+            else np.arange(len(images))[label : label + 1]
+        )
+        if len(at):
+            found[label] = images[at[0]]
+    return found
+
+
+def draw_generations(
+    axes: Axes, samples: Mapping[int, Samples], total: int | None = None, heads: bool = True
+) -> None:
+    """Draw one row of digits 0 to 9 a generation, leaving rows for `total` generations."""
+    last = max([total or 1, *samples])
+    size = next((found.images.shape[1:] for found in samples.values()), (28, 28))
+    empty = np.full((10, *size), EMPTY, np.uint8)
+    rows = [one_of_each(samples[t]) if t in samples else empty for t in range(1, last + 1)]
+    names = [f"{t}" for t in range(1, last + 1)]
+    draw_sheet(
+        axes, np.concatenate(rows), rows=names, heads=[str(i) for i in range(10)] if heads else ()
+    )
+    axes.set_ylabel("generation", fontsize=10)
+
+
+def generations_sheet(samples: Mapping[int, Samples], total: int | None = None) -> Figure:
+    """Draw digits going MAD: one row a generation, one column a digit.
+
+    - `samples`: the generations, for instance `{t: chain.preview(t)}`.
+    - `total`: how many rows to leave room for; the last generation where None.
+    """
+    rows = max([total or 1, *samples])
+    figure = Figure(figsize=(6.2, 0.55 * rows + 0.5), layout="constrained")
+    draw_generations(figure.subplots(), samples, total)
+    return figure
+
+
+def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None) -> None:
+    """Draw how many digits were read as each class, and how many were asked for."""
+    classes = np.arange(10)
+    axes.bar(classes, np.bincount(read, minlength=10), color=SKY, width=0.7, label="read as")
+    if asked is not None:
+        counts = np.bincount(asked, minlength=10)
+        left, right = classes - 0.42, classes + 0.42
+        axes.hlines(counts, left, right, color=BLACK, linewidth=2, label="asked for")
+    axes.set_xticks(classes)
+    axes.set_xlabel("digit", fontsize=10)
+    axes.set_ylabel("samples", fontsize=10)
+    axes.tick_params(labelsize=9)
+    axes.set_title("digits as the separate reader sees them", fontsize=11, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
+    axes.legend(fontsize=9, frameon=False, ncols=2, loc="upper right")
+
+
+def class_histogram(read: np.ndarray, asked: np.ndarray | None = None) -> Figure:
+    """Draw a histogram of classes, `read` and, if given, `asked` for, both int64 `(n,)`."""
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    draw_histogram(figure.subplots(), read, asked)
+    return figure

@@ -1,0 +1,144 @@
+"""Sizes for every notebook: smoke for tests, quick for a class on two cores, full for a GPU."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The sizes of one notebook's runs, with what they take and what they should show.
+
+    - `machine`, `minutes`, `megabytes`: the machine it is meant for, how long the notebook takes
+      there and how much disk its store takes.
+    - `expect`: what the reader should see.
+    - `n`, `generations`, `seeds`: training-set size, length and number of the `mixture` chains.
+    - `flow_n`, `flow_generations`, `flow`: the same of the `diffusion` chains, and its settings.
+    - `n_evaluate`: samples scored in each generation of every chain.
+    """
+
+    machine: str
+    minutes: float
+    megabytes: int
+    expect: str
+    n: int
+    generations: int
+    n_evaluate: int
+    seeds: tuple[int, ...] = (0,)
+    flow_n: int = 0
+    flow_generations: int = 0
+    flow: Mapping[str, Any] = field(default_factory=dict)
+
+
+_START = {
+    "smoke": Preset(
+        machine="two cores",
+        minutes=0.5,
+        megabytes=20,
+        expect="every cell runs; two generations are too few to read anything from",
+        n=500,
+        generations=2,
+        n_evaluate=200,
+    ),
+    "quick": Preset(
+        machine="two cores",
+        minutes=1,
+        megabytes=200,
+        expect="recall falls to under half in six generations, to almost none at bias 0.5",
+        n=5_000,
+        generations=6,
+        n_evaluate=5_000,
+    ),
+    "full": Preset(
+        machine="two cores",
+        minutes=3,
+        megabytes=1_000,
+        expect="the same with 60,000 digits, more slowly",
+        n=60_000,
+        generations=6,
+        n_evaluate=10_000,
+    ),
+}
+
+_FULLY_SYNTHETIC = {
+    "smoke": Preset(
+        machine="two cores",
+        minutes=0.7,
+        megabytes=60,
+        expect="every cell runs; two generations are too few to read anything from",
+        n=500,
+        generations=2,
+        n_evaluate=200,
+        flow_n=300,
+        flow_generations=2,
+        flow={"steps": 30},
+    ),
+    "quick": Preset(
+        machine="two cores",
+        minutes=5,
+        megabytes=700,
+        expect="scribbles without bias, look-alikes with it",
+        n=5_000,
+        generations=6,
+        n_evaluate=2_000,
+        seeds=(0, 1, 2),
+        flow_n=2_500,
+        flow_generations=4,
+        flow={"steps": 600},
+    ),
+    "full": Preset(
+        machine="one GPU",
+        minutes=60,
+        megabytes=10_000,
+        expect="scribbles without bias, look-alikes with it, more slowly",
+        n=60_000,
+        generations=10,
+        n_evaluate=10_000,
+        seeds=(0, 1, 2),
+        flow_n=60_000,
+        flow_generations=10,
+        flow={"steps": 20_000, "heun_steps": 8},
+    ),
+}
+
+# The same sizes as notebook 06, so that its fully synthetic chains are read from the store. Fresh
+# data are never reused: ten generations of the 60,000 digits hold at most 60,000 / 5.5 each.
+_WITH_REAL_DATA = {
+    "smoke": replace(_FULLY_SYNTHETIC["smoke"], expect="every cell runs, no more"),
+    "quick": replace(_FULLY_SYNTHETIC["quick"], expect="fresh data settle, augmentation falls"),
+    "full": replace(
+        _FULLY_SYNTHETIC["full"],
+        n=10_000,
+        flow_n=10_000,
+        expect="fresh data settle, augmentation falls slowly",
+    ),
+}
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "00_start_here": _START,
+    "06_digits_fully_synthetic": _FULLY_SYNTHETIC,
+    "07_digits_augmentation_and_fresh": _WITH_REAL_DATA,
+}
+
+
+def get(notebook: str, preset: str) -> Preset:
+    """Return the sizes of a notebook.
+
+    - `notebook`: its file name without `.ipynb`.
+    - `preset`: "smoke", "quick" or "full".
+
+    Raises KeyError for a name that is not known.
+    """
+    if notebook not in PRESETS:
+        raise KeyError(f"no presets for {notebook!r}{_hint(notebook, PRESETS)}")
+    known = PRESETS[notebook]
+    if preset not in known:
+        raise KeyError(f"{notebook} has no preset {preset!r}{_hint(preset, known)}")
+    return known[preset]
+
+
+def _hint(wrong: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(str(wrong), known, n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ";"
+    return f"{meant} There are: {', '.join(known)}."

@@ -1,0 +1,361 @@
+"""Generations on disk: named by what made them, checksummed, published whole or not at all."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+FORMAT = 1
+KINDS = ("models", "samples")
+_MARK = "madlab-store.json"
+_MANIFEST = "manifest.json"
+_RECORDS = "records.jsonl"
+_SPARE_BYTES = 16_000_000
+
+
+def canonical(config: Mapping[str, Any]) -> str:
+    """Return the one JSON text that stands for `config`, whatever the order of its keys."""
+    return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def name_of(config: Mapping[str, Any]) -> str:
+    """Return the name of what `config` describes: 32 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(canonical(config).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One folder of a store: what it is, how large, and whether it can be trusted.
+
+    - `ok`: whether its manifest and every file's size and SHA-256 agree; `why` says what does not.
+    - `created`: seconds since 1970, from its manifest; 0 where that cannot be read.
+    """
+
+    kind: str
+    id: str
+    path: Path
+    bytes: int
+    created: float
+    ok: bool
+    why: str = ""
+
+
+class Store:
+    """A folder of models, sample sets and records that survives kills and half-written files.
+
+    - `path`: the folder; it is made when something is first published.
+    - `durable`: whether to wait until the disk has each entry; False suits a temporary folder.
+
+    An entry is written aside, checksummed, then moved to its name in one step; the first
+    publisher wins. What does not match its checksums is reported once, never used, and replaced
+    when it is computed again. Raises NotADirectoryError where `path` is a file and FileExistsError
+    where it is a folder of something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, durable: bool = True) -> None:
+        self.path = Path(path).expanduser()
+        self.durable = durable
+        self._trusted: set[tuple[str, str]] = set()
+        self._writable = False
+        if self.path.exists() and not self.path.is_dir():
+            raise NotADirectoryError(
+                f"the store {self.path} is a file; give a new folder's name, or a store's"
+            )
+        if self.path.is_dir() and any(self.path.iterdir()) and not self._mark_is_ours():
+            raise FileExistsError(
+                f"the folder {self.path} holds files but is not a madlab store (no {_MARK} of "
+                f"format {FORMAT}); give an empty folder, a new name or a store"
+            )
+
+    @classmethod
+    def of(cls, store: "str | os.PathLike[str] | Store") -> "Store":
+        """Return `store` itself where it is one, else the store in the folder it names."""
+        return store if isinstance(store, Store) else cls(store)
+
+    def _mark_is_ours(self) -> bool:
+        try:
+            mark = json.loads((self.path / _MARK).read_text())
+        except (OSError, ValueError):
+            # A kill may come before the mark is there, and predictions may be kept before any work.
+            known = (*KINDS, "predictions.jsonl")
+            return all(p.name in known or p.name.startswith(".") for p in self.path.iterdir())
+        return isinstance(mark, dict) and mark.get("format") == FORMAT
+
+    def prepare(self, need_bytes: int = 0) -> None:
+        """Make the folder; raise OSError unless it takes files and has `need_bytes` to spare."""
+        if not self._writable:
+            self._make()
+            self._writable = True
+        free = shutil.disk_usage(self.path).free
+        if free < need_bytes + _SPARE_BYTES:
+            raise OSError(
+                errno.ENOSPC,
+                f"the store {self.path} needs about {(need_bytes + _SPARE_BYTES) / 1e6:.0f} MB for "
+                f"the next generation but its disk has {free / 1e6:.0f} MB left; free some space "
+                "(madlab runs prune) or give another folder, then run again: nothing is lost",
+            )
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            mark = self.path / _MARK
+            probe = self.path / f".{uuid.uuid4().hex}.part"
+            probe.write_text(json.dumps({"format": FORMAT}))
+            if mark.exists():
+                probe.unlink()
+            else:
+                probe.replace(mark)
+            for kind in KINDS:
+                (self.path / kind).mkdir(exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"the store {self.path} cannot be written ({error.strerror}); "
+                "give another folder or mend its permissions",
+            ) from error
+
+    def _folder(self, kind: str, id: str) -> Path:
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}")
+        return self.path / kind / id
+
+    def find(self, kind: str, id: str) -> Path | None:
+        """Return the folder of an entry that matches its checksums, or None.
+
+        A damaged entry counts as absent and is reported once as a RuntimeWarning.
+        """
+        folder = self._folder(kind, id)
+        if (kind, id) in self._trusted and folder.is_dir():
+            return folder
+        if not folder.is_dir():
+            return None
+        why = _damage(folder, id)
+        if why:
+            warnings.warn(
+                f"{folder} is damaged ({why}); it will be computed again", RuntimeWarning, 2
+            )
+            return None
+        self._trusted.add((kind, id))
+        return folder
+
+    def manifest(self, kind: str, id: str) -> dict[str, Any]:
+        """Return the manifest of an entry: its configuration, versions, device, cost and files."""
+        manifest: dict[str, Any] = json.loads((self._folder(kind, id) / _MANIFEST).read_text())
+        return manifest
+
+    def publish(
+        self, kind: str, id: str, write: Callable[[Path], None], about: Mapping[str, Any]
+    ) -> Path:
+        """Let `write` fill a folder, checksum it and give it its name in one step.
+
+        - `write`: called with an empty folder; it writes plain files into it.
+        - `about`: JSON values kept in the manifest: configuration, provenance, cost.
+
+        Returns the published folder, another publisher's where that one was first. Raises
+        OSError, leaving no trace, where the disk does not take it.
+        """
+        final = self._folder(kind, id)
+        aside = final.with_name(f".{id}.{uuid.uuid4().hex}.part")
+        try:
+            aside.mkdir(parents=True)
+            write(aside)
+            files = {file.name: _measure(file, self.durable) for file in sorted(aside.iterdir())}
+            body = {**about, "format": FORMAT, "id": id, "created": time.time(), "files": files}
+            _write_text(aside / _MANIFEST, json.dumps(_sealed(body), indent=1), self.durable)
+            self._move(aside, final, id)
+            if self.durable:
+                _sync_folder(final.parent)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"the store {self.path} did not take an entry ({error.strerror or error}); what "
+                "was published before is kept: free some space or mend the folder, then run again",
+            ) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        self._trusted.add((kind, id))
+        return final
+
+    def _move(self, aside: Path, final: Path, id: str) -> None:
+        try:
+            aside.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES):
+                raise
+            if not final.is_dir():
+                raise
+            if not _damage(final, id):
+                return
+            broken = final.with_name(f".{id}.{uuid.uuid4().hex}.part")
+            final.rename(broken)
+            aside.rename(final)
+            shutil.rmtree(broken, ignore_errors=True)
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one record, a line of JSON with its own checksum, to the store's records."""
+        line = (json.dumps(_sealed(record)) + "\n").encode()
+        file = self.path / _RECORDS
+        try:
+            with file.open("ab+") as stream:
+                if stream.tell():
+                    stream.seek(-1, os.SEEK_END)
+                    # After a kill in the middle of a line the next record starts on its own.
+                    if stream.read(1) != b"\n":
+                        line = b"\n" + line
+                stream.write(line)
+                stream.flush()
+                if self.durable:
+                    os.fsync(stream.fileno())
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"the store {self.path} did not take a record ({error.strerror}); free some space "
+                "or mend the folder, then run again: nothing published is lost",
+            ) from error
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return every intact record as it was appended, the first of each `id`."""
+        kept: dict[str, dict[str, Any]] = {}
+        for row in self._lines():
+            if row is not None:
+                kept.setdefault(row["id"], row)
+        return list(kept.values())
+
+    def _lines(self) -> Iterator[dict[str, Any] | None]:
+        file = self.path / _RECORDS
+        if not file.exists():
+            return
+        for line in file.read_bytes().splitlines():
+            yield _unsealed(line) if line.strip() else None
+
+    def records(self) -> pd.DataFrame:
+        """Return the records as a tidy table, one row a generation of a chain."""
+        return table(self.rows())
+
+    def entries(self) -> list[Entry]:
+        """Return every entry with its size and whether it matches its checksums."""
+        found = []
+        for kind in KINDS:
+            folder = self.path / kind
+            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+                if path.name.startswith(".") and path.name.endswith(".part"):
+                    why = "left over from a run that was stopped, or one that is writing now"
+                else:
+                    why = _damage(path, path.name)
+                size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+                created = 0.0 if why else float(self.manifest(kind, path.name)["created"])
+                found.append(Entry(kind, path.name, path, size, created, not why, why))
+        return found
+
+    def verify(self) -> list[str]:
+        """Return a sentence for everything in the store that cannot be trusted; none is good."""
+        problems = [f"{entry.path}: {entry.why}" for entry in self.entries() if not entry.ok]
+        for number, row in enumerate(self._lines(), start=1):
+            if row is None:
+                problems.append(f"{self.path / _RECORDS}, line {number}: not an intact record")
+        return problems
+
+    def prune(
+        self, *, samples: bool = False, models: bool = False, dry_run: bool = False
+    ) -> list[Entry]:
+        """Remove what cannot be trusted; with `samples` or `models`, also all of those.
+
+        Leftovers younger than a day are kept, since a run may be writing them. Records stay, so
+        every number stays; pruned models and samples are computed again when they are needed.
+        Returns what was removed, or would be with `dry_run`.
+        """
+        gone = []
+        for entry in self.entries():
+            wanted = {"samples": samples, "models": models}[entry.kind] and entry.ok
+            if entry.path.name.endswith(".part"):
+                unwanted = time.time() - entry.path.stat().st_mtime > 86_400
+            else:
+                unwanted = not entry.ok
+            if wanted or unwanted:
+                gone.append(entry)
+                self._trusted.discard((entry.kind, entry.id))
+                if not dry_run:
+                    shutil.rmtree(entry.path) if entry.path.is_dir() else entry.path.unlink()
+        return gone
+
+
+COLUMNS = [
+    "generation", "loop", "model", "bias", "seed", "n_real", "n_synthetic", "n_evaluate",
+    "features", "fd", "precision", "recall", "density", "coverage", "read", "seconds", "id",
+]  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return records as a table with the columns that every plot and panel reads."""
+    return pd.DataFrame([[row.get(name) for name in COLUMNS] for row in rows], columns=COLUMNS)
+
+
+def _sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {**body, "check": name_of(body)}
+
+
+def _unsealed(text: bytes) -> dict[str, Any] | None:
+    try:
+        body = json.loads(text)
+        check = body.pop("check")
+        return body if check == name_of(body) else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _damage(folder: Path, id: str) -> str:
+    """Return what is wrong with an entry, or an empty string."""
+    try:
+        body = _unsealed((folder / _MANIFEST).read_bytes())
+    except OSError:
+        return f"no readable {_MANIFEST}"
+    if body is None or body.get("format") != FORMAT:
+        return f"{_MANIFEST} is not an intact one of format {FORMAT}"
+    if body["id"] != id:
+        return f"it was published as {body['id']}"
+    for name, known in body["files"].items():
+        file = folder / name
+        if Path(name).name != name or not file.is_file():
+            return f"{name} is missing"
+        if file.stat().st_size != known["bytes"]:
+            return f"{name} has {file.stat().st_size} bytes, not {known['bytes']}"
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != known["sha256"]:
+                return f"the SHA-256 of {name} differs"
+    return ""
+
+
+def _measure(file: Path, durable: bool) -> dict[str, Any]:
+    with file.open("rb+") as stream:
+        if durable:
+            os.fsync(stream.fileno())
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"bytes": file.stat().st_size, "sha256": digest}
+
+
+def _write_text(file: Path, text: str, durable: bool) -> None:
+    with file.open("w") as stream:
+        stream.write(text)
+        stream.flush()
+        if durable:
+            os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    # Windows cannot open a folder; its renames are durable enough without.
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

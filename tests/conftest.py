@@ -1,0 +1,52 @@
+"""What several test files need: small notebooks made on the spot."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+PARAMETERS = 'preset = "quick"  # smoke, quick or full\nseed = 0\nstore = "runs"'
+
+PANEL = """
+import base64, io
+import ipywidgets as widgets
+from matplotlib.figure import Figure
+
+class Panel(widgets.VBox):
+    def _repr_mimebundle_(self, **kwargs):
+        figure, content = Figure(figsize=(2, 1)), io.BytesIO()
+        figure.subplots().plot([1, 3, 2])
+        figure.savefig(content, format="png")
+        picture = base64.b64encode(content.getvalue()).decode()
+        image = f'<img alt="a rising line" src="data:image/png;base64,{picture}">'
+        caption = f"<figcaption>seed {seed}</figcaption>"
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": f"<figure>{image}{caption}</figure>"}
+
+Panel([widgets.FloatSlider(description="bias")])
+"""
+
+
+@pytest.fixture(scope="session")
+def make_notebook() -> Callable[..., Path]:
+    """A function that writes a notebook: a str is a code cell, ("md", text) is prose."""
+
+    def make(path: Path, *cells: str | tuple[str, str], parameters: str | None = None) -> Path:
+        nb: Any = new_notebook(
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)"}}
+        )
+        nb.cells.append(new_markdown_cell(f"# A notebook named *{path.stem}*"))
+        if parameters is not None:
+            nb.cells.append(new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+        for cell in cells:
+            nb.cells.append(
+                new_code_cell(cell) if isinstance(cell, str) else new_markdown_cell(cell[1])
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nb, path)
+        return path
+
+    return make

@@ -1,0 +1,228 @@
+"""Finding, checking and running notebooks."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import PANEL, PARAMETERS
+from nbformat import NotebookNode
+
+from madlab import execute
+from madlab.execute import NotebookError, run_notebook
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, make_notebook: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of three notebooks in place of madlab's own."""
+    folder = tmp_path / "shelf"
+    for name in ("00_start", "06_digits", "06_faces"):
+        make_notebook(folder / f"{name}.ipynb", "print(seed)", parameters=PARAMETERS)
+    monkeypatch.setattr(execute, "folder", lambda: folder)
+    return folder
+
+
+def test_a_notebook_is_found_by_path_name_or_unique_beginning(shelf: Path) -> None:
+    expected = shelf / "06_digits.ipynb"
+    assert execute.find(expected) == expected
+    assert execute.find("06_digits") == expected
+    assert execute.find("06_digits.ipynb") == expected
+    assert execute.find("06_d") == expected
+    assert execute.find("00") == shelf / "00_start.ipynb"
+    assert execute.names() == ["00_start", "06_digits", "06_faces"]
+
+
+def test_an_unknown_notebook_is_named_with_a_hint_and_the_known_ones(shelf: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"did you mean '06_digits'.*00_start, 06_digits"):
+        execute.find("06_digit_s")
+    with pytest.raises(ValueError, match=r"'06' fits 06_digits, 06_faces"):
+        execute.find("06")
+    with pytest.raises(FileNotFoundError, match=r"no notebook ''"):
+        execute.find("")
+
+
+def test_other_files_are_no_notebooks(tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("hello")
+    with pytest.raises(ValueError, match=r"notes\.txt is not a notebook"):
+        execute.find(other)
+    broken = tmp_path / "broken.ipynb"
+    broken.write_text("{")
+    with pytest.raises(ValueError, match=r"broken\.ipynb cannot be read as a notebook"):
+        run_notebook(broken)
+
+
+def test_parameters_and_their_defaults_are_read_from_the_source(shelf: Path) -> None:
+    assert execute.parameters("06_digits") == {"preset": "quick", "seed": 0, "store": "runs"}
+
+
+@pytest.mark.parametrize("line", ["a = 1; b = 2", "a = 1  # b=2"])
+def test_a_parameters_cell_that_papermill_would_skip_is_refused(
+    tmp_path: Path, make_notebook: Make, line: str
+) -> None:
+    source = make_notebook(tmp_path / "x.ipynb", parameters=f"{PARAMETERS}\n{line}")
+    with pytest.raises(ValueError, match=rf"x\.ipynb.*second equals sign.*line 4 '{line}'"):
+        run_notebook(source, {"seed": 1})
+
+
+def test_a_misspelt_parameter_is_refused_before_anything_runs(
+    tmp_path: Path, make_notebook: Make
+) -> None:
+    mark = tmp_path / "ran"
+    source = make_notebook(
+        tmp_path / "x.ipynb", f"open({str(mark)!r}, 'w').close()", parameters=PARAMETERS
+    )
+    with pytest.raises(KeyError, match=r"no parameter 'sed'; did you mean 'seed'\?.*preset, seed"):
+        run_notebook(source, {"sed": 1})
+    assert not mark.exists()
+    bare = make_notebook(tmp_path / "bare.ipynb", "1")
+    with pytest.raises(KeyError, match=r"bare\.ipynb has no parameter 'seed'.*are: none"):
+        run_notebook(bare, {"seed": 1})
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_runs(
+    tmp_path: Path, make_notebook: Make
+) -> None:
+    mark = tmp_path / "ran"
+    source = make_notebook(tmp_path / "x.ipynb", f"open({str(mark)!r}, 'w').close()")
+    before = source.read_bytes()
+    (tmp_path / "link.ipynb").symlink_to(source)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        run_notebook(source, output=tmp_path)
+    with pytest.raises(ValueError, match=r"must have a name that ends in \.ipynb"):
+        run_notebook(source, output=tmp_path / "y.html")
+    with pytest.raises(ValueError, match="is the notebook itself"):
+        run_notebook(source, output=tmp_path / "link.ipynb")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot be written \("):
+        run_notebook(source, output=tmp_path / "file" / "y.ipynb")
+    assert not mark.exists()
+    assert source.read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def ran(
+    tmp_path_factory: pytest.TempPathFactory, make_notebook: Make
+) -> tuple[Path, NotebookNode, str]:
+    """A notebook with a panel, run once with a parameter: its folder, the result, the echo."""
+    folder = tmp_path_factory.mktemp("ran")
+    source = make_notebook(
+        folder / "source {braces}.ipynb",
+        "import os, sys\nprint(sys.executable, os.getcwd(), seed, store)",
+        PANEL,
+        parameters=PARAMETERS,
+    )
+    echo = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        # A kernel of another installation must not be taken for this one's.
+        other = folder / "jupyter" / "kernels" / "python3"
+        other.mkdir(parents=True)
+        (other / "kernel.json").write_text(
+            json.dumps({"argv": ["false"], "display_name": "other", "language": "python"})
+        )
+        patch.setenv("JUPYTER_PATH", str(folder / "jupyter"))
+        given = {"seed": 7, "store": folder / "my runs"}
+        nb = run_notebook(source, given, "out/done.ipynb", echo=echo)
+    return folder, nb, echo.getvalue()
+
+
+def test_a_run_uses_this_python_and_this_folder_and_takes_parameters(
+    ran: tuple[Path, NotebookNode, str],
+) -> None:
+    folder, nb, _ = ran
+    printed = [out.text for c in nb.cells for out in c.get("outputs", []) if "text" in out]
+    assert printed == [f"{sys.executable} {folder} 7 {folder / 'my runs'}\n"]
+
+
+def test_a_run_leaves_its_source_as_it_was(ran: tuple[Path, NotebookNode, str]) -> None:
+    source = nbformat.read(ran[0] / "source {braces}.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in source.cells)
+    assert len(source.cells) == 4
+    assert sorted(path.name for path in ran[0].iterdir()) == [
+        "jupyter", "out", "source {braces}.ipynb",
+    ]  # fmt: skip
+
+
+def test_a_run_records_how_it_was_made(ran: tuple[Path, NotebookNode, str]) -> None:
+    about = ran[1].metadata.madlab
+    assert about.parameters == {"preset": "quick", "seed": 7, "store": str(ran[0] / "my runs")}
+    assert about.notebook == "source {braces}"
+    assert 0 < about.seconds < 120
+    assert {"torch", "device", "threads"} <= set(about.provenance)
+
+
+def test_a_run_echoes_cells_and_what_they_print(ran: tuple[Path, NotebookNode, str]) -> None:
+    lines = ran[2].splitlines()
+    assert lines[0].startswith("[1/3] preset")
+    assert lines[1] == "[2/3] import os, sys"
+    assert lines[2].endswith("my runs")
+    assert lines[3].startswith("[3/3] import base64")
+    assert len(lines) == 4
+
+
+def test_what_is_written_is_the_run_frozen(ran: tuple[Path, NotebookNode, str]) -> None:
+    folder, nb, _ = ran
+    assert "widgets" in nb.metadata
+    written = nbformat.read(folder / "out" / "done.ipynb", as_version=4)
+    nbformat.validate(written)
+    assert written == execute.freeze(nb)
+    assert [path.name for path in (folder / "out").iterdir()] == ["done.ipynb"]
+
+
+def test_a_failing_cell_is_named_and_the_notebook_so_far_is_kept(
+    tmp_path: Path, make_notebook: Make
+) -> None:
+    source = make_notebook(
+        tmp_path / "x.ipynb", "print('kept')", "bias = 2\nraise ValueError('bias is 2')", "print(3)"
+    )
+    output = tmp_path / "done.ipynb"
+    expected = r"x\.ipynb stopped in cell \[2\] \(`bias = 2`\): ValueError: bias is 2\..*partial"
+    with pytest.raises(NotebookError, match=expected):
+        run_notebook(source, output=output)
+    assert not output.exists()
+    partial = nbformat.read(tmp_path / "done.partial.ipynb", as_version=4)
+    texts = [out.get("text", "") for c in partial.cells for out in c.get("outputs", [])]
+    assert "kept\n" in texts
+
+
+def test_a_cell_that_takes_too_long_or_kills_its_kernel_is_an_error(
+    tmp_path: Path, make_notebook: Make
+) -> None:
+    slow = make_notebook(tmp_path / "slow.ipynb", "import time\ntime.sleep(60)")
+    with pytest.raises(NotebookError, match=r"slow\.ipynb stopped: a cell took longer than 1 sec"):
+        run_notebook(slow, timeout=1)
+    dead = make_notebook(tmp_path / "dead.ipynb", "import os\nos._exit(1)")
+    with pytest.raises(NotebookError, match=r"dead\.ipynb stopped: its kernel died"):
+        run_notebook(dead)
+
+
+def test_an_interrupt_keeps_the_notebook_so_far(tmp_path: Path, make_notebook: Make) -> None:
+    mark = tmp_path / "started"
+    make_notebook(
+        tmp_path / "x.ipynb", f"import time\nopen({str(mark)!r}, 'w').close()\ntime.sleep(600)"
+    )
+    command = [sys.executable, "-m", "madlab", "run", "x.ipynb", "--output", "y.ipynb"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not mark.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(2)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "madlab: interrupted. Every generation that was finished is kept" in errors
+    assert "Traceback" not in errors
+    assert (tmp_path / "y.partial.ipynb").exists()
+    assert not (tmp_path / "y.ipynb").exists()

@@ -1,0 +1,160 @@
+"""The files around the package: they must agree with each other and with pyproject.toml."""
+
+import re
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import madlab
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+NEEDED = [Requirement(r) for r in sum(EXTRAS.values(), PROJECT["dependencies"])]
+PINS = {
+    canonicalize_name(line.split("==")[0]): line.split("==")[1]
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if not line.startswith("#")
+}
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_constraints_are_plain_pins() -> None:
+    for line in text("constraints.txt").splitlines():
+        assert re.fullmatch(r"#.*|[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line), line
+
+
+@pytest.mark.parametrize("requirement", NEEDED, ids=str)
+def test_every_dependency_has_a_floor_and_a_pin_within_it(requirement: Requirement) -> None:
+    assert any(part.operator == ">=" for part in requirement.specifier), "no floor"
+    pin = PINS[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(pin), f"{pin} is pinned"
+
+
+def test_the_pinned_torchvision_was_built_for_the_pinned_torch() -> None:
+    if metadata.version("torchvision").split("+")[0] != PINS["torchvision"]:
+        pytest.fail(f"install as constraints.txt says: torchvision {PINS['torchvision']}")
+    needed = [Requirement(r) for r in metadata.requires("torchvision") or []]
+    torch = next(r for r in needed if r.name == "torch")
+    assert torch.specifier.contains(PINS["torch"])
+
+
+def test_whatever_a_dependency_requires_here_is_pinned_too() -> None:
+    seen, left = set(), [(r.name, "") for r in NEEDED]
+    while left:
+        name, extra = left.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        assert canonicalize_name(name) in PINS, f"{name} has no pin"
+        for line in metadata.requires(name) or []:
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                left += [(needed.name, part) for part in ("", *needed.extras)]
+    assert len({name for name, _ in seen}) > 50
+
+
+def test_the_conda_environment_agrees_with_pyproject() -> None:
+    environment = yaml.safe_load(text("environment.yml"))
+    assert environment["name"] == PROJECT["name"]
+    python, pip, from_pip = environment["dependencies"]
+    assert pip == "pip"
+    version = re.fullmatch(r"python=(3\.\d+)", python)
+    assert version
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(version[1])
+    constraints, package = from_pip["pip"]
+    assert constraints == "-c constraints.txt"
+    extras = re.fullmatch(r"-e \.\[([a-z,]+)\]", package)
+    assert extras
+    assert set(extras[1].split(",")) <= set(EXTRAS)
+
+
+def test_every_entry_of_the_conda_environment_has_a_reason() -> None:
+    entries = [line for line in text("environment.yml").splitlines() if line.startswith("  - ")]
+    inner = [line for line in text("environment.yml").splitlines() if line.startswith("      - ")]
+    for line in entries + inner:
+        if line not in ("  - conda-forge", "  - pip:"):
+            assert re.search(r"\S # \w", line), f"no reason: {line}"
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load(text("CITATION.cff"))
+    assert citation["version"] == madlab.__version__
+    changes = re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)
+    assert changes[0] == madlab.__version__
+    assert changes == sorted(changes, key=Version, reverse=True)
+
+
+def test_the_citation_names_the_paper() -> None:
+    paper = yaml.safe_load(text("CITATION.cff"))["references"][0]
+    assert paper["title"] == "Self-Consuming Generative Models Go MAD"
+    assert paper["authors"][0]["family-names"] == "Alemohammad"
+    assert {"type": "other", "value": "arXiv:2307.01850"} in paper["identifiers"]
+
+
+def test_code_and_text_have_their_licences() -> None:
+    licence = text("LICENSE")
+    assert PROJECT["license"] == "BSD-3-Clause"
+    assert "Redistribution and use in source and binary forms" in licence
+    assert "Creative Commons Attribution 4.0 International" in licence
+    assert "https://creativecommons.org/licenses/by/4.0/" in licence
+
+
+def test_data_files_go_into_the_package() -> None:
+    found = {
+        path.name for path in (ROOT / "madlab").rglob("*") if path.suffix not in (".py", ".pyc")
+    }
+    assert {"mnist.xz", "index.html.j2", "style.css", "conf.json"} <= found
+    settings = tomllib.loads(text("pyproject.toml"))["tool"]["setuptools"]
+    patterns = settings["package-data"]["madlab"]
+    for path in (ROOT / "madlab").rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            inside = path.relative_to(ROOT / "madlab")
+            assert any(inside.match(pattern) for pattern in patterns), f"{inside} is left out"
+
+
+@pytest.mark.parametrize("target", ["lab", "test", "report", "lint"])
+def test_make_sets_everything_up_under_the_constraints(target: str, tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text(text(name))
+    steps = subprocess.run(
+        ["make", "-n", target], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert steps[0].endswith("-m venv .venv")
+    installs = [step for step in steps if "pip install" in step]
+    assert len(installs) == 1
+    assert "-c constraints.txt -e " in installs[0]
+    assert ("[test]" in installs[0]) == (target in ("test", "lint"))
+
+
+def test_the_readme_gives_the_commands_that_there_are() -> None:
+    readme = text("README.md")
+    for command in ("make lab", "make test", "make report", "madlab doctor"):
+        assert command in readme
+    assert "pip install -c constraints.txt -e ." in readme
+    for name in re.findall(r"\]\((?!https?:|#)([^)#]+)", readme):
+        assert (ROOT / name).exists(), f"the README links to {name}, which is not there"
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    commands = [line for line in text(".ci/run").splitlines() if not line.startswith("#")]
+    assert "make test </dev/null" in commands
+    assert not any(re.search(r"\bpip\b", line) for line in commands)
+
+
+def test_no_file_is_loaded_that_could_run_code() -> None:
+    for path in (ROOT / "madlab").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        assert not re.search(r"import pickle|torch\.load\(|weights_only", source), path

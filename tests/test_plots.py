@@ -1,0 +1,191 @@
+import base64
+import io
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from madlab import plots
+from madlab.data.samples import Samples
+from madlab.metrics import Scores
+from madlab.plots import curves as lines
+from madlab.plots import sheets
+from madlab.store import COLUMNS
+
+
+def records(loops=("fully synthetic",), biases=(1.0,), seeds=(0,), generations=4, **other):
+    rows = []
+    for loop, bias, seed, t in itertools.product(loops, biases, seeds, range(1, generations + 1)):
+        row = dict.fromkeys(COLUMNS)
+        row |= {"generation": t, "loop": loop, "model": "mixture", "bias": bias, "seed": seed}
+        row |= {"n_evaluate": 500, "features": "lenet-1a2b3c4d", "id": f"{loop}{bias}{seed}{t}"}
+        row |= {"fd": 50.0 * t + seed, "precision": 0.9, "recall": 0.6 / t, "read": 0.99}
+        row |= {"density": 1.2, "coverage": 0.3} | other
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *(set(other) - set(COLUMNS))])
+
+
+def pixels(content):
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def axes_by_title(figure):
+    return {axes.get_title(loc="left"): axes for axes in figure.axes}
+
+
+def test_curves_draw_each_metric_from_zero_with_whole_generations():
+    axes = axes_by_title(plots.curves(records()))
+    assert list(axes) == ["FD-LeNet", "precision (quality)", "recall (diversity)", "read share"]
+    for title, one in axes.items():
+        assert one.get_ylim()[0] == 0
+        assert one.get_xlabel() == "generation"
+        assert one.get_xticks().tolist() == [1, 2, 3, 4]
+        assert title == "FD-LeNet" or one.get_ylim()[1] == 1
+    drawn = axes["FD-LeNet"].lines[0].get_xydata()
+    assert drawn.tolist() == [[1, 50], [2, 100], [3, 150], [4, 200]]
+
+
+def test_curves_draw_the_band_of_all_seeds_around_their_mean():
+    axes = plots.curves(records(seeds=(0, 1, 5)), metrics=["fd"]).axes[0]
+    mean = next(line for line in axes.lines if line.get_label() == "fully synthetic, bias 1")
+    assert np.allclose(mean.get_ydata(), [52, 102, 152, 202])
+    assert len(axes.lines) == 4
+    band = axes.collections[0].get_paths()[0].vertices
+    assert set(band[band[:, 0] == 1, 1]) == {50, 55}
+
+
+def test_a_loop_keeps_its_colour_and_marker_whatever_else_is_drawn():
+    loops = ["fresh data", "fully synthetic", "synthetic augmentation"]
+    many = lines.styles(plots.tidy(records(loops, biases=(0.5, 1.0))))
+    assert list(many) == [
+        f"{loop}, bias {bias}"
+        for loop in ("fully synthetic", "synthetic augmentation", "fresh data")
+        for bias in ("1", "0.5")
+    ]
+    alone = lines.styles(plots.tidy(records(["fresh data"])))
+    assert alone["fresh data, bias 1"] == many["fresh data, bias 1"]
+    assert len(set(many.values())) == 6
+    assert all(look[2] == "solid" for name, look in many.items() if name.endswith("bias 1"))
+    biased = lines.styles(plots.tidy(records(biases=(0.5,))))
+    assert biased["fully synthetic, bias 0.5"][2] != "solid"
+
+
+def test_other_loops_models_and_labels_are_told_apart():
+    mixed = pd.concat([records(model="mixture"), records(model="diffusion", id="other")])
+    mixed["id"] = [str(i) for i in range(len(mixed))]
+    found = lines.styles(plots.tidy(mixed))
+    assert set(found) == {"fully synthetic, mixture, bias 1", "fully synthetic, diffusion, bias 1"}
+    assert len(set(found.values())) == 2
+    variant = records(["fresh data, last 3 generations", "fresh data"])
+    assert len(set(lines.styles(plots.tidy(variant)).values())) == 2
+    sizes = pd.concat([records(label="few"), records(label="many")])
+    assert set(lines.styles(plots.tidy(sizes))) == {
+        "fully synthetic, few, bias 1",
+        "fully synthetic, many, bias 1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("other", "what"), [({"n_evaluate": 999}, "n_evaluate"), ({"features": "points"}, "features")]
+)
+def test_scores_that_cannot_be_compared_never_share_an_axis(other, what):
+    with pytest.raises(ValueError, match=f"2 values of {what}.*cannot share an axis"):
+        plots.curves(pd.concat([records(), records(**other)]))
+
+
+def test_chains_of_other_sizes_are_not_averaged_by_mistake():
+    again = records()
+    again["id"] = "other"
+    with pytest.raises(ValueError, match="generation 1 of fully synthetic, bias 1, seed 0"):
+        plots.curves(pd.concat([records(), again]))
+    # The same records twice, from a chain and from its store say, are one line.
+    assert len(plots.tidy(pd.concat([records(), records()]))) == 4
+
+
+def test_records_without_rows_and_unknown_metrics_are_refused():
+    with pytest.raises(ValueError, match="run a chain first"):
+        plots.curves(records().iloc[:0])
+    with pytest.raises(KeyError, match="no metric named 'fid'"):
+        plots.curves(records(), metrics=["fid"])
+
+
+def test_a_metric_that_is_nowhere_defined_is_left_out():
+    titles = list(axes_by_title(plots.curves(records(features="points", read=None))))
+    assert titles == ["FD-points", "precision (quality)", "recall (diversity)"]
+    assert "read" not in plots.describe_curves(records(features="points", read=None))
+
+
+def test_the_floor_is_a_line_where_it_is_defined():
+    floor = Scores(1.5, 0.95, 0.9, 1.0, 0.9, float("nan"), 0)
+    axes = axes_by_title(plots.curves(records(), floor=floor))
+    assert axes["FD-LeNet"].lines[-1].get_ydata() == [1.5, 1.5]
+    assert [line.get_label() for line in axes["read share"].lines] == ["fully synthetic, bias 1"]
+
+
+def test_curves_in_words_name_first_and_last_values():
+    text = plots.describe_curves(records(seeds=(0, 2)), ["fd", "recall"])
+    assert text == (
+        "From generation 1 to 4, mean of 2 seeds: fully synthetic, bias 1: FD-LeNet 51.0 to 201, "
+        "recall 0.60 to 0.15."
+    )
+    uneven = pd.concat([records(), records(["fresh data"], generations=2)])
+    assert "fresh data, bias 1 (from generation 1 to 2)" in plots.describe_curves(uneven)
+
+
+def test_mosaic_puts_every_picture_in_its_place_in_dark_ink():
+    images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2)
+    sheet = sheets.mosaic(images, columns=3, gap=1)
+    assert sheet.shape == (5, 8)
+    assert np.array_equal(sheet[0:2, 3:5], 255 - images[1])
+    assert np.array_equal(sheet[3:5, 0:2], 255 - images[3])
+    assert (sheet[3:5, 6:8] == 255).all()
+
+
+def test_one_of_each_takes_the_first_of_every_label():
+    images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1) + 100
+    found = sheets.one_of_each(Samples(images, np.array([3, 1, 3, 0, 2, 9, 8, 7, 6, 6, 5, 1])))
+    assert found.ravel().tolist() == [103, 101, 104, 100, sheets.EMPTY, 110, 108, 107, 106, 105]
+    assert sheets.one_of_each(Samples(images)).ravel().tolist() == list(range(100, 110))
+
+
+def test_generations_sheet_leaves_room_for_what_is_to_come():
+    some = Samples(np.full((10, 28, 28), 255, np.uint8), np.arange(10))
+    axes = plots.generations_sheet({1: some, 2: some}, total=3).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2", "3"]
+    drawn = np.asarray(axes.images[0].get_array())
+    assert (drawn[:28, :28] == 0).all()
+    assert (drawn[60:88, :28] == 255 - sheets.EMPTY).all()
+
+
+def test_points_have_no_picture():
+    with pytest.raises(TypeError, match="points have no picture"):
+        plots.sheet(np.zeros((4, 2)))
+
+
+def test_class_histogram_shows_read_and_asked():
+    axes = plots.class_histogram(np.array([1, 1, 7]), np.array([1, 2, 7])).axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [0, 2, 0, 0, 0, 0, 0, 1, 0, 0]
+    asked = [segment[0][1] for segment in axes.collections[0].get_segments()]
+    assert asked == [0, 1, 1, 0, 0, 0, 0, 1, 0, 0]
+
+
+def test_show_embeds_a_picture_with_alt_text_and_caption():
+    figure = plots.sheet(np.full((4, 28, 28), 128, np.uint8), columns=2)
+    page = plots.show(figure, alt='four "grey" squares', caption="n < 5").data
+    assert 'alt="four &quot;grey&quot; squares"' in page
+    assert "<figcaption>n &lt; 5</figcaption>" in page
+    content = base64.b64decode(re.search(r"base64,([^\"]+)", page)[1])
+    drawn = pixels(content)
+    assert (drawn == 127).all(2).mean() > 0.3
+    assert (drawn[0, 0] == 255).all()
+    with pytest.raises(ValueError, match="alt is empty"):
+        plots.show(figure, alt=" ")
+
+
+def test_png_is_as_wide_as_its_page_times_the_sharpness():
+    figure = plots.curves(records())
+    width = round(figure.get_size_inches()[0] * 100)
+    assert pixels(plots.png(figure)).shape[1] == width * 1.5
