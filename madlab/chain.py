@@ -20,7 +20,7 @@ from madlab import models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
 from madlab.metrics import Reference, Scores
-from madlab.models.base import Model, check_bias, check_count, draw_labels
+from madlab.models.base import Model, check_bias, check_count, check_labels, draw_labels
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
 from madlab.training import provenance
@@ -88,8 +88,7 @@ class Chain:
         self.seed = check_count("seed", seed)
         self.n_evaluate = check_count("n_evaluate", n_evaluate, least=2)
         self._check_pool(1)
-        if self.model.conditional and data.labels is None:
-            raise ValueError(f"{self.model.name!r} needs labels, but {data.id} has none")
+        self._check_labels()
         default = "lenet" if data.images.dtype == np.uint8 else "points"
         self.reference = Reference(
             data.held_out, n_evaluate=self.n_evaluate, features=features or default
@@ -132,6 +131,10 @@ class Chain:
                 f"{self.loop.describe()}; {generations} generations need {needed:,} real samples, "
                 f"but {self.data.id} has {len(self.data):,}: take fewer generations or smaller sets"
             )
+
+    def _check_labels(self) -> None:
+        if self.data.labels is not None:
+            check_labels(self.data.labels, len(self.data.images))
 
     def _label_frequencies(self) -> np.ndarray | None:
         if self.data.labels is None:

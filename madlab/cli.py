@@ -85,7 +85,7 @@ def run(
 
     source = find(notebook)
     target = output or Path("reports", f"{source.stem}.ipynb")
-    with _resumable():
+    with _running():
         run_notebook(source, _pairs(parameter), target, echo=sys.stderr)
     typer.echo(f"wrote {target}")
 
@@ -105,7 +105,7 @@ def report(
     """Run a notebook and write it as one HTML file that needs no network and no kernel."""
     from madlab.report import report as write_report
 
-    with _resumable():
+    with _running():
         path = write_report(notebook, _pairs(parameter), output, echo=sys.stderr)
     typer.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
@@ -200,9 +200,14 @@ def doctor() -> None:
 
 
 @contextmanager
-def _resumable() -> Iterator[None]:
+def _running() -> Iterator[None]:
+    """Say in a line why a notebook stopped before its end."""
+    from madlab.execute import NotebookError
+
     try:
         yield
+    except NotebookError as error:
+        raise typer.Exit(_fail(error)) from error
     except KeyboardInterrupt:
         typer.echo(
             "madlab: interrupted. Every generation that was finished is kept in the store of the "
@@ -210,6 +215,12 @@ def _resumable() -> Iterator[None]:
             err=True,
         )
         raise typer.Exit(130) from None
+
+
+def _fail(error: Exception) -> int:
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error
+    typer.echo(f"madlab: {' '.join(str(message).split())}", err=True)
+    return 1
 
 
 def _open(store: Path) -> Any:
@@ -271,8 +282,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app(words, prog_name="madlab")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
-    except (ValueError, KeyError, OSError, TypeError, RuntimeError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"madlab: {message}", file=sys.stderr)
-        return 1
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        return _fail(error)
     return 0

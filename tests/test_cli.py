@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from conftest import PARAMETERS
+from cells import PARAMETERS
 
 import madlab
 from madlab import cli, doctor, execute, report
@@ -32,7 +32,8 @@ def test_every_command_explains_itself(command: str, capsys: Capture) -> None:
 def test_the_help_and_the_package_are_quick_to_come_and_load_no_torch() -> None:
     code = (
         "import sys, time; start = time.perf_counter(); "
-        "import madlab; from madlab.cli import main; main(['--help']); print(time.perf_counter() - start, 'torch' in sys.modules, "
+        "import madlab; from madlab.cli import main; main(['--help']); "
+        "print(time.perf_counter() - start, 'torch' in sys.modules, "
         "'jupyterlab' in sys.modules)"
     )
     last = subprocess.run(

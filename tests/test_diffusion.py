@@ -7,6 +7,7 @@ import torch
 from madlab.models import create, diffusion, load
 from madlab.models._nets.unet import UNet, adaptive_norm
 from madlab.models.base import NotFittedError
+from madlab.models.checks import check_model
 from madlab.models.diffusion import Diffusion, guidance, heun, velocity
 
 TINY = {"channels": 4, "steps": 30, "batch": 16}
@@ -154,6 +155,17 @@ def test_sampling_follows_the_guided_velocity(fitted, bias):
     assert np.abs(found.images - expected.clip(0, 255)).max() < 0.51
 
 
+def test_it_keeps_the_promises_of_a_model():
+    # Classes that overlap: even shades, dark in class 0 and light in class 1, so that guidance has
+    # something to push away from.
+    labels = np.arange(400) % 2
+    rng = np.random.default_rng(0)
+    shades = rng.normal(np.where(labels == 0, 90, 165), 40).clip(0, 255)
+    images = np.tile(shades[:, None, None], (1, 8, 8)).astype(np.uint8)
+    model = Diffusion(channels=8, steps=120, batch=32, label_dropout=0.3)
+    check_model(model, images, labels, bias=0.25)
+
+
 def test_it_learns_the_classes():
     model = Diffusion(**{**TINY, "steps": 150})
     model.fit(*halves(200), seed=0)
@@ -258,6 +270,10 @@ def test_data_that_cannot_work_are_refused(fitted):
         model.fit(images / 255, labels, seed=0)
     with pytest.raises(ValueError, match="2 classes"):
         fitted.sample(1, seed=0, labels=np.array([2]))
+    gap = Diffusion(**{**TINY, "steps": 1})
+    gap.fit(images, labels * 2, seed=0)
+    with pytest.raises(ValueError, match="label 1 is on no training image"):
+        gap.sample(3, seed=0, labels=np.array([0, 1, 2]))
     for bias in (0, -1, 1.1, math.nan):
         with pytest.raises(ValueError, match="bias is"):
             fitted.sample(1, bias=bias, seed=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import PANEL, PARAMETERS
+from cells import PANEL, PARAMETERS
 from nbformat import NotebookNode
 
 from madlab import execute

@@ -11,8 +11,8 @@ from PIL import Image
 from madlab import plots
 from madlab.data.samples import Samples
 from madlab.metrics import Scores
-from madlab.plots import curves as lines
 from madlab.plots import sheets
+from madlab.plots.lines import number, styles
 from madlab.store import COLUMNS
 
 
@@ -59,30 +59,30 @@ def test_curves_draw_the_band_of_all_seeds_around_their_mean():
 
 def test_a_loop_keeps_its_colour_and_marker_whatever_else_is_drawn():
     loops = ["fresh data", "fully synthetic", "synthetic augmentation"]
-    many = lines.styles(plots.tidy(records(loops, biases=(0.5, 1.0))))
+    many = styles(plots.tidy(records(loops, biases=(0.5, 1.0))))
     assert list(many) == [
         f"{loop}, bias {bias}"
         for loop in ("fully synthetic", "synthetic augmentation", "fresh data")
         for bias in ("1", "0.5")
     ]
-    alone = lines.styles(plots.tidy(records(["fresh data"])))
+    alone = styles(plots.tidy(records(["fresh data"])))
     assert alone["fresh data, bias 1"] == many["fresh data, bias 1"]
     assert len(set(many.values())) == 6
     assert all(look[2] == "solid" for name, look in many.items() if name.endswith("bias 1"))
-    biased = lines.styles(plots.tidy(records(biases=(0.5,))))
+    biased = styles(plots.tidy(records(biases=(0.5,))))
     assert biased["fully synthetic, bias 0.5"][2] != "solid"
 
 
 def test_other_loops_models_and_labels_are_told_apart():
     mixed = pd.concat([records(model="mixture"), records(model="diffusion", id="other")])
     mixed["id"] = [str(i) for i in range(len(mixed))]
-    found = lines.styles(plots.tidy(mixed))
+    found = styles(plots.tidy(mixed))
     assert set(found) == {"fully synthetic, mixture, bias 1", "fully synthetic, diffusion, bias 1"}
     assert len(set(found.values())) == 2
     variant = records(["fresh data, last 3 generations", "fresh data"])
-    assert len(set(lines.styles(plots.tidy(variant)).values())) == 2
+    assert len(set(styles(plots.tidy(variant)).values())) == 2
     sizes = pd.concat([records(label="few"), records(label="many")])
-    assert set(lines.styles(plots.tidy(sizes))) == {
+    assert set(styles(plots.tidy(sizes))) == {
         "fully synthetic, few, bias 1",
         "fully synthetic, many, bias 1",
     }
@@ -133,6 +133,14 @@ def test_curves_in_words_name_first_and_last_values():
     )
     uneven = pd.concat([records(), records(["fresh data"], generations=2)])
     assert "fresh data, bias 1 (from generation 1 to 2)" in plots.describe_curves(uneven)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.00"), (0.0203, "0.020"), (0.123, "0.12"), (2.34, "2.3"), (1234.6, "1,235")],
+)
+def test_numbers_have_about_three_figures(value, text):
+    assert number(value) == text
 
 
 def test_mosaic_puts_every_picture_in_its_place_in_dark_ink():

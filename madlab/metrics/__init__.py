@@ -4,6 +4,7 @@ from madlab.metrics import features
 from madlab.metrics.frechet import frechet_distance
 from madlab.metrics.neighbours import Neighbours, neighbours
 from madlab.metrics.reference import Reference, Scores
+from madlab.metrics.uncertainty import halving_generation
 
 __all__ = [
     "Neighbours",
@@ -11,5 +12,6 @@ __all__ = [
     "Scores",
     "features",
     "frechet_distance",
+    "halving_generation",
     "neighbours",
 ]

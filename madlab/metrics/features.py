@@ -109,6 +109,7 @@ def as_input(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images / np.float32(255)).unsqueeze(1)
 
 
+@functools.cache
 def about(name: str) -> dict[str, Any]:
     """Return what `features.json` says of the frozen weights `name`, "lenet" or "reader"."""
     entries: dict[str, dict[str, Any]] = json.loads((HERE / "features.json").read_text())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from madlab.models.base import Model, NotFittedError
+from madlab.models.checks import check_model
 
 _WHERE = {
     "diffusion": ("madlab.models.diffusion", "Diffusion"),
@@ -58,4 +59,4 @@ def load(folder: Path) -> Model:
     return _class(name).from_folder(Path(folder))
 
 
-__all__ = ["Model", "NotFittedError", "create", "load", "names"]
+__all__ = ["Model", "NotFittedError", "check_model", "create", "load", "names"]

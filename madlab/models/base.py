@@ -20,12 +20,15 @@ class Model(Protocol):
     """A generative model that a chain can train on its own output.
 
     `version` rises whenever the same settings and data would give other samples; with `name`
-    and `settings` it is part of every name the model's work is stored under.
+    and `settings` it is part of every name the model's work is stored under. `conditional` says
+    whether it uses class labels where there are any, and `follows_noise` whether one seed gives
+    corresponding pictures in models trained on different data.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     conditional: ClassVar[bool]
+    follows_noise: ClassVar[bool]
 
     @property
     def settings(self) -> dict[str, Any]:

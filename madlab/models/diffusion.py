@@ -83,6 +83,7 @@ class Diffusion:
     name: ClassVar[str] = "diffusion"
     version: ClassVar[int] = 1
     conditional: ClassVar[bool] = True
+    follows_noise: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -207,6 +208,9 @@ class Diffusion:
         if labels is None:
             labels = draw_labels(n, self._frequencies, generator(seed, "labels"))
         labels = check_labels(labels, n, len(self._frequencies))
+        unseen = np.flatnonzero(self._frequencies[labels] == 0)
+        if len(unseen):
+            raise ValueError(f"label {labels[unseen[0]]} is on no training image: ask for others")
         rng = generator(seed, "noise")
         images = np.empty((n, *self._shape), dtype=np.uint8)
         # Always whole batches of one size, padded with zeros: sums run in the same order for

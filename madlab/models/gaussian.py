@@ -30,6 +30,7 @@ class Gaussian:
     name: ClassVar[str] = "gaussian"
     version: ClassVar[int] = 1
     conditional: ClassVar[bool] = False
+    follows_noise: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.mean: np.ndarray | None = None

@@ -47,7 +47,10 @@ class GenerationBrowser(Panel):
         names = list(self.chains)
         self.chain = labelled(widgets.Dropdown, "chain", "mad-chain", options=names, value=names[0])
         most = max(len(found) for found in self._generations.values())
-        self.generation, generation_box = slider("generation", "mad-generation", 1, most, 1, 1)
+        # A slider needs two places at least.
+        self.generation, generation_box = slider(
+            "generation", "mad-generation", 1, max(2, most), 1, 1
+        )
         self.chosen, chosen_box = slider("picture", "mad-picture-number", 0, 99, 1, 0)
         super().__init__([row(self.chain, generation_box, chosen_box)], "mad-browser")
         self.follow(self.chain, self.generation, self.chosen)
@@ -90,17 +93,20 @@ class GenerationBrowser(Panel):
         """Return the preview, the chosen picture through the generations, and the histogram."""
         name, chain, t, chosen = self._state
         strip = np.stack([pictures[chosen] for pictures in self._strip(name)])
-        rows = -(-len(strip) // _STRIP)
+        columns = min(_STRIP, max(len(strip), 6))
+        rows = -(-len(strip) // columns)
         figure = Figure(figsize=(WIDTH, 3.9 + 0.7 * rows), layout="constrained")
         left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2), squeeze=False)[0]
         preview = left.subplots()
+        preview.set_anchor("N")
         own = follows_noise(chain) or t == 1
         draw_sheet(preview, chain.preview(t).images, frame=chosen if own else None)
         preview.set_title(f"100 digits of generation {t}", fontsize=11, loc="left")
         top, bottom = right.subplots(2, height_ratios=(0.9 * rows, 2.2))
-        draw_sheet(top, strip, columns=min(_STRIP, len(strip)), frame=t - 1, gap=4)
+        top.set_anchor("NW")
+        draw_sheet(top, strip, columns=columns, frame=t - 1, gap=4)
         how = "same noise" if follows_noise(chain) else "nearest pictures"
-        title = f"picture {chosen} through generations 1 to {len(strip)} ({how})"
+        title = f"picture {chosen}, generations 1 to {len(strip)} ({how})"
         top.set_title(title, fontsize=11, loc="left")
         read, samples = self._reading(name, t)
         draw_histogram(bottom, read, samples.labels)
@@ -152,7 +158,7 @@ class GenerationBrowser(Panel):
 
 def follows_noise(chain: Chain) -> bool:
     """Return whether equal noise gives corresponding pictures in a chain's generations."""
-    return bool(getattr(chain.model, "follows_noise", False))
+    return chain.model.follows_noise
 
 
 def _finished(name: str, chain: Chain) -> list[int]:

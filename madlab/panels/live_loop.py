@@ -23,7 +23,7 @@ from madlab.loops import Loop
 from madlab.models.base import check_bias, check_count
 from madlab.panels.panel import Panel, front_end_listens, labelled, replaces, row, slider
 from madlab.plots.colours import GREY, WIDTH
-from madlab.plots.curves import describe_curves, draw_curves, metric_label, number, tidy
+from madlab.plots.lines import describe_curves, draw_curves, metric_label, number, tidy
 from madlab.plots.sheets import draw_generations
 from madlab.store import Store
 
@@ -32,7 +32,7 @@ _LOOPS: dict[str, Callable[[int, int], Loop]] = {
     "synthetic augmentation": Loop.synthetic_augmentation,
     "fresh data": Loop.fresh_data,
 }
-_STAGES = {"fit": "training", "sample": "sampling", "measure": "measuring"}
+_STAGES = {"fit": "training", "sample": "sampling from", "measure": "measuring"}
 # Messages to the front end: at most so many seconds apart.
 _BEAT = 0.25
 
@@ -44,8 +44,9 @@ class _Stopped(Exception):  # noqa: N818
 class _Run:
     """One start of the loop: what was asked for, and what came of it so far."""
 
-    def __init__(self, chosen: Mapping[str, Any]) -> None:
+    def __init__(self, chosen: Mapping[str, Any], seen: bool = True) -> None:
         self.chosen = dict(chosen)
+        self.seen = seen
         self.stop = threading.Event()
         self.thread: threading.Thread | None = None
         self.generations: list[Generation] = []
@@ -158,9 +159,12 @@ class LiveLoop(Panel):
         super().__init__([choices, row(self.start_button, self.stop_button)], "mad-live")
         self.picture.add_class("mad-digits")
 
-    def start(self) -> None:
-        """Start the loop in a thread with the settings shown, ending the one that runs."""
-        before, self._run = self._run, _Run(self._chosen())
+    def start(self, *, seen: bool = True) -> None:
+        """Start the loop in a thread with the settings shown, ending the one that runs.
+
+        - `seen`: whether to draw every generation as it comes, or the whole loop at its end.
+        """
+        before, self._run = self._run, _Run(self._chosen(), seen)
         before.stop.set()
         self.start_button.disabled, self.stop_button.disabled = True, False
         self.say("Starting.")
@@ -171,6 +175,8 @@ class LiveLoop(Panel):
     def stop(self) -> None:
         """Ask the loop to end; what is finished stays. Returns at once, see `wait`."""
         self._run.stop.set()
+        if self._run.thread is not None and self._run.thread.is_alive():
+            self.say("Stopping.")
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the loop ends, at most `timeout` seconds, and return whether it has.
@@ -204,8 +210,9 @@ class LiveLoop(Panel):
         return self._run.error
 
     def _start_here(self) -> None:
-        self.start()
-        if not front_end_listens():
+        listens = front_end_listens()
+        self.start(seen=listens)
+        if not listens:
             self.wait()
 
     def _chosen(self) -> dict[str, Any]:
@@ -244,6 +251,8 @@ class LiveLoop(Panel):
             self._say(run, f"The loop ended with an error: {error}", wrong=True)
         finally:
             if run is self._run:
+                if not run.seen:
+                    self.draw()
                 self.start_button.disabled, self.stop_button.disabled = False, True
 
     def _check(self, run: _Run) -> None:
@@ -258,7 +267,8 @@ class LiveLoop(Panel):
             run.told = now
             total = run.chosen["generations"]
             so_far = f"{self._report(run)} " if run.generations else ""
-            now_at = f"Now generation {t} of {total}: {_STAGES[stage]}, {fraction:.0%}."
+            how_far = f", {fraction:.0%}" if stage == "fit" else ""
+            now_at = f"Now {_STAGES[stage]} generation {t} of {total}{how_far}."
             self._say(run, so_far + now_at)
 
     def _say(self, run: _Run, text: str, *, wrong: bool = False) -> None:
@@ -267,9 +277,9 @@ class LiveLoop(Panel):
             self.say(text, wrong=wrong)
 
     def _show(self, run: _Run, text: str) -> None:
-        if run is self._run:
+        if run is self._run and run.seen:
             self.draw()
-            self.say(text)
+        self._say(run, text)
 
     def _report(self, run: _Run) -> str:
         latest = run.generations[-1]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from madlab.panels.panel import Panel, row
 from madlab.plots.colours import WIDTH
-from madlab.plots.curves import (
+from madlab.plots.lines import (
     METRICS,
     USUAL,
     describe_curves,

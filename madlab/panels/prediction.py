@@ -51,11 +51,16 @@ class Prediction(Fallback):
         if self._kept is not None and self._kept["answer"] not in options:
             self._kept = None
         asked = widgets.HTML(f"<b>{html.escape(question)}</b>")
-        self.choice = widgets.RadioButtons(
-            options=options, value=self.answer, layout=widgets.Layout(width="auto")
-        ).add_class("mad-choice")
+        self.choice = labelled(
+            widgets.RadioButtons, "I predict:", "mad-choice", options=options, value=self.answer
+        )
         self.why = labelled(
-            widgets.Textarea, "Why? (optional)", "mad-why", width="40em", value=self.note
+            widgets.Textarea,
+            "Why? (optional)",
+            "mad-why",
+            width="40em",
+            value=self.note,
+            continuous_update=False,
         )
         self.button = widgets.Button(description="Keep my prediction").add_class("mad-keep")
         self.status = widgets.HTML().add_class("mad-status")

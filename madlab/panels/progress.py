@@ -52,6 +52,6 @@ def line(generation: Generation, generations: int) -> str:
     scores = generation.scores
     read = "" if math.isnan(scores.read) else f", read {scores.read:.3f}"
     return (
-        f"generation {generation.t} of {generations}: FD {scores.fd:.1f}, "
+        f"generation {generation.t} of {generations}: FD {scores.fd:.3g}, "
         f"precision {scores.precision:.3f}, recall {scores.recall:.3f}{read}"
     )

@@ -161,7 +161,8 @@ def draw_curves(
     - `looks`: the styles of a larger table, so that choosing among its lines changes no style.
     """
     looks = looks or styles(records)
-    defined = [metric for metric in metrics if records[metric].notna().any()]
+    names = {metric: metric_label(metric, records) for metric in metrics}
+    defined = [metric for metric in names if records[metric].notna().any()]
     if not defined:
         raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
     columns = _columns(len(defined))
@@ -171,16 +172,16 @@ def draw_curves(
         _draw_lines(axes, records, metric, looks)
         if floor is not None and np.isfinite(getattr(floor, metric)):
             axes.axhline(getattr(floor, metric), color=GREY, linewidth=1, label="real digits")
-        _dress(axes, metric_label(metric, records), last)
+        _dress(axes, names[metric], last)
         # Axes start at zero, and shares end at one, so that no fall looks larger than it is.
         axes.set_ylim(0, 1 if metric in _SHARES else max(1.05 * axes.get_ylim()[1], 1e-9))
     for axes in grid[len(defined) :]:
         axes.set_axis_off()
-    lines, names = grid[0].get_legend_handles_labels()
-    if len(names) > 1:
+    drawn, legend = grid[0].get_legend_handles_labels()
+    if len(legend) > 1:
         target.legend(
-            lines,
-            names,
+            drawn,
+            legend,
             loc="outside lower center",
             ncols=3,
             fontsize=9,
@@ -257,6 +258,7 @@ def describe_curves(records: pd.DataFrame, metrics: Sequence[str] = USUAL) -> st
 
 
 def number(value: float) -> str:
-    """Return a score as text: two decimals below 1.5, three figures up to 100, then none."""
-    digits = 2 if abs(value) < 1.5 else 1 if abs(value) < 100 else 0
+    """Return a score as text, with about three figures."""
+    size = abs(value)
+    digits = 3 if 0 < size < 0.1 else 2 if size < 1.5 else 1 if size < 100 else 0
     return f"{value:,.{digits}f}"

@@ -1,0 +1,96 @@
+"""Notebook 00 in JupyterLab, as a student meets it: run by the menu, steered by the keyboard."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = pytest.mark.browser
+
+SOURCE = Path(__file__).parents[2] / "notebooks" / "00_start_here.ipynb"
+
+# The left part of the live loop's picture, where the digits are, as one number per pixel row.
+DIGITS = """
+() => {
+  const image = document.querySelector('.mad-live img.mad-digits, .mad-live .mad-digits img');
+  if (!image || !image.complete || !image.naturalWidth) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.floor(image.naturalWidth * 0.4);
+  canvas.height = image.naturalHeight;
+  const context = canvas.getContext('2d');
+  context.drawImage(image, 0, 0);
+  const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  const rows = [];
+  for (let y = 0; y < canvas.height; y++) {
+    let sum = 0;
+    for (let x = 0; x < canvas.width; x++) {
+      sum = (sum * 31 + data[4 * (y * canvas.width + x)]) % 1000000007;
+    }
+    rows.push(sum);
+  }
+  return rows;
+}
+"""
+STATUS = "() => document.querySelector('.mad-live .mad-status')?.innerText ?? ''"
+
+
+def wait_for_status(page: Page, pattern: str, seconds: float) -> str:
+    """Wait until the live loop says what fits `pattern`, and return what it says."""
+    page.wait_for_function(
+        f"pattern => new RegExp(pattern).test(({STATUS})())", arg=pattern, timeout=1000 * seconds
+    )
+    return page.evaluate(STATUS)
+
+
+def test_digits_go_mad_live_and_follow_the_keyboard(
+    browser: Browser, lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(SOURCE, lab.folder / "x.ipynb")
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    outside: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((lab.address, "data:", "blob:", "ws://127.0.0.1"))
+            else outside.append(request.url)
+        ),
+    )
+    page.goto(f"{lab.address}/lab/tree/x.ipynb?token={lab.token}&reset")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+    expect(page.locator("#jp-main-statusbar")).to_contain_text(
+        "Python 3 (ipykernel) | Idle", timeout=60_000
+    )
+
+    page.get_by_text("Run", exact=True).first.click()
+    page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
+    start = time.perf_counter()
+    wait_for_status(page, r"Generation 1 of \d+: FD|Generation [2-9]|Finished", 120)
+    page.wait_for_function(f"() => ({DIGITS})() !== null")
+    first = time.perf_counter() - start
+    said = wait_for_status(page, r"^Finished", 240)
+    with capsys.disabled():
+        print(f"\n00_start_here in JupyterLab: first digits after {first:.1f} s", end=" ")
+    shown = page.evaluate(DIGITS)
+    assert len(set(shown)) > 20, "the digits are blank"
+
+    # The slider's message waits in the kernel until the cells that follow are done.
+    expect(page.locator("#jp-main-statusbar")).to_contain_text(
+        "Python 3 (ipykernel) | Idle", timeout=400_000
+    )
+    handle = page.locator(".mad-live .mad-bias .noUi-handle").first
+    before = float(handle.get_attribute("aria-valuenow"))
+    handle.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(handle).not_to_have_attribute("aria-valuenow", str(before))
+    assert float(handle.get_attribute("aria-valuenow")) < before
+    page.wait_for_function(f"said => ({STATUS})() !== said", arg=said, timeout=60_000)
+    after = wait_for_status(page, r"^Finished", 240)
+    assert after != said
+    again = page.evaluate(DIGITS)
+    assert len(set(again)) > 20
+    assert again != shown, "the digits did not change with the bias"
+    assert outside == []
+    page.close()
