@@ -5,12 +5,9 @@ import math
 import os
 import shutil
 import tempfile
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +20,13 @@ from madlab.metrics import Reference, Scores
 from madlab.models.base import Model, check_bias, check_count, check_labels, draw_labels
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
-from madlab.training import provenance
+from madlab.training import Clock, provenance
 
 N_PREVIEW = 100
 
 Report = Callable[[int, str, float], None]
 Cost = dict[str, float]
+_NOTHING: Cost = {"seconds": 0.0, "cpu_seconds": 0.0}
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,8 @@ class Chain:
         self.seed = check_count("seed", seed)
         self.n_evaluate = check_count("n_evaluate", n_evaluate, least=2)
         self._check_pool(1)
-        self._check_labels()
+        if data.labels is not None:
+            check_labels(data.labels, len(data))
         default = "lenet" if data.images.dtype == np.uint8 else "points"
         self.reference = Reference(
             data.held_out, n_evaluate=self.n_evaluate, features=features or default
@@ -131,10 +130,6 @@ class Chain:
                 f"{self.loop.describe()}; {generations} generations need {needed:,} real samples, "
                 f"but {self.data.id} has {len(self.data):,}: take fewer generations or smaller sets"
             )
-
-    def _check_labels(self) -> None:
-        if self.data.labels is not None:
-            check_labels(self.data.labels, len(self.data.images))
 
     def _label_frequencies(self) -> np.ndarray | None:
         if self.data.labels is None:
@@ -209,21 +204,21 @@ class Chain:
             self._fit(t)
             self.store.prepare(n * self.data.images[0].nbytes)
             self._tell(t, "sample", 0.0)
-            clock = _Clock()
+            clock = Clock()
             labels = self._labels(purpose, n)[0]
             drawn = self.model.sample(n, bias=self.bias, seed=config["seed"], labels=labels)
             cost = clock.read()
             self._tell(t, "sample", 1.0)
             about = {"config": config, "cost": cost, "provenance": provenance()}
-            self.store.publish("samples", name, partial(_write_samples, samples=drawn), about)
+            self.store.publish("samples", name, drawn.save, about)
             return drawn, cost
-        return _read_samples(folder), self.store.manifest("samples", name)["cost"]
+        return Samples.from_folder(folder), self.store.manifest("samples", name)["cost"]
 
     def _compose(self, t: int) -> tuple[Samples, Cost]:
         """Return the training set of generation `t`, and what its synthetic part cost to draw."""
         recipe = self.loop.compose(t)
         parts = []
-        cost: Cost = {"seconds": 0.0, "cpu_seconds": 0.0}
+        cost = _NOTHING
         if recipe.real is not None:
             parts.append(self.data.take(self._order[slice(*recipe.real)]))
         for share in recipe.synthetic:
@@ -246,12 +241,12 @@ class Chain:
             self.model = type(self.model).from_folder(folder)
             self._fitted_to = name
             return
-        needed = self.loop.n_synthetic + self.n_evaluate + N_PREVIEW
-        self.store.prepare(needed * self.data.images[0].nbytes)
+        images = self.loop.n_synthetic + self.n_evaluate + N_PREVIEW
+        self.store.prepare(images * self.data.images[0].nbytes)
         training, composing = self._compose(t)
         config = self._model_config(t)
         self._fitted_to = ""
-        clock = _Clock()
+        clock = Clock()
         self.model.fit(
             training.images,
             training.labels,
@@ -277,13 +272,12 @@ class Chain:
             }
         )
         row = self._row(t, scored)
-        known = self.store.rows()
-        same = [old for old in known if old["id"] == row["id"]]
-        if same:
-            row = same[0]
+        known = {old["id"]: old for old in self.store.rows()}
+        if row["id"] in known:
+            row = known[row["id"]]
         else:
-            measured = [old for old in known if old["scored"] == scored]
-            row |= self._measure(t, samples, sampling, measured[0] if measured else None)
+            measured = (old for old in known.values() if old["scored"] == scored)
+            row |= self._measure(t, samples, sampling, next(measured, None))
             self.store.append(row)
         self._rows[t] = row
         scores = Scores(**{name: _number(row[name]) for name in Scores._fields})
@@ -318,7 +312,7 @@ class Chain:
         """Return scores and costs; scores in an `earlier` record of the same samples are kept."""
         if earlier is None:
             self._tell(t, "measure", 0.0)
-            clock = _Clock()
+            clock = Clock()
             scores = self.reference.measure(samples)
             measuring = clock.read()
             self._tell(t, "measure", 1.0)
@@ -329,28 +323,14 @@ class Chain:
         # The model's entry can have been pruned while its samples were kept.
         known = self.store.find("models", self._model_name(t))
         model = self.store.manifest("models", self._model_name(t)) if known else {}
-        nothing = {"seconds": 0.0, "cpu_seconds": 0.0}
         cost = {
-            "compose": model.get("composing", nothing),
-            "fit": model.get("cost", nothing),
+            "compose": model.get("composing", _NOTHING),
+            "fit": model.get("cost", _NOTHING),
             "sample": sampling,
             "measure": measuring,
         }
         seconds = sum(part["seconds"] for part in cost.values())
         return {**found, "cost": cost, "seconds": seconds, "provenance": provenance()}
-
-
-class _Clock:
-    """Wall and processor seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def read(self) -> Cost:
-        return {
-            "seconds": time.perf_counter() - self._wall,
-            "cpu_seconds": time.process_time() - self._cpu,
-        }
 
 
 def _open(store: str | os.PathLike[str] | Store | None, owner: object) -> Store:
@@ -361,23 +341,9 @@ def _open(store: str | os.PathLike[str] | Store | None, owner: object) -> Store:
     return Store(folder, durable=False)
 
 
-def _write_samples(folder: Path, samples: Samples) -> None:
-    np.save(folder / "images.npy", samples.images, allow_pickle=False)
-    if samples.labels is not None:
-        np.save(folder / "labels.npy", samples.labels, allow_pickle=False)
-
-
-def _read_samples(folder: Path) -> Samples:
-    labels = folder / "labels.npy"
-    return Samples(
-        np.load(folder / "images.npy", allow_pickle=False),
-        np.load(labels, allow_pickle=False) if labels.exists() else None,
-    )
-
-
 def _json(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _number(value: float | None) -> float:
+def _number(value: Any) -> Any:
     return math.nan if value is None else value

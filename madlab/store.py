@@ -171,7 +171,8 @@ class Store:
             write(aside)
             files = {file.name: _measure(file, self.durable) for file in sorted(aside.iterdir())}
             body = {**about, "format": FORMAT, "id": id, "created": time.time(), "files": files}
-            _write_text(aside / _MANIFEST, json.dumps(_sealed(body), indent=1), self.durable)
+            (aside / _MANIFEST).write_text(json.dumps(_sealed(body), indent=1))
+            _measure(aside / _MANIFEST, self.durable)
             self._move(aside, final, id)
             if self.durable:
                 _sync_folder(final.parent)
@@ -190,9 +191,8 @@ class Store:
         try:
             aside.rename(final)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES):
-                raise
-            if not final.is_dir():
+            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES)
+            if not taken or not final.is_dir():
                 raise
             if not _damage(final, id):
                 return
@@ -233,10 +233,7 @@ class Store:
 
     def _lines(self) -> Iterator[dict[str, Any] | None]:
         file = self.path / _RECORDS
-        if not file.exists():
-            return
-        for line in file.read_bytes().splitlines():
-            yield _unsealed(line) if line.strip() else None
+        return map(_unsealed, file.read_bytes().splitlines() if file.exists() else [])
 
     def records(self) -> pd.DataFrame:
         """Return the records as a tidy table, one row a generation of a chain."""
@@ -341,14 +338,6 @@ def _measure(file: Path, durable: bool) -> dict[str, Any]:
             os.fsync(stream.fileno())
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {"bytes": file.stat().st_size, "sha256": digest}
-
-
-def _write_text(file: Path, text: str, durable: bool) -> None:
-    with file.open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        if durable:
-            os.fsync(stream.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

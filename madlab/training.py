@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,18 @@ def device(name: str | None = None) -> torch.device:
             "Give one of these, or set MADLAB_DEVICE to it"
         )
     return chosen
+
+
+class Clock:
+    """Wall and processor seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Return `seconds` on the wall and `cpu_seconds` of this process, all threads."""
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return {"seconds": wall, "cpu_seconds": cpu}
 
 
 def provenance() -> dict[str, Any]:

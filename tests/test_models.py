@@ -289,6 +289,10 @@ class HasNoVersion(Gaussian):
     version = "1"
 
 
+class SaysMaybe(Gaussian):
+    follows_noise = None
+
+
 BROKEN = {
     DependsOnBatch: "must not depend on how many are drawn",
     IgnoresBias: "bias 0.5 does not lower the diversity",
@@ -318,6 +322,7 @@ BROKEN = {
     HidesSetting: r"settings lack what the class takes: \['extra'\]",
     HoldsTuple: "do not survive JSON",
     ForgetsSettings: "do not survive JSON|other settings",
+    SaysMaybe: "follows_noise is neither True nor False",
     HasNoVersion: "version is '1', not a whole number",
 }
 

@@ -1,6 +1,7 @@
 """The two containers that travel through a loop: a set of samples, and a data set split once."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,21 @@ class Samples(NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write the samples into an existing folder, as `.npy` files without pickles."""
+        np.save(folder / "images.npy", self.images, allow_pickle=False)
+        if self.labels is not None:
+            np.save(folder / "labels.npy", self.labels, allow_pickle=False)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "Samples":
+        """Read what `save` wrote."""
+        labels = folder / "labels.npy"
+        return cls(
+            np.load(folder / "images.npy", allow_pickle=False),
+            np.load(labels, allow_pickle=False) if labels.exists() else None,
+        )
 
 
 @dataclass(frozen=True)

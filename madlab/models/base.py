@@ -131,7 +131,7 @@ def draw_labels(n: int, frequencies: np.ndarray, rng: np.random.Generator) -> np
 
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
     """Clip pixel values on the 0 to 255 scale and round them to uint8."""
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(pixels), 0, 255), dtype=np.uint8)
 
 
 def save_model(folder: Path, model: Model, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -1,10 +1,13 @@
 """Class-wise mixtures of probabilistic PCA: a model of digits that is fitted in seconds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from madlab.data.samples import Samples
 from madlab.models.base import (
@@ -28,6 +31,17 @@ TONE_IMAGES = 2_000
 # Means, loadings and latent numbers are multiples of this step. Their sums of products then fit
 # into a float64 exactly, so that no image depends on how many others are computed beside it.
 STEP = 2.0**-16
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: for many small matrices, more of them mostly wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Fitted(NamedTuple):
@@ -71,8 +85,9 @@ class Mixture:
     - `rank`: loadings a component, at least 1.
     - `tone`: False leaves the tone curve out.
 
-    The model always runs on the CPU, where 60,000 digits take about a second. Its arithmetic
-    needs float64, which Apple's GPUs lack. Without labels all images form one class.
+    The model always runs on one thread of the CPU, where 60,000 digits take about a second: its
+    many small matrices gain nothing from more, and its arithmetic needs float64, which Apple's
+    GPUs lack. Without labels all images form one class.
 
     Source: Tipping & Bishop, "Mixtures of Probabilistic Principal Component Analysers",
     Neural Computation 11 (1999); k-means takes the place of their EM.
@@ -96,6 +111,7 @@ class Mixture:
         """The numbers of components and loadings, and whether the tone curve is used."""
         return {"components": self.components, "rank": self.rank, "tone": self.tone}
 
+    @_one_thread()
     def fit(
         self,
         images: np.ndarray,
@@ -124,17 +140,19 @@ class Mixture:
         centre, basis = self._basis(pixels, seed)
         owner, weights, means, loadings = [], [], [], []
         for index, label in enumerate(classes):
-            members = pixels[found == label].astype(np.float32)
+            members = _floats(pixels[found == label])
             scores = (members - centre) @ basis
             k = min(self.components, max(1, len(members) // (self.rank + 1)))
             clusters = k_means(scores, k, generator(seed, "mixture", "k-means", int(label)))
-            for cluster in np.unique(clusters):
-                inside = clusters == cluster
+            for cluster in range(k):
+                inside = (clusters == cluster).nonzero()[:, 0]
+                if not len(inside):
+                    continue
                 mean, loading = principal_loadings(members[inside], scores[inside], self.rank)
                 owner.append(index)
-                weights.append(inside.mean())
-                means.append(mean)
-                loadings.append(loading)
+                weights.append(len(inside) / len(members))
+                means.append(mean.numpy())
+                loadings.append(loading.numpy())
             if progress:
                 progress((index + 1) / (len(classes) + 1))
 
@@ -157,15 +175,16 @@ class Mixture:
             progress(1.0)
         self._fitted = fitted
 
-    def _basis(self, pixels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def _basis(self, pixels: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
         """Return mean and leading principal axes `(pixels, axes)` of some training images."""
-        some = _some(len(pixels), BASIS_IMAGES, generator(seed, "mixture", "basis"))
-        sample = pixels[some].astype(np.float32)
-        centre = sample.mean(axis=0)
+        rng = generator(seed, "mixture", "basis")
+        sample = _floats(pixels[_some(len(pixels), BASIS_IMAGES, rng)])
+        centre = sample.mean(0)
         sample -= centre
-        axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
-        return centre, np.ascontiguousarray(axes[:, : max(DIMENSIONS, 2 * self.rank)])
+        axes = _eigen(sample.T @ sample)[1].flip(1)
+        return centre, axes[:, : max(DIMENSIONS, 2 * self.rank)].contiguous()
 
+    @_one_thread()
     def sample(
         self, n: int, *, bias: float = 1.0, seed: int, labels: np.ndarray | None = None
     ) -> Samples:
@@ -217,60 +236,62 @@ class Mixture:
         return model
 
 
-def k_means(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+def k_means(points: Tensor, k: int, rng: np.random.Generator) -> Tensor:
     """Return the cluster of each point after a fixed number of rounds of Lloyd's algorithm.
 
-    - `points`: float32 `(n, d)`, n of at least `k`; `k` of them, drawn at random, are the first
-      centres. A centre that loses all its points stays where it is.
+    - `points`: `(n, d)`, n of at least `k`; `k` of them, drawn at random, are the first centres.
+      A centre that loses all its points stays where it is.
 
     Returns whole numbers `(n,)` below `k`, not all of which need occur.
     """
-    centres = points[rng.choice(len(points), k, replace=False)]
+    centres = points[torch.from_numpy(rng.choice(len(points), k, replace=False))]
     for _ in range(ROUNDS):
-        member = np.arange(k)[:, None] == _nearest(points, centres)
-        counts = member.sum(axis=1)
-        used = counts > 0
-        sums = member[used].astype(points.dtype) @ points
-        centres[used] = sums / counts[used, None].astype(points.dtype)
+        member = (torch.arange(k)[:, None] == _nearest(points, centres)).to(points.dtype)
+        counts = member.sum(1, keepdim=True)
+        centres = torch.where(counts > 0, member @ points / counts.clamp(min=1), centres)
     return _nearest(points, centres)
 
 
-def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def _nearest(points: Tensor, centres: Tensor) -> Tensor:
     """Return the index of the centre nearest to each point."""
-    found: np.ndarray = ((centres**2).sum(axis=1) - 2 * points @ centres.T).argmin(axis=1)
-    return found
+    return ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
 
 
-def principal_loadings(
-    members: np.ndarray, scores: np.ndarray, rank: int
-) -> tuple[np.ndarray, np.ndarray]:
+def principal_loadings(members: Tensor, scores: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Return mean `(pixels,)` and loadings `(rank, pixels)` of a probabilistic PCA.
 
-    - `members`: float32 `(n, pixels)`, the images of one cluster.
-    - `scores`: float32 `(n, d)`, the same images along a few common axes. Their leading
-      directions are a start that one step of subspace iteration carries into pixel space; a
-      full decomposition would find the same loadings to within about a percent.
+    - `members`: `(n, pixels)`, the images of one cluster.
+    - `scores`: `(n, d)`, the same images along a few common axes. Their leading directions are
+      a start that one step of subspace iteration carries into pixel space; a full
+      decomposition would find the same loadings to within about a percent.
 
     Loadings are `sqrt(variance - noise)` times the principal axes, with the noise variance
     that maximises the likelihood, the mean of the variances left out; those that the cluster
     is too small to show are 0.
     """
     n, pixels = members.shape
-    mean = members.mean(axis=0)
-    loadings = np.zeros((rank, pixels), np.float32)
+    mean = members.mean(0)
+    loadings = members.new_zeros(rank, pixels)
     r = min(rank, n - 1, scores.shape[1])
     if r == 0:
         return mean, loadings
     centred = members - mean
-    scores = scores - scores.mean(axis=0)
-    start = np.linalg.eigh(scores.T @ scores)[1][:, -r:]
-    span = np.linalg.qr(centred.T @ (scores @ start))[0]
+    scores = scores - scores.mean(0)
+    start = _eigen(scores.T @ scores)[1][:, -r:]
+    span = torch.linalg.qr(centred.T @ (scores @ start)).Q
     inside = centred @ span
-    variances, turn = np.linalg.eigh(inside.T @ inside / (n - 1))
+    variances, turn = _eigen(inside.T @ inside / (n - 1))
     left = (centred**2).sum() / (n - 1) - variances.sum()
-    noise = max(left, 0) / max(pixels - r, 1)
-    loadings[:r] = np.sqrt(np.maximum(variances - noise, 0))[:, None] * (span @ turn).T
+    noise = left.clamp(min=0) / max(pixels - r, 1)
+    loadings[:r] = (variances - noise).clamp(min=0).sqrt()[:, None] * (span @ turn).T
     return mean, loadings
+
+
+def _eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues, ascending, and eigenvectors of a symmetric matrix."""
+    # In float32 the routine fails now and then on matrices of low rank.
+    values, vectors = torch.linalg.eigh(matrix.double())
+    return values.to(matrix.dtype), vectors.to(matrix.dtype)
 
 
 def tone_curve(drawn: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -296,10 +317,11 @@ def _draw(fitted: _Fitted, labels: np.ndarray, bias: float, seed: int) -> np.nda
     images = np.empty((n, pixels), np.uint8)
     order = np.argsort(components, kind="stable")
     ends = np.cumsum(np.bincount(components, minlength=len(fitted.owner)))
+    means, loadings = torch.from_numpy(fitted.means), torch.from_numpy(fitted.loadings)
     for component, rows in enumerate(np.split(order, ends[:-1])):
-        mean = fitted.means[component].astype(np.float64)
-        loadings = fitted.loadings[component].astype(np.float64)
-        images[rows] = to_bytes(mean + latents[rows] @ loadings)
+        z = torch.from_numpy(latents[rows])
+        drawn = means[component].double() + z @ loadings[component].double()
+        images[rows] = to_bytes(drawn.numpy())
     return images
 
 
@@ -313,6 +335,10 @@ def _choose(fitted: _Fitted, labels: np.ndarray, uniform: np.ndarray) -> np.ndar
         chosen = np.searchsorted(edges, uniform[rows] * edges[-1], side="right")
         components[rows] = own[np.minimum(chosen, len(own) - 1)]
     return components
+
+
+def _floats(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.astype(np.float32))
 
 
 def _some(n: int, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 pytestmark = pytest.mark.browser
 
@@ -38,9 +38,15 @@ STATUS = "() => document.querySelector('.mad-live .mad-status')?.innerText ?? ''
 
 def wait_for_status(page: Page, pattern: str, seconds: float) -> str:
     """Wait until the live loop says what fits `pattern`, and return what it says."""
-    page.wait_for_function(
-        f"pattern => new RegExp(pattern).test(({STATUS})())", arg=pattern, timeout=1000 * seconds
-    )
+    try:
+        page.wait_for_function(
+            f"pattern => new RegExp(pattern).test(({STATUS})())",
+            arg=pattern,
+            timeout=1000 * seconds,
+        )
+    except TimeoutError:
+        said = page.evaluate(STATUS)
+        pytest.fail(f"after {seconds} s the live loop does not say {pattern!r} but {said!r}")
     return page.evaluate(STATUS)
 
 
