@@ -85,7 +85,10 @@ def _device() -> tuple[bool, str, str]:
 
 
 def _torchvision() -> tuple[bool, str, str]:
-    pair = f"{metadata.version('torchvision')} with torch {metadata.version('torch')}"
+    try:
+        pair = f"{metadata.version('torchvision')} with torch {metadata.version('torch')}"
+    except metadata.PackageNotFoundError:
+        return True, "not installed, and only the tests need it", ""
     try:
         importlib.import_module("torchvision")
     except RuntimeError as error:
