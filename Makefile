@@ -1,10 +1,10 @@
 # make lab     set everything up and open JupyterLab on the notebooks
 # make test    set everything up, lint, type-check and run every test
-# make report  set everything up and write digits going MAD as one HTML file
+# make report  set everything up and write digits going MAD as HTML files to read offline
 # make clean   remove the environment and what was built; runs and reports stay
 
 PYTHON ?= python3
-NOTEBOOK ?= 06_digits_fully_synthetic
+NOTEBOOKS ?= 06_digits_fully_synthetic 07_digits_augmentation_and_fresh
 ARGS ?=
 BIN = .venv/bin
 
@@ -14,7 +14,7 @@ lab: .venv/installed
 	$(BIN)/madlab lab $(ARGS)
 
 report: .venv/installed
-	$(BIN)/madlab report $(NOTEBOOK) --output reports/digits.html $(ARGS)
+	set -e; for name in $(NOTEBOOKS); do $(BIN)/madlab report $$name $(ARGS); done
 
 test: lint
 	sh scripts/browser.sh

@@ -91,6 +91,17 @@ def test_near_copies_far_from_the_centre_are_told_apart():
     assert measure(real, synthetic) == pytest.approx(brute(real, synthetic), abs=1e-12)
 
 
+@pytest.mark.parametrize("k", [1, 5])
+def test_crowded_clusters_of_a_collapsed_model_are_told_apart(k):
+    centres = normal(2, 20)
+    synthetic = np.repeat(centres, 350, 0) + 1e-5 * normal(700, 20, 1)
+    real = np.concatenate([normal(200, 20, 2), synthetic[:100] + 1e-6 * normal(100, 20, 3)])
+    assert measure(real, synthetic, k) == pytest.approx(brute(real, synthetic, k), abs=1e-12)
+    radii = squared_radii(synthetic, k)
+    exact = ((synthetic[:, None] - synthetic[None]) ** 2).sum(-1)
+    np.testing.assert_allclose(radii, np.sort(exact, 1)[:, k], rtol=1e-12)
+
+
 def test_one_diverged_sample_spoils_nothing():
     real, synthetic = normal(400, 10), normal(400, 10, 1)
     synthetic[17] = 1e7

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 
 class Moments(NamedTuple):
@@ -13,8 +12,8 @@ class Moments(NamedTuple):
     - `root`: float64 `(r, d)`, r = min(n, d), with `root.T @ root` the covariance over n - 1.
     """
 
-    mean: torch.Tensor
-    root: torch.Tensor
+    mean: np.ndarray
+    root: np.ndarray
 
 
 def check_features(features: np.ndarray, what: str = "features") -> np.ndarray:
@@ -42,20 +41,20 @@ def moments(features: np.ndarray, what: str = "features") -> Moments:
 
     Raises ValueError for fewer than two rows or numbers that are not finite.
     """
-    x = torch.from_numpy(check_features(features, what).astype(np.float64))
+    x = check_features(features, what).astype(np.float64, copy=False)
     n, d = x.shape
     if n < 2:
         raise ValueError(f"{what} have n = {n} rows; a covariance needs at least 2")
     mean = x.mean(0)
-    centred = (x - mean) / (n - 1) ** 0.5
+    centred = x - mean
     if n <= d:
-        return Moments(mean, centred)
-    covariance = centred.T @ centred
-    lower, failed = torch.linalg.cholesky_ex(covariance)
-    if failed:
-        values, vectors = torch.linalg.eigh(covariance)
-        lower = vectors * values.clamp(min=0).sqrt()
-    return Moments(mean, lower.T.contiguous())
+        return Moments(mean, centred / (n - 1) ** 0.5)
+    covariance = centred.T @ centred / (n - 1)
+    try:
+        return Moments(mean, np.linalg.cholesky(covariance).T)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return Moments(mean, (vectors * np.sqrt(values.clip(0))).T)
 
 
 def distance(a: Moments, b: Moments) -> float:
@@ -66,9 +65,9 @@ def distance(a: Moments, b: Moments) -> float:
     """
     cross = a.root @ b.root.T
     gram = cross @ cross.T if len(cross) <= cross.shape[1] else cross.T @ cross
-    overlap = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().sum()
-    spread = a.root.square().sum() + b.root.square().sum()
-    return max(0.0, float((a.mean - b.mean).square().sum() + spread - 2 * overlap))
+    overlap = np.sqrt(np.linalg.eigvalsh(gram).clip(0)).sum()
+    spread = np.square(a.root).sum() + np.square(b.root).sum()
+    return max(0.0, float(np.square(a.mean - b.mean).sum() + spread - 2 * overlap))
 
 
 def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from madlab.metrics.frechet import check_features
 
-ROWS = 256
+ROWS = 512
 PAIRS = 100_000
+CROWDED = 50
 
 
 class Neighbours(NamedTuple):
@@ -49,35 +49,37 @@ def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Points:
-    """Points in float64 for exact distances, and shifted in float32 for the screening."""
+    """Points in float64 for exact distances, and shifted in `dtype` for the screening."""
 
-    def __init__(self, points: np.ndarray, centre: np.ndarray) -> None:
+    def __init__(
+        self, points: np.ndarray, centre: np.ndarray, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.exact = points
         shifted = points - centre
         self.norms = np.einsum("ij,ij->i", shifted, shifted)
-        self.single = torch.from_numpy(shifted).float()
+        self.shifted = torch.from_numpy(shifted).to(dtype)
         # (d + 2) u bounds the rounding of a sum of d + 2 products relative to the sum of their
         # sizes, at most 2 (|a|^2 + |b|^2); 10 more cover rounded inputs and rounded limits.
-        self.bound = 2 * (points.shape[1] + 12) * 2.0**-24
+        self.bound = (points.shape[1] + 12) * torch.finfo(dtype).eps
 
-    def screen(self, other: "_Points") -> Iterator[tuple[slice, Tensor]]:
+    def screen(self, other: "_Points") -> Iterator[tuple[slice, np.ndarray]]:
         """Yield rows and lower bounds of their squared distances to `other`, `(rows, m)`.
 
         With e = bound (|a|^2 + |b|^2), the exact distance lies between low and low + 2 e.
         """
         # Norms ride along as two more columns, so the product is the lower bound itself.
-        kept = 1 - self.bound
-        ones = torch.ones(len(other.norms), 1)
-        norms = torch.from_numpy(kept * other.norms).float()[:, None]
-        right = torch.cat([other.single, norms, ones], 1).T.contiguous()
-        ones = torch.ones(len(self.norms), 1)
-        norms = torch.from_numpy(kept * self.norms).float()[:, None]
-        left = torch.cat([-2 * self.single, ones, norms], 1)
+        dtype, kept = self.shifted.dtype, 1 - self.bound
+        ones = torch.ones(len(other.norms), 1, dtype=dtype)
+        norms = torch.from_numpy(kept * other.norms).to(dtype)[:, None]
+        right = torch.cat([other.shifted, norms, ones], 1).T.contiguous()
+        ones = torch.ones(len(self.norms), 1, dtype=dtype)
+        norms = torch.from_numpy(kept * self.norms).to(dtype)[:, None]
+        left = torch.cat([-2 * self.shifted, ones, norms], 1)
         # One buffer for all chunks: fresh pages would cost as much as the arithmetic.
-        buffer = torch.empty(ROWS, right.shape[1])
+        buffer = torch.empty(ROWS, right.shape[1], dtype=dtype)
         for start in range(0, len(left), ROWS):
             rows = slice(start, min(start + ROWS, len(left)))
-            yield rows, torch.mm(left[rows], right, out=buffer[: rows.stop - start])
+            yield rows, torch.mm(left[rows], right, out=buffer[: rows.stop - start]).numpy()
 
     def between(self, i: np.ndarray, other: "_Points", j: np.ndarray) -> np.ndarray:
         """Return exact squared distances `(pairs,)` of points i here to points j there.
@@ -104,31 +106,50 @@ def _check(points: np.ndarray, k: int, what: str) -> np.ndarray:
     return np.ascontiguousarray(found, dtype=np.float64)
 
 
-def _kth(squared: np.ndarray, copies: np.ndarray, k: int) -> np.ndarray:
-    """Return the k-th smallest per row beyond the point itself, each counted `copies` times."""
-    order = squared.argsort(1)
-    reached = np.take_along_axis(copies, order, 1).cumsum(1) > k
-    place = np.take_along_axis(order, reached.argmax(1)[:, None], 1)
-    return np.asarray(np.take_along_axis(squared, place, 1)[:, 0])
+def _kth(rows: np.ndarray, squared: np.ndarray, copies: np.ndarray, k: int) -> np.ndarray:
+    """Return each row's k-th smallest beyond the point itself, candidates counted `copies` times.
+
+    `rows` numbers the candidates' rows from 0, in order, none without any.
+    """
+    order = np.lexsort((squared, rows))
+    total = copies[order].cumsum()
+    first = np.searchsorted(rows, np.arange(rows[-1] + 1))
+    before = total[first] - copies[order][first]
+    short = total - before[rows] <= k
+    return np.asarray(squared[order][first + np.bincount(rows[short], minlength=len(first))])
 
 
-def _radii(points: np.ndarray, copies: np.ndarray, k: int) -> np.ndarray:
+def _reach(side: _Points, rows: slice, low: np.ndarray, k: int) -> np.ndarray:
+    """Return for every row of a chunk a bound that at least k + 1 points do not exceed.
+
+    Columns fall into groups, every `groups`-th to one; the least upper bounds of k + 1 groups
+    belong to k + 1 points, and finding them costs a fraction of sorting the row.
+    """
+    m = low.shape[1]
+    groups = min(m, max(k + 1, m // 40))
+    whole = m - m % groups
+    least = low[:, :whole].reshape(len(low), -1, groups).min(1)
+    least[:, : m - whole] = np.minimum(least[:, : m - whole], low[:, whole:])
+    farthest = np.zeros(groups)
+    np.maximum.at(farthest, np.arange(m) % groups, side.norms)
+    upper = least + 3 * side.bound * (side.norms[rows, None] + farthest)
+    wanted = min(k + 1, groups) - 1
+    return np.asarray(np.partition(upper, wanted, 1)[:, wanted])
+
+
+def _radii(
+    points: np.ndarray, copies: np.ndarray, k: int, dtype: torch.dtype = torch.float32
+) -> np.ndarray:
     """Return squared distances of distinct points to their k-th neighbours, copies counted."""
-    side = _Points(points, np.median(points, 0))
+    side = _Points(points, np.median(points, 0), dtype)
     radii = np.zeros(len(points))
-    wanted = min(k + 3, len(points))
     for rows, low in side.screen(side):
-        index = np.arange(rows.start, rows.stop)
-        bounds, columns = low.topk(wanted, largest=False)
-        column = columns.numpy()
-        squared = side.between(index.repeat(wanted), side, column.ravel()).reshape(column.shape)
-        radii[rows] = _kth(squared, copies[column], k)
-        # A point left out is at least as far as the last bound; seldom is that not enough.
-        unsure = bounds[:, -1].double().numpy() <= radii[rows]
-        for row in np.flatnonzero(unsure & (wanted < len(points))):
-            near = torch.nonzero(low[row] <= radii[index[row]])[:, 0].numpy()
-            squared = side.between(index[row].repeat(len(near)), side, near)
-            radii[index[row]] = _kth(squared[None], copies[near][None], k)[0]
+        limits = _reach(side, rows, low, k)[:, None].astype(low.dtype)
+        i, j = np.divmod(np.flatnonzero(low <= limits), low.shape[1])
+        if len(i) > CROWDED * k * len(low) and dtype is torch.float32:
+            # Tight clusters, as of a collapsed model: single precision cannot tell them apart.
+            return _radii(points, copies, k, torch.float64)
+        radii[rows] = _kth(i, side.between(i + rows.start, side, j), copies[j], k)
     return radii
 
 
@@ -152,7 +173,7 @@ def _inside(
 
     `limits` has shape `(rows, 1)` or `(1, m)`.
     """
-    i, j = np.divmod(np.flatnonzero(low <= limits.astype(np.float32)), low.shape[1])
+    i, j = np.divmod(np.flatnonzero(low <= limits.astype(low.dtype)), low.shape[1])
     limit = np.broadcast_to(limits, low.shape)[i, j]
     slack = 3 * real.bound * (real.norms[rows][i] + synthetic.norms[j])
     sure = low[i, j] + slack <= limit
@@ -197,8 +218,7 @@ def neighbours(
     a, b = _Points(x, centre), _Points(y, centre)
     balls = np.zeros(len(y))
     covered, recalled = np.zeros(len(x), bool), np.zeros(len(x), bool)
-    for rows, bounds in a.screen(b):
-        low = bounds.numpy()
+    for rows, low in a.screen(b):
         i, j = _inside(a, b, rows, low, radii_x[rows, None])
         balls += np.bincount(j, copies_x[i], len(y))
         covered[i] = True
