@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -222,6 +222,7 @@ def run_notebook(
         keep = target.with_name(f"{target.stem}.partial.ipynb")
     nb.metadata = nbformat.from_dict(_metadata(nb))
 
+    progress = _Progress(nb, echo)
     started = datetime.datetime.now().astimezone()
     clock = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="madlab-") as aside:
@@ -236,13 +237,13 @@ def run_notebook(
                 progress_bar=False,
                 kernel_manager_class=_kernel_manager(),
                 extra_arguments=["--log-level=CRITICAL"],
-                on_cell_start=None if echo is None else _announcer(nb, echo),
+                on_cell_start=progress,
                 stdout_file=echo,
                 execution_timeout=timeout,
             )
         except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
             where = _keep(so_far, keep)
-            raise NotebookError(_explain(source, error, timeout) + where) from error
+            raise NotebookError(_explain(source, error, progress, timeout) + where) from error
         except KeyboardInterrupt:
             _keep(so_far, keep)
             raise
@@ -275,18 +276,23 @@ def _kernel_manager() -> type[AsyncKernelManager]:
     return OwnKernel
 
 
-def _announcer(nb: NotebookNode, echo: TextIO) -> Callable[..., None]:
-    sources = [cell.source for cell in nb.cells if cell.cell_type == "code"]
+class _Progress:
+    """Follows a run from cell to cell: `cell` is the number and first line of the latest one."""
 
-    def announce(cell: NotebookNode, cell_index: int) -> None:
+    def __init__(self, nb: NotebookNode, echo: TextIO | None) -> None:
+        self.sources = [cell.source for cell in nb.cells if cell.cell_type == "code"]
+        self.echo = echo
+        self.cell = ""
+
+    def __call__(self, cell: NotebookNode, cell_index: int) -> None:
         # The cell of given parameters that papermill puts in is none of the notebook's own.
-        if cell.source in sources:
+        if cell.source in self.sources:
             begins = next((line for line in cell.source.splitlines() if line.strip()), "")
-            number = sources.index(cell.source) + 1
-            echo.write(f"[{number}/{len(sources)}] {begins[:70]}\n")
-            echo.flush()
-
-    return announce
+            number = self.sources.index(cell.source) + 1
+            self.cell = f"[{number}/{len(self.sources)}] {begins[:70]}"
+            if self.echo is not None:
+                self.echo.write(f"{self.cell}\n")
+                self.echo.flush()
 
 
 def _keep(so_far: Path, keep: Path | None) -> str:
@@ -296,16 +302,15 @@ def _keep(so_far: Path, keep: Path | None) -> str:
     return f" The notebook as far as it ran, with the whole traceback, is {keep}."
 
 
-def _explain(source: Path, error: Exception, timeout: float | None) -> str:
+def _explain(source: Path, error: Exception, progress: _Progress, timeout: float | None) -> str:
+    where = f"{source.name} stopped in code cell {progress.cell!r}"
     if isinstance(error, PapermillExecutionError):
-        begins = error.source.strip().splitlines()[0] if error.source.strip() else ""
-        what = f"{error.ename}: {error.evalue}".strip().rstrip(".")
-        return f"{source.name} stopped in cell [{error.exec_count}] (`{begins}`): {what}."
+        return f"{where} with {f'{error.ename}: {error.evalue}'.rstrip('.')}."
     if isinstance(error, CellTimeoutError):
-        return f"{source.name} stopped: a cell took longer than {timeout:g} seconds."
+        return f"{where}, which took longer than {timeout:g} seconds."
     return (
-        f"{source.name} stopped: its kernel died, as it does when memory runs out; "
-        "try a smaller preset or close other programs."
+        f"{where}: its kernel died, as it does when memory runs out; try a smaller preset or "
+        "close other programs."
     )
 
 

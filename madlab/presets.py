@@ -85,7 +85,7 @@ _FULLY_SYNTHETIC = {
         seeds=(0, 1, 2),
         flow_n=2_500,
         flow_generations=4,
-        flow={"steps": 800},
+        flow={"steps": 600},
     ),
     "full": Preset(
         machine="one GPU",
