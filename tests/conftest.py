@@ -1,8 +1,13 @@
 """What several test files need: small notebooks made on the spot."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+# Before numpy is loaded: on tiny matrices threads that wait for each other cost more than they do.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import nbformat
 import pytest

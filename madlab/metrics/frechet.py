@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 
 class Moments(NamedTuple):
@@ -12,8 +13,8 @@ class Moments(NamedTuple):
     - `root`: float64 `(r, d)`, r = min(n, d), with `root.T @ root` the covariance over n - 1.
     """
 
-    mean: np.ndarray
-    root: np.ndarray
+    mean: torch.Tensor
+    root: torch.Tensor
 
 
 def check_features(features: np.ndarray, what: str = "features") -> np.ndarray:
@@ -41,20 +42,20 @@ def moments(features: np.ndarray, what: str = "features") -> Moments:
 
     Raises ValueError for fewer than two rows or numbers that are not finite.
     """
-    x = check_features(features, what).astype(np.float64, copy=False)
+    x = torch.from_numpy(check_features(features, what).astype(np.float64))
     n, d = x.shape
     if n < 2:
         raise ValueError(f"{what} have n = {n} rows; a covariance needs at least 2")
     mean = x.mean(0)
-    centred = x - mean
+    centred = (x - mean) / (n - 1) ** 0.5
     if n <= d:
-        return Moments(mean, centred / (n - 1) ** 0.5)
-    covariance = centred.T @ centred / (n - 1)
-    try:
-        return Moments(mean, np.linalg.cholesky(covariance).T)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
-        return Moments(mean, (vectors * np.sqrt(values.clip(0))).T)
+        return Moments(mean, centred)
+    covariance = centred.T @ centred
+    lower, failed = torch.linalg.cholesky_ex(covariance)
+    if failed:
+        values, vectors = torch.linalg.eigh(covariance)
+        lower = vectors * values.clamp(min=0).sqrt()
+    return Moments(mean, lower.T.contiguous())
 
 
 def distance(a: Moments, b: Moments) -> float:
@@ -65,9 +66,9 @@ def distance(a: Moments, b: Moments) -> float:
     """
     cross = a.root @ b.root.T
     gram = cross @ cross.T if len(cross) <= cross.shape[1] else cross.T @ cross
-    overlap = np.sqrt(np.linalg.eigvalsh(gram).clip(0)).sum()
-    spread = np.square(a.root).sum() + np.square(b.root).sum()
-    return max(0.0, float(np.square(a.mean - b.mean).sum() + spread - 2 * overlap))
+    overlap = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().sum()
+    spread = a.root.square().sum() + b.root.square().sum()
+    return max(0.0, float((a.mean - b.mean).square().sum() + spread - 2 * overlap))
 
 
 def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
