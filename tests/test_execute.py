@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -219,6 +220,8 @@ def test_an_interrupt_keeps_the_notebook_so_far(tmp_path: Path, make_notebook: M
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that starts the tests in the background has interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         deadline = time.monotonic() + 60
         while not mark.exists() and time.monotonic() < deadline:
