@@ -76,7 +76,7 @@ _FULLY_SYNTHETIC = {
     ),
     "quick": Preset(
         machine="two cores",
-        minutes=5,
+        minutes=6,
         megabytes=700,
         expect="scribbles without bias, look-alikes with it",
         n=5_000,
@@ -106,7 +106,9 @@ _FULLY_SYNTHETIC = {
 # data are never reused: ten generations of the 60,000 digits hold at most 60,000 / 5.5 each.
 _WITH_REAL_DATA = {
     "smoke": replace(_FULLY_SYNTHETIC["smoke"], expect="every cell runs, no more"),
-    "quick": replace(_FULLY_SYNTHETIC["quick"], expect="fresh data settle, augmentation falls"),
+    "quick": replace(
+        _FULLY_SYNTHETIC["quick"], minutes=2, expect="fresh data settle, augmentation falls slowly"
+    ),
     "full": replace(
         _FULLY_SYNTHETIC["full"],
         n=10_000,
