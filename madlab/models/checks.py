@@ -28,11 +28,9 @@ def check_model(
 ) -> None:
     """Raise AssertionError, in one sentence, for the first promise of `Model` that is broken.
 
-    Works for any model, a student's own included. What is checked: shapes, dtypes and finite
-    values; the same seed gives the same samples; sample i depends on the seed, on i and on its
-    label alone; a second fit forgets the first; progress is reported and can stop a fit; a
-    smaller bias lowers the diversity; saving and loading is exact and writes safetensors and
-    JSON only; n = 0 and n = 1; settings survive JSON; errors before `fit` and for bad input.
+    Works for any model, a student's own included. Checked are shapes, dtypes and finite values;
+    what samples depend on; that a second fit forgets the first; progress; that a smaller bias
+    lowers the diversity; exact saving, as safetensors and JSON only; n = 0 and 1; clear errors.
 
     - `model`: fitted or not; it stays as it is, for the checks work on new models of its class
       with its settings. Three whole fits are made, so choose settings that train quickly.

@@ -85,9 +85,8 @@ class Mixture:
     - `rank`: loadings a component, at least 1.
     - `tone`: False leaves the tone curve out.
 
-    The model always runs on one thread of the CPU, where 60,000 digits take about a second: its
-    many small matrices gain nothing from more, and its arithmetic needs float64, which Apple's
-    GPUs lack. Without labels all images form one class.
+    The model always runs on one thread of the CPU: its many small matrices gain nothing from more,
+    and need float64, which Apple's GPUs lack. Without labels all images form one class.
 
     Source: Tipping & Bishop, "Mixtures of Probabilistic Principal Component Analysers",
     Neural Computation 11 (1999); k-means takes the place of their EM.
