@@ -1,5 +1,6 @@
 """The files around the package: they must agree with each other and with pyproject.toml."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -127,8 +128,15 @@ def test_data_files_go_into_the_package() -> None:
 def test_make_sets_everything_up_under_the_constraints(target: str, tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_text(text(name))
+    # These tests may themselves run below a make, which would tell this one to talk differently.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     steps = subprocess.run(
-        ["make", "-n", target], cwd=tmp_path, capture_output=True, text=True, check=True
+        ["make", "-n", target],
+        cwd=tmp_path,
+        env=plain,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     assert steps[0].endswith("-m venv .venv")
     installs = [step for step in steps if "pip install" in step]

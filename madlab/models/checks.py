@@ -36,9 +36,8 @@ def check_model(
       with its settings. Three whole fits are made, so choose settings that train quickly.
     - `images`, `labels`: training data, as `fit` takes them, at least 4 and not all equal.
     - `bias`: the sampling bias to compare with 1; None for a model that has no bias.
-    - `n`: samples drawn for a comparison, at least 4.
+    - `n`: samples drawn for a comparison, at least 4; `n_diversity` for a diversity.
     - `diversity`: maps samples to a number; by default the variance within a class, `spread`.
-    - `n_diversity`: samples drawn for each value of the diversity.
     """
     bench = _Bench(model, images, labels, n)
     _check_description(bench)
