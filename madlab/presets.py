@@ -43,7 +43,7 @@ _START = {
     ),
     "quick": Preset(
         machine="two cores",
-        minutes=1,
+        minutes=0.5,
         megabytes=200,
         expect="recall falls to under half in six generations, to almost none at bias 0.5",
         n=5_000,
