@@ -181,7 +181,10 @@ def data() -> None:
         f"mnist     {len(digits):,} training and {len(digits.held_out.images):,} held-out digits, "
         f"{height} x {width} pixels, id {digits.id}, {size:.1f} MB, all SHA-256 checksums agree"
     )
-    typer.echo("gaussian  points of a standard normal distribution, drawn when asked for")
+    typer.echo("Drawn when asked for:")
+    typer.echo("gaussian    points of a standard normal distribution, in any dimension")
+    typer.echo("modes       points of 25 small Gaussians on a 5 x 5 grid")
+    typer.echo("rosenbrock  points of a banana-shaped density with long tails")
 
 
 @app.command(

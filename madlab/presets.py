@@ -8,20 +8,28 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """The sizes of one notebook's runs, with what they take and what they should show.
+    """What a notebook's runs take and what they should show; its kinds add the sizes.
 
     - `machine`, `minutes`, `megabytes`: the machine it is meant for, how long the notebook took
       there and how much disk its store took; None where that was not measured.
     - `expect`: what the reader should see.
-    - `n`, `generations`, `seeds`: training-set size, length and number of the `mixture` chains.
-    - `flow_n`, `flow_generations`, `flow`: the same of the `diffusion` chains, and its settings.
-    - `n_evaluate`: samples scored in each generation of every chain.
     """
 
     machine: str
     minutes: float | None
     megabytes: int | None
     expect: str
+
+
+@dataclass(frozen=True)
+class Digits(Preset):
+    """Sizes of loops on digits.
+
+    - `n`, `generations`, `seeds`: training-set size, length and number of the `mixture` chains.
+    - `flow_n`, `flow_generations`, `flow`: the same of the `diffusion` chains, and its settings.
+    - `n_evaluate`: samples scored in each generation of every chain.
+    """
+
     n: int
     generations: int
     n_evaluate: int
@@ -32,7 +40,7 @@ class Preset:
 
 
 _START = {
-    "smoke": Preset(
+    "smoke": Digits(
         machine="two cores",
         minutes=0.2,
         megabytes=None,
@@ -41,7 +49,7 @@ _START = {
         generations=2,
         n_evaluate=200,
     ),
-    "quick": Preset(
+    "quick": Digits(
         machine="two cores",
         minutes=0.5,
         megabytes=None,
@@ -50,7 +58,7 @@ _START = {
         generations=6,
         n_evaluate=5_000,
     ),
-    "full": Preset(
+    "full": Digits(
         machine="two cores",
         minutes=None,
         megabytes=None,
@@ -62,7 +70,7 @@ _START = {
 }
 
 _FULLY_SYNTHETIC = {
-    "smoke": Preset(
+    "smoke": Digits(
         machine="two cores",
         minutes=0.3,
         megabytes=None,
@@ -74,7 +82,7 @@ _FULLY_SYNTHETIC = {
         flow_generations=2,
         flow={"steps": 30},
     ),
-    "quick": Preset(
+    "quick": Digits(
         machine="two cores",
         minutes=6,
         megabytes=None,
@@ -87,7 +95,7 @@ _FULLY_SYNTHETIC = {
         flow_generations=4,
         flow={"steps": 600},
     ),
-    "full": Preset(
+    "full": Digits(
         machine="one GPU",
         minutes=None,
         megabytes=None,
@@ -121,7 +129,7 @@ _WITH_REAL_DATA = {
     ),
 }
 
-PRESETS: dict[str, dict[str, Preset]] = {
+PRESETS: dict[str, Mapping[str, Preset]] = {
     "00_start_here": _START,
     "06_digits_fully_synthetic": _FULLY_SYNTHETIC,
     "07_digits_augmentation_and_fresh": _WITH_REAL_DATA,

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import madlab
-from madlab.data import gaussian, mnist
+from madlab.data import gaussian, mnist, modes, rosenbrock
+from madlab.data.toy import MODE_STD, MODES
 
 # `madlab.data.mnist` is the function; the module of the same name is found here.
 module = import_module("madlab.data.mnist")
@@ -126,6 +128,29 @@ def test_toy_gaussian_refuses_bad_sizes(name):
         gaussian(**{name: 0})
     with pytest.raises(TypeError, match=f"{name} must be a whole number"):
         gaussian(**{name: 1.5})
+
+
+def test_toy_modes_lie_evenly_on_their_grid():
+    data = modes(n=50_000, seed=3, n_held_out=500)
+    assert data.images.shape == (50_000, 2)
+    assert data.held_out.images.shape == (500, 2)
+    assert not data.images.flags.writeable
+    # Ten standard deviations lie between two modes, so rounding finds each point's own.
+    nearest = np.rint(data.images).clip(-2, 2)
+    counts = [(nearest == mode).all(1).sum() for mode in MODES]
+    assert abs(np.array(counts) - 2_000).max() < 5 * np.sqrt(2_000)
+    apart = data.images - nearest
+    assert abs(apart.mean(0)).max() < 5 * MODE_STD / np.sqrt(50_000)
+    assert apart.var(0) == pytest.approx(MODE_STD**2, rel=5 * np.sqrt(2 / 50_000))
+    assert np.trace(np.cov(data.images.T)) == pytest.approx(4.02, rel=0.02)
+    assert modes(n=50).id == modes(n=50).id != modes(n=50, seed=1).id
+
+
+def test_toy_rosenbrock_has_the_density_it_names():
+    x, y = rosenbrock(n=50_000, seed=3).images.T
+    assert stats.kstest(x, "norm").pvalue > 1e-4
+    assert stats.kstest((y - x**2) * np.sqrt(2), "norm").pvalue > 1e-4
+    assert abs(np.corrcoef(x, y - x**2)[0, 1]) < 5 / np.sqrt(50_000)
 
 
 @pytest.fixture

@@ -2,6 +2,6 @@
 
 from madlab.data.mnist import mnist
 from madlab.data.samples import Dataset, Samples
-from madlab.data.toy import gaussian
+from madlab.data.toy import gaussian, modes, rosenbrock
 
-__all__ = ["Dataset", "Samples", "gaussian", "mnist"]
+__all__ = ["Dataset", "Samples", "gaussian", "mnist", "modes", "rosenbrock"]
