@@ -12,7 +12,7 @@ _NAMES = {
     "Samples": "madlab.data.samples",
     "Store": "madlab.store",
 }
-_MODULES = ("data", "doctor", "metrics", "models", "panels", "plots", "presets", "report")
+_MODULES = ("data", "doctor", "metrics", "models", "panels", "plots", "presets", "report", "theory")
 
 __all__ = [*_NAMES, *_MODULES, "__version__"]
 

@@ -73,11 +73,12 @@ class Loop:
             raise ValueError(f"real is {self.real!r}; it must be 'none', 'fixed' or 'fresh'")
         if self.budget not in ("fixed", "growing"):
             raise ValueError(f"budget is {self.budget!r}; it must be 'fixed' or 'growing'")
-        check_count("n_initial", self.n_initial, least=1)
         check_count("n_synthetic", self.n_synthetic, least=1)
         if self.real == "none" and self.n_real != 0:
             raise ValueError(f"n_real is {self.n_real}; a loop without real data needs 0")
+        # Before n_initial, which is n_real unless it was given.
         check_count("n_real", self.n_real, least=0 if self.real == "none" else 1)
+        check_count("n_initial", self.n_initial, least=1)
         if self.memory is not None:
             check_count("memory", self.memory, least=1)
 

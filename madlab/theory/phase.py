@@ -1,0 +1,118 @@
+"""Where fresh data loops settle, by Monte Carlo, and how many real points that is worth."""
+
+import functools
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from madlab.loops import Loop
+from madlab.models.base import check_count
+from madlab.theory.closed_forms import effective_ratio, invert, real_distance
+from madlab.theory.simulation import simulate
+
+# The curve is fitted once a dimension at these many sizes, from d + 1 times so many draws.
+_SIZES = 24
+_DRAWS = 40_000
+
+
+class Estimate(NamedTuple):
+    """A Monte-Carlo mean and its standard error."""
+
+    value: float
+    error: float
+
+
+def settled_distance(
+    loop: Loop,
+    d: int,
+    bias: float = 1.0,
+    *,
+    chains: int = 8,
+    measurements: int = 8,
+    seed: int = 0,
+    device: str | None = "cpu",
+) -> Estimate:
+    """Return the W2 squared at which a fresh data loop settles, by simulation.
+
+    Chains start near the limit, from as many real points as the closed form says it is worth; they
+    forget their start over three times (1 + n_synthetic / n_real) generations, more with memory,
+    and are then measured once in each such time. `loop.n_initial` does not matter.
+
+    - `loop`: a fresh data loop whose memory is a number.
+    - `d`: dimensions; `bias`: in (0, 1].
+    - `chains`: at least 2; the error is taken between their means. `measurements`: of each.
+    - `seed`, `device`: as for `simulate`.
+
+    Raises ValueError for a loop without fresh data, which settles nowhere.
+
+    Source: the paper's Eq. 3, Figs. 10 to 12 and 30.
+    """
+    if not isinstance(loop, Loop) or loop.real != "fresh" or loop.memory is None:
+        raise ValueError(
+            f"loop is {loop!r}; only a loop with fresh real data, with memory K, settles: give "
+            "Loop.fresh_data(n_real, n_synthetic)"
+        )
+    check_count("chains", chains, least=2)
+    ratio = loop.n_synthetic / loop.n_real
+    period = int(np.ceil((1 + ratio) * (loop.memory + 1) / 2))
+    worth = effective_ratio(d, loop.n_real, loop.n_synthetic, bias) * loop.n_real
+    loop = replace(loop, n_initial=max(2, round(float(worth))))
+    at = [3 * period + (i + 1) * max(1, period // 2) for i in range(measurements)]
+    found = simulate(
+        loop, d, at[-1], chains, bias, seed, at=at, covariances=False, device=device
+    ).w2.mean(1)
+    return Estimate(float(found.mean()), float(found.std(ddof=1) / np.sqrt(chains)))
+
+
+def effective_size(distance: float, d: int, error: float = 0.0) -> Estimate:
+    """Return how many real points alone give a distance, n_e, with its Monte-Carlo error.
+
+    - `distance`: E W2 squared, above 0; `error`: its standard error.
+    - `d`: dimensions.
+
+    The curve of distances against n is simulated and fitted once a dimension (see `real_curve`).
+    n_e is at least 2, the fewest points with a covariance.
+
+    Raises ValueError unless `distance` is above 0.
+
+    Source: the paper's Eq. 4.
+    """
+    if not distance > 0:
+        raise ValueError(f"distance is {distance}; only a distance above 0 has an effective size")
+    n, curve, uncertainty = real_curve(d)
+    value = float(invert(distance, n, curve))
+    # d log n / d log W2 at this place turns relative errors of W2 into those of n.
+    slope = np.interp(np.log(value), np.log(n), np.gradient(np.log(n), np.log(curve)))
+    relative = np.hypot(error / distance, np.interp(value, n, uncertainty))
+    return Estimate(value, float(abs(slope) * relative * value))
+
+
+@functools.cache
+def real_curve(d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return n, E W2^2 of a Gaussian fitted to n real points, and its relative error; `(points,)`.
+
+    The closed form `real_distance` times a correction, which is simulated at some sizes, drawn
+    through in between and 1 beyond 100 (d + 1) points. tr (Sigma - I)^2, whose mean is known, and
+    |mu|^2 and tr Sigma, whose means are too, take most of the noise out of the simulation.
+    """
+    d = check_count("d", d, least=1)
+    sizes = np.unique(np.geomspace(2, 100 * (d + 1), _SIZES).round().astype(int))
+    chains = max(400, _DRAWS // (d + 1))
+    logs, errors = [], []
+    for n in sizes.tolist():
+        run = simulate(Loop.fully_synthetic(2, n_initial=n), d, 1, chains, seed=n)
+        assert run.covariances is not None
+        covariances = run.covariances[:, 0]
+        apart = ((covariances - np.eye(d)) ** 2).sum((1, 2))
+        shape = run.w2[:, 0] - (run.means[:, 0] ** 2).sum(1)
+        known = np.stack([run.traces[:, 0] - d, apart - (d**2 + d) / (n - 1)], 1)
+        weights = np.linalg.lstsq(known - known.mean(0), shape - shape.mean(), rcond=None)[0]
+        left = shape - known @ weights
+        total = d / n + left.mean()
+        logs.append(np.log(total / real_distance(d, n)))
+        errors.append(left.std() / np.sqrt(chains) / total)
+    n = np.geomspace(2, 1e9, 4_000)
+    correction = np.interp(np.log(n), np.log(sizes), logs, right=0.0)
+    found = real_distance(d, n) * np.exp(correction)
+    return n, found, np.interp(np.log(n), np.log(sizes), errors)

@@ -1,0 +1,266 @@
+"""Exact simulation of Gaussian loops from sufficient statistics, many chains at once.
+
+A Gaussian is fitted through the mean and the scatter of its points and nothing else, and both have
+known laws: for n points of N(m, F F^T) the mean is m + F z / sqrt(n), and the scatter F A A^T F^T
+with Bartlett's triangular A. So no point is ever drawn, and a generation costs the same for any n.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from madlab.loops import Loop
+from madlab.models.base import check_bias, check_count
+from madlab.streams import derive
+from madlab.training import device as choose_device
+
+LARGEST = 2**31
+
+Progress = Callable[[float], None]
+
+
+class Simulation(NamedTuple):
+    """What happened to every chain, float64; g is the number of generations recorded.
+
+    - `means`: mu_t, `(chains, g, d)`.
+    - `covariances`: Sigma_t, the models' own and not their samples', `(chains, g, d, d)`, or None.
+    - `w2`: W2 squared between N(mu_t, Sigma_t) and N(0, I), `(chains, g)`.
+    - `traces`: tr Sigma_t, `(chains, g)`.
+    - `generations`: which generations these are, int64 `(g,)`.
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray | None
+    w2: np.ndarray
+    traces: np.ndarray
+    generations: np.ndarray
+
+
+class _Fitted(NamedTuple):
+    """A fitted Gaussian of every chain: mean `(chains, d)`, and a root of the covariance.
+
+    The root F `(chains, d, k)` is lower triangular with k <= d columns; F F^T is the covariance.
+    """
+
+    mean: Tensor
+    root: Tensor
+
+
+class _Statistics(NamedTuple):
+    """n points: their mean `(chains, d)`, and a root `(chains, d, k)` of their scatter.
+
+    The scatter is the sum of squares about the mean.
+    """
+
+    n: int
+    mean: Tensor
+    root: Tensor
+
+
+def simulate(
+    loop: Loop,
+    d: int,
+    generations: int,
+    chains: int = 1_000,
+    bias: float = 1.0,
+    seed: int = 0,
+    *,
+    at: Sequence[int] | None = None,
+    covariances: bool = True,
+    device: str | None = "cpu",
+    progress: Progress | None = None,
+) -> Simulation:
+    """Run a loop of d-dimensional Gaussians on real data from N(0, I), without drawing a point.
+
+    Every chain has the law of `Chain` with the model `gaussian` and unlimited real data.
+    Covariances that vanish after many generations become 0, and W2 squared then |mu_t|^2 + d.
+
+    - `loop`: any loop; every training set needs 2 points, and n_real may exceed any pool.
+    - `d`: dimensions, at least 1; `generations`: at least 1; `chains`: at least 1.
+    - `bias`: in (0, 1], the factor on the covariance of samples.
+    - `seed`: with `chains` names all randomness; the same on one device gives the same bits.
+    - `at`: the generations to record, rising; all where None.
+    - `covariances`: whether to keep them; they need 8 d^2 bytes a chain and generation.
+    - `device`: as for `madlab.training.device`. A GPU draws other numbers than a CPU.
+    - `progress`: called after each generation with the fraction done.
+
+    Raises ValueError or TypeError for sizes that do not fit, before any work.
+
+    Source: the paper's Eq. 1 and the lines below it; Bartlett 1933.
+    """
+    generations = check_count("generations", generations, least=1)
+    chains = check_count("chains", chains, least=1)
+    recorded = list(range(1, generations + 1)) if at is None else list(at)
+    if not recorded or any(b <= a for a, b in pairwise([0, *recorded, generations + 1])):
+        raise ValueError(f"at is {at}; give rising generations from 1 to {generations}")
+    kept = chains * len(recorded) * check_count("d", d, least=1) * ((d if covariances else 0) + 1)
+    if 8 * kept > LARGEST:
+        raise ValueError(
+            f"{chains:,} chains x {len(recorded):,} generations in {d} dimensions need "
+            f"{8 * kept / 2**30:.1f} GiB of results; record fewer generations with at=[...], take "
+            "fewer chains, or leave the covariances out with covariances=False"
+        )
+    found = []
+    states = follow(loop, d, chains, bias, seed, device)
+    for t, (mean, root) in zip(range(1, generations + 1), states, strict=False):
+        if t in recorded:
+            covariance = root @ root.mT
+            trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
+            w2 = mean.square().sum(-1) + trace + d - 2 * _trace_of_root(covariance)
+            row = [mean, covariance, w2.clamp(min=0), trace]
+            found.append([part.cpu() for part in row if covariances or part is not covariance])
+        if progress is not None:
+            progress(t / generations)
+    parts = [torch.stack(part, 1).numpy() for part in zip(*found, strict=True)]
+    means, *middle, w2s, traces = parts
+    return Simulation(means, middle[0] if middle else None, w2s, traces, np.array(recorded))
+
+
+def follow(
+    loop: Loop, d: int, chains: int, bias: float = 1.0, seed: int = 0, device: str | None = "cpu"
+) -> Iterator[_Fitted]:
+    """Return an endless iterator over the models of generations 1, 2, ... of all chains.
+
+    Arguments as for `simulate`, which records what this yields.
+    """
+    if not isinstance(loop, Loop):
+        raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
+    d, bias = check_count("d", d, least=1), check_bias(bias)
+    chains, seed = check_count("chains", chains, least=1), check_count("seed", seed)
+    for t in (1, 2):
+        recipe = loop.compose(t)
+        if recipe.n_real + recipe.n_synthetic < 2:
+            raise ValueError(
+                f"generation {t} of this loop trains on 1 point; a covariance needs at least 2: "
+                "raise n_initial, n_real or n_synthetic"
+            )
+    return _follow(loop, bias, _Noise(chains, d, seed, choose_device(device)))
+
+
+def _follow(loop: Loop, bias: float, noise: "_Noise") -> Iterator[_Fitted]:
+    first, fixed = _first_real(loop, noise)
+    fitted = {1: _fit(first)}
+    drawn: dict[int, _Statistics] = {}
+    t = 1
+    while True:
+        yield fitted[t]
+        t += 1
+        recipe = loop.compose(t)
+        needed = {share.generation for share in recipe.synthetic}
+        drawn = {g: kept for g, kept in drawn.items() if g in needed}
+        fitted = {g: kept for g, kept in fitted.items() if g in needed - set(drawn)}
+        parts = list(fixed) if loop.real == "fixed" else []
+        if loop.real == "fresh":
+            parts.append(_sample(noise, loop.n_real))
+        for share in recipe.synthetic:
+            g = share.generation
+            if g in drawn:
+                parts.append(drawn[g])
+                continue
+            mean, root = fitted[g]
+            parts.append(_sample(noise, share.n, _Fitted(mean, bias**0.5 * root)))
+            # A growing pool keeps what was once drawn; otherwise each reader has new samples.
+            if loop.budget == "growing":
+                drawn[g] = parts[-1]
+        fitted[t] = _fit(parts)
+
+
+def _first_real(loop: Loop, noise: "_Noise") -> tuple[list[_Statistics], list[_Statistics]]:
+    """Return the real data of generation 1, and the fixed real data: one begins with the other."""
+    if loop.real != "fixed" or loop.n_real == loop.n_initial:
+        both = [_sample(noise, loop.n_initial)]
+        return both, both
+    less, more = sorted((loop.n_initial, loop.n_real))
+    both = [_sample(noise, less), _sample(noise, more - less)]
+    return (both[:1], both) if loop.n_initial == less else (both, both[:1])
+
+
+def _sample(noise: "_Noise", n: int, source: _Fitted | None = None) -> _Statistics:
+    """Draw the statistics of n points of a fitted Gaussian, of N(0, I) where `source` is None."""
+    if source is None:
+        return _Statistics(n, noise.normal(noise.d) / n**0.5, noise.bartlett(noise.d, n - 1))
+    k = source.root.shape[-1]
+    mean = source.mean + (source.root @ noise.normal(k, 1)).squeeze(-1) / n**0.5
+    return _Statistics(n, mean, _multiply(source.root, noise.bartlett(k, n - 1)))
+
+
+def _multiply(left: Tensor, right: Tensor) -> Tensor:
+    """Return left @ right of lower triangular matrices, leaving out a part that is zero."""
+    h = left.shape[-1] // 2
+    top = left[:, :h, :h] @ right[:, :h, :h]
+    top = pad(top, (0, right.shape[-1] - top.shape[-1]))
+    return torch.cat([top, left[:, h:] @ right], 1)
+
+
+def _pool(parts: list[_Statistics]) -> _Statistics:
+    """Return the statistics of several sets of points taken together."""
+    if len(parts) == 1:
+        return parts[0]
+    n = sum(part.n for part in parts)
+    mean = sum(part.n / n * part.mean for part in parts)
+    assert isinstance(mean, Tensor)
+    between = [part.n**0.5 * (part.mean - mean)[..., None] for part in parts]
+    return _Statistics(n, mean, torch.cat([*(part.root for part in parts), *between], -1))
+
+
+def _fit(parts: list[_Statistics]) -> _Fitted:
+    """Return the Gaussian with the points' mean and unbiased covariance."""
+    n, mean, root = _pool(parts)
+    root = root / (n - 1) ** 0.5
+    # One set's root is a triangle already; that of several sets is not even square.
+    if len(parts) > 1:
+        covariance = root @ root.mT
+        root, failed = torch.linalg.cholesky_ex(covariance)
+        if failed.any():
+            # Singular: a root from eigenvalues, turned into a triangle.
+            values, vectors = torch.linalg.eigh(covariance)
+            upright = values.clamp(min=0).sqrt()[..., None] * vectors.mT
+            triangle: Tensor = torch.linalg.qr(upright).R
+            root = triangle.mT
+    return _Fitted(mean, root)
+
+
+def _trace_of_root(covariance: Tensor) -> Tensor:
+    """Return tr Sigma^(1/2) of covariances `(chains, d, d)`."""
+    if covariance.shape[-1] == 1:
+        return covariance[..., 0, 0].sqrt()
+    variances: Tensor = torch.linalg.eigvalsh(covariance)
+    return variances.clamp(min=0).sqrt().sum(-1)
+
+
+class _Noise:
+    """Random numbers for all chains at once.
+
+    Normal numbers have single precision's 24 bits, so none lies beyond 5.8 standard deviations,
+    where one in 10^8 should; they cost a sixth of double ones. All else is float64.
+    """
+
+    def __init__(self, chains: int, d: int, seed: int, device: torch.device) -> None:
+        self.chains, self.d = chains, d
+        self._generator = torch.Generator(device).manual_seed(derive(seed, "theory"))
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return standard normal numbers `(chains, *shape)`."""
+        where = self._generator.device
+        size = (self.chains, *shape)
+        drawn: Tensor = torch.randn(size, generator=self._generator, device=where)
+        return drawn.double()
+
+    def chi(self, freedom: Tensor) -> Tensor:
+        """Return chi variables `(chains, k)` of `freedom`, float64 `(k,)`."""
+        half = (freedom / 2).repeat(self.chains, 1)
+        gamma: Tensor = torch._standard_gamma(half, generator=self._generator)
+        return (2 * gamma).sqrt()
+
+    def bartlett(self, d: int, freedom: int) -> Tensor:
+        """Return A `(chains, d, k)`, k = min(d, freedom), so that A A^T is Wishart(I, freedom)."""
+        k = min(d, freedom)
+        found = self.normal(d, k).tril_(-1)
+        degrees = freedom - torch.arange(k, dtype=torch.float64, device=found.device)
+        found.diagonal(dim1=-2, dim2=-1).copy_(self.chi(degrees))
+        return found
