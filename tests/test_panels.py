@@ -16,7 +16,7 @@ from madlab import Chain, Loop, data, models, panels
 from madlab.data.samples import Dataset, Samples
 from madlab.metrics import features
 from madlab.metrics.matching import nearest
-from madlab.panels import live_loop, panel, prediction
+from madlab.panels import background, panel, prediction
 from madlab.plots.lines import number
 
 SIZES = {"n_real": 300, "n_synthetic": 300, "generations": 3, "n_evaluate": 100}
@@ -248,7 +248,7 @@ def test_what_a_start_finds_wrong_is_said_and_raised(digits, store):
     live = panels.LiveLoop(digits, store=store, loop="fresh data", start=False, **SIZES)
     with pytest.raises(ValueError, match="need 1,800 real samples"):
         live.counts["generations"].value = 6
-    assert "The loop ended with an error" in live.status.value
+    assert "The run ended with an error" in live.status.value
     assert "need 1,800 real samples" in live.status.value
     assert isinstance(live.error, ValueError)
     assert not live.start_button.disabled
@@ -272,7 +272,7 @@ class Broken(Slow):
 @pytest.fixture
 def listening(monkeypatch):
     """A front end that listens, as far as the live loop can tell."""
-    monkeypatch.setattr(live_loop, "front_end_listens", lambda: True)
+    monkeypatch.setattr(background, "front_end_listens", lambda: True)
     for name, kind in (("slow", "Slow"), ("broken", "Broken")):
         monkeypatch.setitem(models._WHERE, name, (__name__, kind))
 
@@ -310,7 +310,7 @@ def test_an_error_in_the_thread_is_never_lost(digits, listening):
     live = panels.LiveLoop(digits, model="broken", **SIZES)
     with pytest.raises(FloatingPointError, match="the loss is not a number"):
         live.wait()
-    assert "The loop ended with an error: the loss is not a number" in live.status.value
+    assert "The run ended with an error: the loss is not a number" in live.status.value
     assert not live.start_button.disabled
 
 

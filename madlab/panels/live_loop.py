@@ -3,8 +3,6 @@
 import math
 import shutil
 import tempfile
-import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,7 +19,8 @@ from madlab.chain import Chain, Generation
 from madlab.data.samples import Dataset
 from madlab.loops import Loop
 from madlab.models.base import check_bias, check_count
-from madlab.panels.panel import Panel, front_end_listens, labelled, replaces, row, slider
+from madlab.panels.background import BackgroundPanel, Run
+from madlab.panels.panel import labelled, row, slider
 from madlab.plots.colours import GREY, WIDTH
 from madlab.plots.lines import describe_curves, draw_curves, metric_label, number, tidy
 from madlab.plots.sheets import draw_generations
@@ -33,37 +32,23 @@ _LOOPS: dict[str, Callable[[int, int], Loop]] = {
     "fresh data": Loop.fresh_data,
 }
 _STAGES = {"fit": "training", "sample": "sampling from", "measure": "measuring"}
-# Messages to the front end: at most so many seconds apart.
-_BEAT = 0.25
 
 
-class _Stopped(Exception):  # noqa: N818
-    """Raised inside a chain to end it where it is."""
+class _Run(Run):
+    """One start of the loop, with what came of it so far."""
 
-
-class _Run:
-    """One start of the loop: what was asked for, and what came of it so far."""
-
-    def __init__(self, chosen: Mapping[str, Any], seen: bool = True) -> None:
-        self.chosen = dict(chosen)
-        self.seen = seen
-        self.stop = threading.Event()
-        self.thread: threading.Thread | None = None
+    def __init__(self, chosen: Mapping[str, Any], seen: bool) -> None:
+        super().__init__(chosen, seen)
         self.generations: list[Generation] = []
         self.records = pd.DataFrame()
-        self.features = ""
-        self.error: Exception | None = None
-        self.told = 0.0
 
 
-class LiveLoop(Panel):
+class LiveLoop(BackgroundPanel):
     """A self-consuming loop on digits, run by its controls.
 
     Changing a control starts the loop anew, Start repeats it (what is in the store is not trained
-    again), Stop ends it. In a live front end the loop trains in a thread, so the notebook stays
-    usable; elsewhere each start waits until the loop is done, so that a report shows it whole.
-    Generation 1 trains on `n_real` real digits whatever the loop, so all loops start alike.
-    The number of torch threads is left as it is, since bit-identity depends on it.
+    again), Stop ends it. Generation 1 trains on `n_real` real digits whatever the loop, so all
+    loops start alike.
 
     - `data`: a data set of uint8 images, for instance `madlab.data.mnist()`.
     - `loop`: "fully synthetic", "synthetic augmentation" or "fresh data".
@@ -116,12 +101,10 @@ class LiveLoop(Panel):
                 "seed": check_count("seed", seed),
             },
         )
-        self._run = _Run(self._chosen())
         self.draw()
         self.say("Press Start to run the loop.")
-        replaces(self, lambda panel: panel.stop())
         if start:
-            self._start_here()
+            self.start_here()
 
     def _build(self, loop: str, bias: float, counts: Mapping[str, int]) -> None:
         """Make the controls."""
@@ -149,137 +132,71 @@ class LiveLoop(Panel):
             )
             for name, (label, low, high) in limits.items()
         }
-        self.start_button = widgets.Button(description="Start").add_class("mad-start")
-        self.stop_button = widgets.Button(description="Stop", disabled=True).add_class("mad-stop")
-        self.start_button.on_click(lambda _: self._start_here())
-        self.stop_button.on_click(lambda _: self.stop())
         for control in (self.loop, self.bias, *self.counts.values()):
-            control.observe(lambda _: self._start_here(), "value")
+            control.observe(lambda _: self.start_here(), "value")
         choices = row(self.loop, bias_box, *self.counts.values())
-        super().__init__([choices, row(self.start_button, self.stop_button)], "mad-live")
+        super().__init__([choices], "mad-live")
         self.picture.add_class("mad-digits")
-
-    def start(self, *, seen: bool = True) -> None:
-        """Start the loop in a thread with the settings shown, ending the one that runs.
-
-        - `seen`: whether to draw every generation as it comes, or the whole loop at its end.
-        """
-        before, self._run = self._run, _Run(self._chosen(), seen)
-        before.stop.set()
-        self.start_button.disabled, self.stop_button.disabled = True, False
-        self.say("Starting.")
-        thread = threading.Thread(target=self._work, args=(self._run, before.thread), daemon=True)
-        self._run.thread = thread
-        thread.start()
-
-    def stop(self) -> None:
-        """Ask the loop to end; what is finished stays. Returns at once, see `wait`."""
-        self._run.stop.set()
-        if self._run.thread is not None and self._run.thread.is_alive():
-            self.say("Stopping.")
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the loop ends, at most `timeout` seconds, and return whether it has.
-
-        Raises what went wrong in it. Interrupting the kernel ends the loop.
-        """
-        run = self._run
-        try:
-            if run.thread is not None:
-                run.thread.join(timeout)
-        except KeyboardInterrupt:
-            run.stop.set()
-            raise
-        if run.error is not None:
-            raise run.error
-        return run.thread is None or not run.thread.is_alive()
 
     @property
     def generations(self) -> list[Generation]:
         """The generations of the present run that are finished."""
-        return list(self._run.generations)
+        return list(self._current.generations)
 
     @property
     def records(self) -> pd.DataFrame:
         """The records of those generations, as `Chain.records()` gives them."""
-        return self._run.records
+        return self._current.records
 
     @property
-    def error(self) -> Exception | None:
-        """What ended the present run, where something went wrong."""
-        return self._run.error
+    def _current(self) -> _Run:
+        assert isinstance(self._run, _Run)
+        return self._run
 
-    def _start_here(self) -> None:
-        listens = front_end_listens()
-        self.start(seen=listens)
-        if not listens:
-            self.wait()
+    def run(self, seen: bool) -> Run:
+        """Return a run of the settings shown."""
+        return _Run(self.chosen(), seen)
 
-    def _chosen(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, Any]:
+        """Return the settings that the controls show."""
         counts = {name: control.value for name, control in self.counts.items()}
         return {"loop": self.loop.value, "bias": round(self.bias.value, 6), **counts}
 
-    def _work(self, run: _Run, before: threading.Thread | None) -> None:
-        """Run the loop: the body of the thread."""
+    def work(self, run: _Run) -> str:
+        """Run the loop, drawing each generation."""
         total = run.chosen["generations"]
-        try:
-            if before is not None:
-                before.join()
-            self._check(run)
-            self._show(run, f"Preparing generation 1 of {total}.")
-            chain = Chain(
-                _loop(run.chosen),
-                self._create(),
-                self.data,
-                bias=run.chosen["bias"],
-                seed=run.chosen["seed"],
-                store=self._store,
-                n_evaluate=self.n_evaluate,
-                progress=partial(self._tell, run),
-            )
-            for generation in chain.run(total):
-                run.generations.append(generation)
-                run.records = chain.records()
-                self._check(run)
-                self._show(run, self._report(run))
-            self._say(run, f"Finished. {self._report(run)}")
-        except _Stopped:
-            done = len(run.generations)
-            self._say(run, f"Stopped after generation {done} of {total}; Start goes on from there.")
-        except Exception as error:
-            run.error = error
-            self._say(run, f"The loop ended with an error: {error}", wrong=True)
-        finally:
-            if run is self._run:
-                if not run.seen:
-                    self.draw()
-                self.start_button.disabled, self.stop_button.disabled = False, True
+        self.show_of(run, f"Preparing generation 1 of {total}.")
+        chain = Chain(
+            _loop(run.chosen),
+            self._create(),
+            self.data,
+            bias=run.chosen["bias"],
+            seed=run.chosen["seed"],
+            store=self._store,
+            n_evaluate=self.n_evaluate,
+            progress=partial(self._tell, run),
+        )
+        for generation in chain.run(total):
+            run.generations.append(generation)
+            run.records = chain.records()
+            run.check()
+            self.show_of(run, self._report(run))
+        return f"Finished. {self._report(run)}"
 
-    def _check(self, run: _Run) -> None:
-        if run.stop.is_set():
-            raise _Stopped
+    def stopped(self, run: _Run) -> str:
+        """Return how far the loop came."""
+        done, total = len(run.generations), run.chosen["generations"]
+        return f"Stopped after generation {done} of {total}; Start goes on from there."
 
     def _tell(self, run: _Run, t: int, stage: str, fraction: float) -> None:
         """Take the chain's progress: end it if asked to, else say so, not too often."""
-        self._check(run)
-        now = time.monotonic()
-        if now - run.told >= _BEAT:
-            run.told = now
+        run.check()
+        if run.due():
             total = run.chosen["generations"]
             so_far = f"{self._report(run)} " if run.generations else ""
             how_far = f", {fraction:.0%}" if stage == "fit" else ""
             now_at = f"Now {_STAGES[stage]} generation {t} of {total}{how_far}."
-            self._say(run, so_far + now_at)
-
-    def _say(self, run: _Run, text: str, *, wrong: bool = False) -> None:
-        # A run that was replaced keeps silent.
-        if run is self._run:
-            self.say(text, wrong=wrong)
-
-    def _show(self, run: _Run, text: str) -> None:
-        if run is self._run and run.seen:
-            self.draw()
-        self._say(run, text)
+            self.say_of(run, so_far + now_at)
 
     def _report(self, run: _Run) -> str:
         latest = run.generations[-1]
@@ -293,7 +210,7 @@ class LiveLoop(Panel):
 
     def figure(self) -> Figure:
         """Return digits, one row a generation, beside the scores so far."""
-        run = self._run
+        run = self._current
         total = run.chosen["generations"]
         size = (WIDTH, min(9.0, max(3.6, 0.42 * total + 0.5)))
         figure = Figure(figsize=size, layout="constrained")
@@ -310,7 +227,7 @@ class LiveLoop(Panel):
 
     def alt(self) -> str:
         """Return which generations are shown and how their scores went."""
-        run = self._run
+        run = self._current
         if not len(run.records):
             return "An empty sheet: no generation has been trained yet."
         shown = "one row of digits 0 to 9 a generation, and the scores of each"
@@ -318,7 +235,7 @@ class LiveLoop(Panel):
 
     def settings(self) -> str:
         """Return the loop with its sizes, the model, bias and seed, and what the scores rest on."""
-        chosen = self._run.chosen
+        chosen = self._current.chosen
         model = self._create()
         extra = "".join(f", {key} {value}" for key, value in model.settings.items())
         return (
