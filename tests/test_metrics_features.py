@@ -6,11 +6,19 @@ import shutil
 
 import numpy as np
 import pytest
+import scipy.special
 import torch
 
 import madlab
 from madlab.metrics import features, neighbours
-from madlab.metrics.features import HERE, LeNetFeatures, PointFeatures, feature_map, read
+from madlab.metrics.features import (
+    HERE,
+    LeNetFeatures,
+    PointFeatures,
+    confidence,
+    feature_map,
+    read,
+)
 from madlab.metrics.neighbours import squared_radii
 from madlab.streams import generator
 
@@ -108,6 +116,43 @@ def test_no_images_give_no_features():
     none = np.zeros((0, 28, 28), np.uint8)
     assert LeNetFeatures().embed(none).shape == (0, 148)
     assert read(none).shape == (0,)
+
+
+def test_confidence_is_the_softmax_of_the_reader(data):
+    images, labels = data.images[:300], data.labels[:300]
+    network = features.load_network("reader")
+    with torch.inference_mode():
+        scores = network(features.as_input(images)).numpy().astype(np.float64)
+    wanted = scipy.special.softmax(scores, axis=1)
+    found = np.stack([confidence(images, np.full(300, digit)) for digit in range(10)], 1)
+    # Sums of another order: float32 scores of up to about 20 differ by some 1e-5.
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-12)
+    assert (found.argmax(1) == read(images)).all()
+    assert found.dtype == np.float64
+    assert (confidence(images, labels) == found[np.arange(300), labels]).all()
+
+
+def test_confidence_does_not_depend_on_how_many_images_there_are(data):
+    whole = confidence(data.images[:600], data.labels[:600])
+    for n in (0, 1, 249, 250, 251, 599):
+        np.testing.assert_array_equal(confidence(data.images[:n], data.labels[:n]), whole[:n])
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (np.zeros(2, np.int64), ValueError, r"labels have shape \(2,\); 3 images"),
+        (np.zeros(3), TypeError, "labels must be whole numbers, not float64"),
+        (np.array([0, 1, 10]), ValueError, "labels run from 0 to 10; digits are 0 to 9"),
+        (np.array([-1, 1, 2]), ValueError, "labels run from -1 to 2"),
+    ],
+)
+def test_confidence_refuses_labels_that_do_not_fit(data, labels, error, message):
+    with pytest.raises(error, match=message):
+        confidence(data.images[:3], labels)
+    with pytest.raises(ValueError, match=r"need uint8 images of shape \(n, 28, 28\), not "):
+        confidence(data.images[:3] / 255, np.zeros(3, np.int64))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 from madlab.data import mnist
-from madlab.models import create, mixture
-from madlab.models.mixture import Mixture, k_means, principal_loadings, tone_curve
+from madlab.models import _mixture_images as mixture
+from madlab.models import create
+from madlab.models._mixture_images import k_means, principal_loadings, tone_curve
+from madlab.models.mixture import Mixture
 from madlab.streams import generator
 
 

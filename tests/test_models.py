@@ -24,7 +24,7 @@ def digits():
 
 
 def test_names():
-    assert models.names() == ["diffusion", "gaussian", "mixture"]
+    assert models.names() == ["coupling", "diffusion", "gaussian", "mixture", "picked"]
     for name in models.names():
         model = create(name)
         assert isinstance(model, Model)
@@ -85,6 +85,11 @@ def test_mixture_keeps_every_promise_without_labels(digits):
 @pytest.mark.parametrize("bias", [0.9, 0.5, 0.01])
 def test_gaussian_keeps_every_promise(bias):
     check_model(create("gaussian"), POINTS, bias=bias)
+
+
+@pytest.mark.parametrize("bias", [0.9, 0.01])
+def test_coupling_keeps_every_promise(bias):
+    check_model(create("coupling", hidden=16, epochs=5), POINTS, bias=bias)
 
 
 def test_the_battery_leaves_the_model_as_it_is():

@@ -4,7 +4,7 @@ from madlab.metrics import features
 from madlab.metrics.frechet import frechet_distance
 from madlab.metrics.neighbours import Neighbours, neighbours
 from madlab.metrics.reference import Reference, Scores
-from madlab.metrics.uncertainty import halving_generation
+from madlab.metrics.uncertainty import halving_generation, subsample_scores
 
 __all__ = [
     "Neighbours",
@@ -14,4 +14,5 @@ __all__ = [
     "frechet_distance",
     "halving_generation",
     "neighbours",
+    "subsample_scores",
 ]

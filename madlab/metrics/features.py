@@ -171,6 +171,40 @@ def read(images: np.ndarray) -> np.ndarray:
     return np.asarray(_apply("reader", "forward", images).argmax(1))
 
 
+def confidence(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return how sure the separate reader is that images are what their labels say.
+
+    - `images`: uint8 `(n, 28, 28)`, 255 = ink.
+    - `labels`: whole numbers `(n,)` from 0 to 9.
+
+    Returns the softmax probability of each label, float64 `(n,)`. Number i depends, to the last
+    bit, on image i, its label and i alone.
+
+    Raises ValueError or TypeError for other shapes or types, OSError where the weights are not the
+    frozen ones.
+    """
+    images, labels = check_digits(images), np.asarray(labels)
+    n = len(images)
+    if labels.shape != (n,):
+        raise ValueError(f"labels have shape {labels.shape}; {n} images need shape ({n},)")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be whole numbers, not {labels.dtype}")
+    if n and not 0 <= labels.min() <= labels.max() <= 9:
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; digits are 0 to 9")
+    where = device()
+    network = _network("reader", where)
+    found = np.empty(n)
+    # Always whole batches, so that sums run in the same order whatever n is.
+    batch = np.zeros((BATCH, 28, 28), np.uint8)
+    for start in range(0, n, BATCH):
+        asked = labels[start : start + BATCH]
+        batch[: len(asked)] = images[start : start + BATCH]
+        with torch.inference_mode():
+            shares = network(as_input(batch).to(where)).cpu().double().softmax(1).numpy()
+        found[start : start + len(asked)] = shares[np.arange(len(asked)), asked]
+    return found
+
+
 class Features(Protocol):
     """A feature map: a name that goes on every record, and how to embed samples."""
 

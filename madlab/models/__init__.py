@@ -11,9 +11,11 @@ from madlab.models.base import Model, NotFittedError
 from madlab.models.checks import check_model
 
 _WHERE = {
+    "coupling": ("madlab.models.coupling", "Coupling"),
     "diffusion": ("madlab.models.diffusion", "Diffusion"),
     "gaussian": ("madlab.models.gaussian", "Gaussian"),
     "mixture": ("madlab.models.mixture", "Mixture"),
+    "picked": ("madlab.models.picked", "Picked"),
 }
 
 

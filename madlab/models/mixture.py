@@ -1,95 +1,53 @@
-"""Class-wise mixtures of probabilistic PCA: a model of digits that is fitted in seconds."""
+"""Mixtures of Gaussians: digits and points, both fitted in seconds."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from madlab.data.samples import Samples
+from madlab.models._mixture_images import Images, fit_images
+from madlab.models._mixture_points import Points, fit_points
+from madlab.models._threads import one_thread
 from madlab.models.base import (
     NotFittedError,
     Progress,
     check_bias,
     check_count,
-    check_images,
-    check_labels,
-    draw_labels,
     load_model,
     save_model,
-    to_bytes,
 )
-from madlab.streams import derive, generator
-
-DIMENSIONS = 64
-ROUNDS = 15
-BASIS_IMAGES = 3_000
-TONE_IMAGES = 2_000
-# Means, loadings and latent numbers are multiples of this step. Their sums of products then fit
-# into a float64 exactly, so that no image depends on how many others are computed beside it.
-STEP = 2.0**-16
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: for many small matrices, more of them mostly wait."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-class _Fitted(NamedTuple):
-    """What `fit` finds: m components in all, sorted by class.
-
-    - `classes`: int64 `(c,)`, the labels seen, ascending; `frequencies`: float64 `(c,)`.
-    - `owner`: int64 `(m,)`, the index of each component's class; `weights`: float64 `(m,)`,
-      with sum 1 in every class.
-    - `means`: float32 `(m, pixels)`; `loadings`: float32 `(m, rank, pixels)`.
-    - `tone`: uint8 `(256,)`, the grey level shown for each grey level computed.
-    - `shape`: int64 `(2,)`, height and width; `labelled`: bool `(1,)`.
-    """
-
-    classes: np.ndarray
-    frequencies: np.ndarray
-    owner: np.ndarray
-    weights: np.ndarray
-    means: np.ndarray
-    loadings: np.ndarray
-    tone: np.ndarray
-    shape: np.ndarray
-    labelled: np.ndarray
 
 
 class Mixture:
-    """For each class a mixture of Gaussians in pixel space, each of a low rank.
+    """A mixture of Gaussians whose components' covariances are scaled by the sampling bias.
 
-    The images of a class are split by k-means; each cluster gets a probabilistic PCA, that is
+    **Points** `(n, d)` get `components` Gaussians with full covariances, by expectation
+    maximisation from a k-means++ start (`madlab.models.em`); `rank` and `tone` do not concern them,
+    and they have no labels. A point is drawn from N(mean, bias * covariance) of a component.
+
+    **Images** get, for each class, a mixture in pixel space whose Gaussians have a low rank. The
+    images of a class are split by k-means; each cluster gets a probabilistic PCA, that is
     a mean and `rank` loadings W found from the cluster's covariance. An image is
-    `mean + sqrt(bias) * W z` with standard normal z: **bias scales the covariance of every
-    component**, so that towards 0 only the component means remain.
+    `mean + sqrt(bias) * W z` with standard normal z. Either way **bias scales the covariance of
+    every component**, so that towards 0 only the component means remain.
 
-    Two choices shape what is seen. The isotropic noise of probabilistic PCA is estimated but
-    not sampled: as independent grain on each pixel it would make every digit look like none.
+    Two choices shape what is seen of images. The isotropic noise of probabilistic PCA is estimated
+    but not sampled: as independent grain on each pixel it would make every digit look like none.
     And a tone curve, one monotone map of grey levels found by `fit`, gives the samples at
     bias 1 the grey levels of the training images: sums of loadings blur ink into fog, and fog
     on fog would hide every other effect after a few generations.
 
-    - `components`: clusters a class, at least 1; fewer where a class has fewer than
-      `rank + 1` images for each.
-    - `rank`: loadings a component, at least 1.
-    - `tone`: False leaves the tone curve out.
+    - `components`: Gaussians, at least 1; of images, clusters a class, fewer where a class has
+      fewer than `rank + 1` images for each.
+    - `rank`: loadings a component of images, at least 1.
+    - `tone`: False leaves the tone curve of images out.
 
     The model always runs on one thread of the CPU: its many small matrices gain nothing from more,
     and need float64, which Apple's GPUs lack. Without labels all images form one class.
 
     Source: Tipping & Bishop, "Mixtures of Probabilistic Principal Component Analysers",
-    Neural Computation 11 (1999); k-means takes the place of their EM.
+    Neural Computation 11 (1999); for images k-means takes the place of their EM.
     """
 
     name: ClassVar[str] = "mixture"
@@ -103,14 +61,14 @@ class Mixture:
         if not isinstance(tone, bool):
             raise TypeError(f"tone must be True or False, not {tone!r}")
         self.tone = tone
-        self._fitted: _Fitted | None = None
+        self._fitted: Images | Points | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """The numbers of components and loadings, and whether the tone curve is used."""
         return {"components": self.components, "rank": self.rank, "tone": self.tone}
 
-    @_one_thread()
+    @one_thread()
     def fit(
         self,
         images: np.ndarray,
@@ -119,232 +77,62 @@ class Mixture:
         seed: int,
         progress: Progress | None = None,
     ) -> None:
-        """Fit every class from nothing.
+        """Fit from nothing.
 
-        - `images`: uint8 `(n, height, width)`, n of at least 1.
-        - `labels`: whole numbers `(n,)` of at least 0, or None for one class without a label.
-        - `seed`: names the start of k-means and the images that basis and tone are taken from.
-        - `progress`: called after each class with the fraction done.
+        - `images`: uint8 `(n, height, width)`, n of at least 1; or float64 points `(n, d)`, finite,
+          n of at least `components`.
+        - `labels`: of images, whole numbers `(n,)` of at least 0, or None for one class without a
+          label; of points, None.
+        - `seed`: names the start of k-means or EM and the images that basis and tone are taken
+          from.
+        - `progress`: called with the fraction done, after each class of images.
 
-        Raises TypeError or ValueError for images or labels of another kind.
+        Raises TypeError or ValueError for images, points or labels of another kind.
         """
         self._fitted = None
-        images = check_images(images)
-        n, height, width = images.shape
-        labelled = labels is not None
-        found = check_labels(labels, n) if labelled else np.zeros(n, np.int64)
-        pixels = images.reshape(n, -1)
-        classes, counts = np.unique(found, return_counts=True)
-
-        centre, basis = self._basis(pixels, seed)
-        owner, weights, means, loadings = [], [], [], []
-        for index, label in enumerate(classes):
-            members = _floats(pixels[found == label])
-            scores = (members - centre) @ basis
-            k = min(self.components, max(1, len(members) // (self.rank + 1)))
-            clusters = k_means(scores, k, generator(seed, "mixture", "k-means", int(label)))
-            for cluster in range(k):
-                inside = (clusters == cluster).nonzero()[:, 0]
-                if not len(inside):
-                    continue
-                mean, loading = principal_loadings(members[inside], scores[inside], self.rank)
-                owner.append(index)
-                weights.append(len(inside) / len(members))
-                means.append(mean.numpy())
-                loadings.append(loading.numpy())
-            if progress:
-                progress((index + 1) / (len(classes) + 1))
-
-        fitted = _Fitted(
-            classes=classes,
-            frequencies=counts / n,
-            owner=np.array(owner),
-            weights=np.array(weights),
-            means=_on_grid(np.stack(means)).astype(np.float32),
-            loadings=_on_grid(np.stack(loadings)).astype(np.float32),
-            tone=np.arange(256, dtype=np.uint8),
-            shape=np.array([height, width]),
-            labelled=np.array([labelled]),
-        )
-        if self.tone:
-            some = _some(n, TONE_IMAGES, generator(seed, "mixture", "tone"))
-            drawn = _draw(fitted, found[some], 1.0, derive(seed, "mixture", "tone"))
-            fitted = fitted._replace(tone=tone_curve(drawn, pixels[some]))
+        found = np.asarray(images)
+        fitted: Images | Points
+        if found.dtype == np.float64:
+            fitted = fit_points(found, labels, seed, progress, components=self.components)
+        elif found.dtype == np.uint8:
+            fitted = fit_images(found, labels, seed, progress, **self.settings)
+        else:
+            raise TypeError(
+                "a mixture is fitted to uint8 images (n, height, width) or to float64 points "
+                f"(n, d), not to {found.dtype} of shape {found.shape}"
+            )
         if progress:
             progress(1.0)
         self._fitted = fitted
 
-    def _basis(self, pixels: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
-        """Return mean and leading principal axes `(pixels, axes)` of some training images."""
-        rng = generator(seed, "mixture", "basis")
-        sample = _floats(pixels[_some(len(pixels), BASIS_IMAGES, rng)])
-        centre = sample.mean(0)
-        sample -= centre
-        axes = _eigen(sample.T @ sample)[1].flip(1)
-        return centre, axes[:, : max(DIMENSIONS, 2 * self.rank)].contiguous()
-
-    @_one_thread()
+    @one_thread()
     def sample(
         self, n: int, *, bias: float = 1.0, seed: int, labels: np.ndarray | None = None
     ) -> Samples:
-        """Draw `n` images, uint8 `(n, height, width)`.
+        """Draw `n` images, uint8 `(n, height, width)`, or points, float64 `(n, d)`.
 
         - `bias`: in (0, 1], the factor on the covariance of every component.
-        - `labels`: whole numbers `(n,)` among the labels of the training images; None draws
-          them from the training frequencies.
+        - `labels`: of images, whole numbers `(n,)` among the labels of the training images; None
+          draws them from the training frequencies.
 
         Raises ValueError or TypeError for bad arguments, NotFittedError before `fit`.
         """
         n, bias = check_count("n", n), check_bias(bias)
         if self._fitted is None:
             raise NotFittedError("this mixture has not been fitted: call fit(images, labels)")
-        fitted = self._fitted
-        if not fitted.labelled[0]:
-            if labels is not None:
-                raise ValueError("labels are given, but this mixture was fitted without labels")
-            given = np.zeros(n, np.int64)
-        elif labels is None:
-            rng = generator(seed, "mixture", "labels")
-            given = fitted.classes[draw_labels(n, fitted.frequencies, rng)]
-        else:
-            given = check_labels(labels, n)
-            unknown = np.setdiff1d(given, fitted.classes)
-            if len(unknown):
-                raise ValueError(
-                    f"labels {unknown.tolist()} were not among the training labels, "
-                    f"{fitted.classes.tolist()}"
-                )
-        pixels = fitted.tone[_draw(fitted, given, bias, seed)]
-        images = pixels.reshape(n, *fitted.shape.tolist())
-        return Samples(images, given if fitted.labelled[0] else None)
+        return self._fitted.draw(n, bias, seed, labels)
 
     def save(self, folder: Path) -> None:
         """Write the fitted model into an existing folder."""
         if self._fitted is None:
             raise NotFittedError("this mixture has not been fitted: there is nothing to save")
-        arrays = self._fitted._asdict()
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        save_model(Path(folder), self, tensors)
+        save_model(Path(folder), self, self._fitted.tensors())
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         settings, tensors = load_model(Path(folder), cls)
         model = cls(**settings)
-        model._fitted = _Fitted(**{name: tensor.numpy() for name, tensor in tensors.items()})
+        kind = Points if "covariances" in tensors else Images
+        model._fitted = kind.from_tensors(tensors)
         return model
-
-
-def k_means(points: Tensor, k: int, rng: np.random.Generator) -> Tensor:
-    """Return the cluster of each point after a fixed number of rounds of Lloyd's algorithm.
-
-    - `points`: `(n, d)`, n of at least `k`; `k` of them, drawn at random, are the first centres.
-      A centre that loses all its points stays where it is.
-
-    Returns whole numbers `(n,)` below `k`, not all of which need occur.
-    """
-    centres = points[torch.from_numpy(rng.choice(len(points), k, replace=False))]
-    for _ in range(ROUNDS):
-        member = (torch.arange(k)[:, None] == _nearest(points, centres)).to(points.dtype)
-        counts = member.sum(1, keepdim=True)
-        centres = torch.where(counts > 0, member @ points / counts.clamp(min=1), centres)
-    return _nearest(points, centres)
-
-
-def _nearest(points: Tensor, centres: Tensor) -> Tensor:
-    """Return the index of the centre nearest to each point."""
-    return ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
-
-
-def principal_loadings(members: Tensor, scores: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Return mean `(pixels,)` and loadings `(rank, pixels)` of a probabilistic PCA.
-
-    - `members`: `(n, pixels)`, the images of one cluster.
-    - `scores`: `(n, d)`, the same images along a few common axes. Their leading directions are
-      a start that one step of subspace iteration carries into pixel space; a full
-      decomposition would find the same loadings to within about a percent.
-
-    Loadings are `sqrt(variance - noise)` times the principal axes, with the noise variance
-    that maximises the likelihood, the mean of the variances left out; those that the cluster
-    is too small to show are 0.
-    """
-    n, pixels = members.shape
-    mean = members.mean(0)
-    loadings = members.new_zeros(rank, pixels)
-    r = min(rank, n - 1, scores.shape[1])
-    if r == 0:
-        return mean, loadings
-    centred = members - mean
-    scores = scores - scores.mean(0)
-    start = _eigen(scores.T @ scores)[1][:, -r:]
-    span = torch.linalg.qr(centred.T @ (scores @ start)).Q
-    inside = centred @ span
-    variances, turn = _eigen(inside.T @ inside / (n - 1))
-    left = (centred**2).sum() / (n - 1) - variances.sum()
-    noise = left.clamp(min=0) / max(pixels - r, 1)
-    loadings[:r] = (variances - noise).clamp(min=0).sqrt()[:, None] * (span @ turn).T
-    return mean, loadings
-
-
-def _eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues, ascending, and eigenvectors of a symmetric matrix."""
-    # In float32 the routine fails now and then on matrices of low rank.
-    values, vectors = torch.linalg.eigh(matrix.double())
-    return values.to(matrix.dtype), vectors.to(matrix.dtype)
-
-
-def tone_curve(drawn: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the map of grey levels, uint8 `(256,)`, that takes one histogram to another.
-
-    - `drawn`, `wanted`: uint8 arrays; level v of `drawn` becomes the level of `wanted` with as
-      large a share of pixels below it.
-    """
-    have = np.bincount(drawn.ravel(), minlength=256) / drawn.size
-    want = np.bincount(wanted.ravel(), minlength=256) / wanted.size
-    levels = np.searchsorted(np.cumsum(want), np.cumsum(have) - have / 2)
-    return np.minimum(levels, 255).astype(np.uint8)
-
-
-def _draw(fitted: _Fitted, labels: np.ndarray, bias: float, seed: int) -> np.ndarray:
-    """Draw one image a label, uint8 `(n, pixels)`, before the tone curve."""
-    n = len(labels)
-    components = _choose(fitted, labels, generator(seed, "mixture", "components").random(n))
-    rank, pixels = fitted.loadings.shape[1:]
-    noise = generator(seed, "mixture", "latents").standard_normal((n, rank))
-    latents = _on_grid(np.sqrt(bias) * noise)
-
-    images = np.empty((n, pixels), np.uint8)
-    order = np.argsort(components, kind="stable")
-    ends = np.cumsum(np.bincount(components, minlength=len(fitted.owner)))
-    means, loadings = torch.from_numpy(fitted.means), torch.from_numpy(fitted.loadings)
-    for component, rows in enumerate(np.split(order, ends[:-1])):
-        z = torch.from_numpy(latents[rows])
-        drawn = means[component].double() + z @ loadings[component].double()
-        images[rows] = to_bytes(drawn.numpy())
-    return images
-
-
-def _choose(fitted: _Fitted, labels: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Return a component for each label, from one uniform number each."""
-    components = np.empty(len(labels), np.int64)
-    for index, label in enumerate(fitted.classes):
-        rows = labels == label
-        own = np.flatnonzero(fitted.owner == index)
-        edges = np.cumsum(fitted.weights[own])
-        chosen = np.searchsorted(edges, uniform[rows] * edges[-1], side="right")
-        components[rows] = own[np.minimum(chosen, len(own) - 1)]
-    return components
-
-
-def _floats(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels.astype(np.float32))
-
-
-def _some(n: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the indices of at most `most` of `n` members, drawn without repetition."""
-    return rng.choice(n, min(n, most), replace=False)
-
-
-def _on_grid(values: np.ndarray) -> np.ndarray:
-    """Round to multiples of `STEP`, in float64."""
-    return np.rint(values.astype(np.float64) / STEP) * STEP

@@ -37,10 +37,10 @@ class Run:
         if self.stop.is_set():
             raise Stopped
 
-    def due(self) -> bool:
-        """Return whether it is time for another message, at most one each quarter of a second."""
+    def due(self, seconds: float = _BEAT) -> bool:
+        """Return whether it is time for another message, `seconds` after the last at the least."""
         now = time.monotonic()
-        if now - self.told < _BEAT:
+        if now - self.told < seconds:
             return False
         self.told = now
         return True
@@ -101,6 +101,14 @@ class BackgroundPanel(Panel):
         self._run.stop.set()
         if self._run.thread is not None and self._run.thread.is_alive():
             self.say("Stopping.")
+
+    def dismiss(self) -> None:
+        """End the run in silence: what it would say belongs to settings no longer shown."""
+        before, self._run = self._run, self.run(True)
+        before.stop.set()
+        # Waiting, and the next start, still wait for it.
+        self._run.thread = before.thread
+        self.start_button.disabled, self.stop_button.disabled = False, True
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run ends, at most `timeout` seconds, and return whether it has.

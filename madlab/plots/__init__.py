@@ -1,17 +1,46 @@
 """Pure functions that turn records and samples into matplotlib figures, in one visual language."""
 
+from madlab.plots.calibration import calibration, describe_calibration
+from madlab.plots.gaussians import (
+    describe_ellipses,
+    describe_fan,
+    draw_ellipses,
+    draw_fan,
+    ellipses,
+    fans,
+)
 from madlab.plots.lines import METRICS, curves, describe_curves, tidy
 from madlab.plots.pages import png, show
+from madlab.plots.phase import Settling, describe_settling, settling
+from madlab.plots.points import clouds, describe_clouds, draw_cloud
+from madlab.plots.scores import balls, describe_sizes, size_curves
 from madlab.plots.sheets import class_histogram, generations_sheet, sheet
 
 __all__ = [
     "METRICS",
+    "Settling",
+    "balls",
+    "calibration",
     "class_histogram",
+    "clouds",
     "curves",
+    "describe_calibration",
+    "describe_clouds",
     "describe_curves",
+    "describe_ellipses",
+    "describe_fan",
+    "describe_settling",
+    "describe_sizes",
+    "draw_cloud",
+    "draw_ellipses",
+    "draw_fan",
+    "ellipses",
+    "fans",
     "generations_sheet",
     "png",
+    "settling",
     "sheet",
     "show",
+    "size_curves",
     "tidy",
 ]

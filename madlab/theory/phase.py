@@ -2,14 +2,14 @@
 
 import functools
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from madlab.loops import Loop
 from madlab.models.base import check_count
 from madlab.theory.closed_forms import effective_ratio, invert, real_distance
-from madlab.theory.simulation import simulate
+from madlab.theory.simulation import Progress, simulate
 
 # The curve is fitted once a dimension at these many sizes, from d + 1 times so many draws.
 _SIZES = 24
@@ -32,6 +32,7 @@ def settled_distance(
     measurements: int = 8,
     seed: int = 0,
     device: str | None = "cpu",
+    progress: Progress | None = None,
 ) -> Estimate:
     """Return the W2 squared at which a fresh data loop settles, by simulation.
 
@@ -42,7 +43,7 @@ def settled_distance(
     - `loop`: a fresh data loop whose memory is a number.
     - `d`: dimensions; `bias`: in (0, 1].
     - `chains`: at least 2; the error is taken between their means. `measurements`: of each.
-    - `seed`, `device`: as for `simulate`.
+    - `seed`, `device`, `progress`: as for `simulate`.
 
     Raises ValueError for a loop without fresh data, which settles nowhere.
 
@@ -59,9 +60,13 @@ def settled_distance(
     worth = effective_ratio(d, loop.n_real, loop.n_synthetic, bias) * loop.n_real
     loop = replace(loop, n_initial=max(2, round(float(worth))))
     at = [3 * period + (i + 1) * max(1, period // 2) for i in range(measurements)]
-    found = simulate(
-        loop, d, at[-1], chains, bias, seed, at=at, covariances=False, device=device
-    ).w2.mean(1)
+    options: dict[str, Any] = {
+        "at": at,
+        "covariances": False,
+        "device": device,
+        "progress": progress,
+    }
+    found = simulate(loop, d, at[-1], chains, bias, seed, **options).w2.mean(1)
     return Estimate(float(found.mean()), float(found.std(ddof=1) / np.sqrt(chains)))
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from madlab.loops import Loop
+from madlab.models._threads import one_thread
 from madlab.models.base import check_bias, check_count
 from madlab.streams import derive
 from madlab.training import device as choose_device
@@ -62,6 +63,7 @@ class _Statistics(NamedTuple):
     root: Tensor
 
 
+@one_thread()
 def simulate(
     loop: Loop,
     d: int,
@@ -78,7 +80,8 @@ def simulate(
     """Run a loop of d-dimensional Gaussians on real data from N(0, I), without drawing a point.
 
     Every chain has the law of `Chain` with the model `gaussian` and unlimited real data.
-    Covariances that vanish after many generations become 0, and W2 squared then |mu_t|^2 + d.
+    Covariances that vanish after many generations become 0, and W2 squared then |mu_t|^2 + d. On a
+    CPU one thread is used: at this size more of them mostly wait.
 
     - `loop`: any loop; every training set needs 2 points, and n_real may exceed any pool.
     - `d`: dimensions, at least 1; `generations`: at least 1; `chains`: at least 1.

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pages import run_all
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 # Six generations under the default preset, twice: about a minute, more where cores are shared.
@@ -55,24 +56,7 @@ def test_digits_go_mad_live_and_follow_the_keyboard(
     browser: Browser, lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(SOURCE, lab.folder / "x.ipynb")
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    outside: list[str] = []
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((lab.address, "data:", "blob:", "ws://127.0.0.1"))
-            else outside.append(request.url)
-        ),
-    )
-    page.goto(f"{lab.address}/lab/tree/x.ipynb?token={lab.token}&reset")
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-    expect(page.locator("#jp-main-statusbar")).to_contain_text(
-        "Python 3 (ipykernel) | Idle", timeout=60_000
-    )
-
-    page.get_by_text("Run", exact=True).first.click()
-    page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
+    page, outside = run_all(browser, lab, "x.ipynb")
     start = time.perf_counter()
     wait_for_status(page, r"Generation 1 of \d+: FD|Generation [2-9]|Finished", 200)
     page.wait_for_function(f"() => ({DIGITS})() !== null")

@@ -1,0 +1,174 @@
+"""Ways to damage digits by a known strength, so that one can watch which score notices what.
+
+Every function takes and returns uint8 images. Images keep their places, and a larger strength
+goes on from what a smaller one did, so strengths can be compared picture by picture.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from madlab.data.samples import Samples
+from madlab.streams import generator
+
+# What strength 1 means: pixels moved, and the noise's standard deviation in grey levels.
+PIXELS = 5
+NOISE = 127.5
+
+
+class Damage(Protocol):
+    """A way to damage digits; all of `DAMAGES` take the same arguments."""
+
+    def __call__(
+        self, samples: Samples, strength: float, *, seed: int = 0, n: int | None = None
+    ) -> Samples:
+        """Return the first `n` samples, damaged."""
+
+
+def drop(samples: Samples, strength: float, *, seed: int = 0, n: int | None = None) -> Samples:
+    """Remove classes and put samples of the other classes in their places.
+
+    Classes go one after the other, in an order that the seed sets, the last of them in part: of
+    c classes, `strength` times c - 1 are gone, so that one is left at strength 1.
+
+    - `samples`: uint8 images `(m, height, width)` with labels.
+    - `strength`: from 0, unchanged, to 1.
+    - `seed`: names the random choices.
+    - `n`: how many samples are returned, at most m; m where None. What is removed from the first
+      n is replaced by later samples of the classes that stay, in their order; only where those do
+      not suffice by copies, beginning with the first.
+
+    Returns `n` samples with the labels of what stands in their places.
+
+    Raises TypeError for images that are not uint8, ValueError for samples without labels and for
+    a strength or n that is not allowed.
+    """
+    images, _ = _first(samples, strength, n)
+    if samples.labels is None:
+        raise ValueError("classes can be dropped from labelled samples only; these have no labels")
+    n, labels = len(images), samples.labels
+    classes = generator(seed, "drop", "classes").permutation(np.unique(labels))
+    gone = strength * max(len(classes) - 1, 0)
+    whole = math.floor(gone)
+    removed = np.isin(labels[:n], classes[:whole])
+    if gone > whole:
+        partly = np.flatnonzero(labels[:n] == classes[whole])
+        partly = generator(seed, "drop", "places").permutation(partly)
+        removed[partly[: round((gone - whole) * len(partly))]] = True
+    stay = np.flatnonzero(np.isin(labels, classes[math.ceil(gone) :]))
+    later = stay[stay >= n]
+    index = np.arange(n)
+    short = max(removed.sum() - len(later), 0)
+    index[removed] = np.concatenate([later, np.resize(stay, short)])[: removed.sum()]
+    return Samples(samples.images[index], labels[index])
+
+
+def shrink(samples: Samples, strength: float, *, seed: int = 0, n: int | None = None) -> Samples:
+    """Move every image towards the mean of its class, `strength` of the way.
+
+    Variances within a class become (1 - strength)^2 of what they were, up to the rounding of
+    pixels: what a sampling bias of that size does to a Gaussian.
+
+    - `samples`, `strength`, `n`: as for `drop`. Means are of all samples of a class; without
+      labels there is one class.
+    - `seed`: not used.
+
+    Raises as `drop` does, except that labels may be missing.
+    """
+    images, labels = _first(samples, strength, n)
+    if labels is None or samples.labels is None:
+        means = samples.images.mean(0, keepdims=True)
+        return Samples(_round(images + strength * (means - images)))
+    damaged = images.copy()
+    for label in np.unique(labels):
+        own = images[labels == label]
+        mean = samples.images[samples.labels == label].mean(0)
+        damaged[labels == label] = _round(own + strength * (mean - own))
+    return Samples(damaged, labels)
+
+
+def shift(samples: Samples, strength: float, *, seed: int = 0, n: int | None = None) -> Samples:
+    """Move all images to the right, by `strength` times 5 pixels, rounded to whole pixels.
+
+    Columns that leave the picture are lost; empty ones, 0, come in from the left.
+
+    - `samples`, `strength`, `n`: as for `drop`.
+    - `seed`: not used.
+
+    Raises as `drop` does, except that labels may be missing.
+    """
+    images, labels = _first(samples, strength, n)
+    pixels = round(strength * PIXELS)
+    moved = np.pad(images, ((0, 0), (0, 0), (pixels, 0)))
+    return Samples(moved[:, :, : images.shape[2]], labels)
+
+
+def duplicate(samples: Samples, strength: float, *, seed: int = 0, n: int | None = None) -> Samples:
+    """Replace samples by copies of one original of their class.
+
+    The seed chooses one original a class, which stays; `strength` times the other samples, in an
+    order that the seed sets too, become copies of it. So they are all alike at strength 1.
+
+    - `samples`, `strength`, `seed`, `n`: as for `drop`. Without labels there is one class.
+
+    Raises as `drop` does, except that labels may be missing.
+    """
+    images, labels = _first(samples, strength, n)
+    order = generator(seed, "duplicate").permutation(len(images))
+    kinds = np.zeros(len(images), np.int64) if labels is None else labels
+    _, first, of = np.unique(kinds[order], return_index=True, return_inverse=True)
+    original = order[first[of]]
+    others = np.flatnonzero(original != order)
+    copied = others[: round(strength * len(others))]
+    index = np.arange(len(images))
+    index[order[copied]] = original[copied]
+    return Samples(images[index], labels)
+
+
+def noise(samples: Samples, strength: float, *, seed: int = 0, n: int | None = None) -> Samples:
+    """Add Gaussian noise to every pixel, round, and clip to 0 and 255.
+
+    Its standard deviation is `strength` times 127.5; every strength scales the same noise.
+
+    - `samples`, `strength`, `seed`, `n`: as for `drop`.
+
+    Raises as `drop` does, except that labels may be missing.
+    """
+    images, labels = _first(samples, strength, n)
+    drawn = generator(seed, "noise").standard_normal(images.shape, np.float32)
+    return Samples(_round(images + np.float32(strength * NOISE) * drawn), labels)
+
+
+DAMAGES: Mapping[str, Damage] = {
+    "drop": drop,
+    "shrink": shrink,
+    "shift": shift,
+    "duplicate": duplicate,
+    "noise": noise,
+}
+
+
+def _first(
+    samples: Samples, strength: float, n: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the first n images and labels, or raise for what cannot be damaged."""
+    images, labels = samples
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise TypeError(
+            f"damages are for uint8 images of shape (n, height, width), not {images.dtype} of "
+            f"shape {images.shape}"
+        )
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength is {strength}; it must be from 0, unchanged, to 1")
+    if n is None:
+        n = len(images)
+    if not 0 <= n <= len(images):
+        raise ValueError(f"n is {n}; it must be from 0 to {len(images)}, the samples there are")
+    return images[:n], None if labels is None else labels[:n]
+
+
+def _round(values: np.ndarray) -> np.ndarray:
+    whole: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return whole

@@ -1,0 +1,210 @@
+"""Many chains of Gaussians at once, simulated anew at every turn of a control."""
+
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from madlab.loops import Loop
+from madlab.models.base import check_bias, check_count
+from madlab.panels.panel import Panel, labelled, row, slider
+from madlab.plots import pages
+from madlab.plots.colours import WIDTH
+from madlab.plots.gaussians import (
+    add_legend,
+    describe_ellipses,
+    describe_fan,
+    draw_chains,
+    draw_fan,
+    in_the_plane,
+    small,
+)
+from madlab.theory import (
+    Simulation,
+    expected_mean_square,
+    expected_variance,
+    median_variance,
+    simulate,
+)
+
+_POINTS = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+_DIMENSIONS = (1, 2, 10)
+_CHAINS = (30, 100, 300, 1_000)
+_SINGLES = 3
+# W2 takes longest in more than two dimensions: so many generations are recorded there at most.
+_RECORDED = 61
+# The contact sheet's rows, columns, and the most chains and recorded generations of each fan.
+_SHEET_BIASES, _SHEET_POINTS, _SHEET_SIZES = (1.0, 0.95, 0.8), (10, 100, 1_000), (300, 31)
+
+State = tuple[int, float, int, int, int, int]
+
+
+class GaussianLoop(Panel):
+    """Fully synthetic loops of Gaussians on real data from N(0, I), many chains at once.
+
+    A change of a control simulates anew, through `madlab.theory.simulate`: fans over the chains of
+    the variance, tr Sigma / d, and of W2 squared, each with its closed forms, and the ellipses of
+    three chains in the plane. Those are the chains of the thin lines, in their first two
+    coordinates; in one dimension, which has no ellipses, three chains run in two.
+
+    - `n`: points in every generation, at least 2; `bias`: lambda in (0, 1].
+    - `generations`: at least 2; `chains`: at least 3; `d`: dimensions, at least 1.
+    - `seed`: names all randomness.
+
+    The controls offer 300 generations of 1,000 chains in ten dimensions, about a second; larger
+    sizes given here are offered too and take longer. Without a kernel it shows a contact sheet over
+    n and lambda.
+
+    Raises ValueError or TypeError for sizes and a bias that cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        n: int = 100,
+        bias: float = 1.0,
+        generations: int = 100,
+        chains: int = 300,
+        d: int = 1,
+        seed: int = 0,
+    ) -> None:
+        n, bias = check_count("n", n, least=2), check_bias(bias)
+        generations = check_count("generations", generations, least=2)
+        chains = check_count("chains", chains, least=_SINGLES)
+        d, seed = check_count("d", d, least=1), check_count("seed", seed)
+        self.n = _choice("points a generation, n", "mad-n", _POINTS, n)
+        # The sliders reach what the notebook asks for.
+        self.bias, bias_box = slider("sampling bias λ", "mad-bias", min(0.1, bias), 1.0, 0.01, bias)
+        self.generations, generations_box = slider(
+            "generations", "mad-generations", 2, max(300, generations), 1, generations
+        )
+        self.chains = _choice("chains", "mad-chains", _CHAINS, chains)
+        self.d = _choice("dimensions, d", "mad-d", _DIMENSIONS, d)
+        limits = {"min": 0, "max": max(2**31 - 1, seed), "value": seed}
+        self.seed = labelled(widgets.BoundedIntText, "seed", "mad-seed", width="13em", **limits)
+        self._run: tuple[State, Simulation, Simulation] | None = None
+        choices = row(self.n, bias_box, generations_box, self.chains, self.d, self.seed)
+        super().__init__([choices], "mad-gaussian-loop")
+        self.follow(self.n, self.bias, self.generations, self.chains, self.d, self.seed)
+        self.redraw()
+
+    @property
+    def _state(self) -> State:
+        """Points, bias, generations, chains, dimensions and seed, as the controls have them."""
+        n, bias, generations = self.n.value, round(self.bias.value, 6), self.generations.value
+        return n, bias, generations, self.chains.value, self.d.value, self.seed.value
+
+    def _simulated(self) -> tuple[Simulation, Simulation]:
+        """Return the present run, and the one whose ellipses are drawn."""
+        state = self._state
+        if self._run is None or self._run[0] != state:
+            n, bias, generations, chains, d, seed = state
+            run = _simulate(n, bias, generations, chains, d, seed)
+            plane = run if d > 1 else _simulate(n, bias, generations, _SINGLES, 2, seed)
+            self._run = state, run, plane
+        return self._run[1:]
+
+    def figure(self) -> Figure:
+        """Return the two fans above the ellipses of three chains."""
+        n, bias, _, _, d, _ = self._state
+        run, plane = self._simulated()
+        t = run.generations
+        figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
+        upper, lower = figure.subfigures(2, 1, height_ratios=(1.15, 1), squeeze=False)[:, 0]
+        left, right = upper.subplots(1, 2)
+        _draw_variance(left, run, n, bias, d)
+        left.set_title("variance" if d == 1 else "variance, tr Σ / d", fontsize=11, loc="left")
+        walk = {"E|μ|² alone, theory": expected_mean_square(t, d, n, bias=bias)}
+        draw_fan(right, t, run.w2, title="W₂ squared to the real data", theory=walk)
+        add_legend(upper, left, right)
+        which = {1: "three chains in two dimensions", 2: "the three chains of the thin lines"}
+        more = "the three chains of the thin lines, first two coordinates"
+        lower.suptitle(which.get(d, more), fontsize=11)
+        draw_chains(lower, plane, _SINGLES)
+        return figure
+
+    def alt(self) -> str:
+        """Return median and mean of the variance and of W2 squared, and the half-life."""
+        n, bias, generations, _, d, _ = self._state
+        run, plane = self._simulated()
+        variance, t = run.traces / d, run.generations
+        theory = f"theory: mean {small(float(expected_variance(generations, bias)))}"
+        if d == 1:
+            theory += f", median {small(float(median_variance(generations, n, bias)))}"
+        return (
+            f"{describe_fan(t, variance, 'Variance')} ({theory}). {_halved(t, variance)} "
+            f"{describe_fan(t, run.w2, 'W₂ squared')}. Ellipses of three chains, the first "
+            f"{describe_ellipses(*in_the_plane(plane, 0))}."
+        )
+
+    def settings(self) -> str:
+        """Return the sizes of the simulation."""
+        n, bias, _, _, d, _ = self._state
+        extra = " The ellipses are of three more chains, in two dimensions." if d == 1 else ""
+        return f"{self._common()}, n = {n:,} points a generation, λ = {bias:g}.{extra}"
+
+    def _common(self) -> str:
+        _, _, generations, chains, d, seed = self._state
+        return (
+            f"Fully synthetic loops of Gaussians in {d} dimension{'s' if d > 1 else ''}: "
+            f"{chains:,} chains of {generations} generations, seed {seed}"
+        )
+
+    def fallback(self) -> str:
+        """Return a contact sheet of the variance: one row a bias, one column an n."""
+        _, _, generations, chains, d, seed = self._state
+        chains, recorded = min(chains, _SHEET_SIZES[0]), _SHEET_SIZES[1]
+        figure = Figure(figsize=(WIDTH, 6.4), layout="constrained")
+        grid = figure.subplots(3, 3, sharex=True, sharey="row")
+        said = []
+        for bias, line in zip(_SHEET_BIASES, grid, strict=True):
+            for n, axes in zip(_SHEET_POINTS, line, strict=True):
+                run = _simulate(n, bias, generations, chains, d, seed, recorded)
+                _draw_variance(axes, run, n, bias, d)
+                axes.set_title(f"λ = {bias:g}, n = {n:,}", fontsize=10, loc="left")
+                axes.set_xlabel("generation" if line is grid[-1] else "", fontsize=10)
+                last = run.traces[:, -1] / d
+                said.append(
+                    f"λ = {bias:g}, n = {n:,}: {small(np.median(last))} and {small(last.mean())}"
+                )
+        add_legend(figure, grid[0, 0])
+        alt = (
+            "Contact sheet, one row for each sampling bias λ and one column for each n: fans of "
+            f"the variance. Median and mean in generation {generations}: {'; '.join(said)}."
+        )
+        caption = self._common().replace(f"{self.chains.value:,} chains", f"{chains:,} chains")
+        content = pages.png(figure)
+        return pages.embed(content, pages.page_size(figure)[0], alt, f"{caption}; λ and n vary.")
+
+
+def _choice(label: str, hook: str, offered: Sequence[int], value: int) -> widgets.Dropdown:
+    options = [(f"{number:,}", number) for number in sorted({*offered, value})]
+    return labelled(widgets.Dropdown, label, hook, options=options, value=value)
+
+
+def _simulate(
+    n: int, bias: float, generations: int, chains: int, d: int, seed: int, recorded: int = 0
+) -> Simulation:
+    """Run a fully synthetic loop; record `recorded` generations at most, or as many as is quick."""
+    most = min(generations, recorded or (generations if d <= 2 else _RECORDED))
+    at = np.unique(np.linspace(1, generations, most).round().astype(int))
+    return simulate(Loop.fully_synthetic(n), d, generations, chains, bias, seed, at=at.tolist())
+
+
+def _draw_variance(axes: Axes, run: Simulation, n: int, bias: float, d: int) -> None:
+    t = run.generations
+    theory = {"mean, theory": expected_variance(t, bias)}
+    if d == 1:
+        theory["median, theory"] = median_variance(t, n, bias)
+    draw_fan(axes, t, run.traces / d, theory=theory, log=True)
+
+
+def _halved(t: np.ndarray, variance: np.ndarray) -> str:
+    """Return by which generation the median has halved."""
+    medians = np.median(variance, 0)
+    there = np.flatnonzero(medians <= medians[0] / 2)
+    if not len(there):
+        return f"The median has not halved by generation {t[-1]}."
+    return f"The median has halved by generation {t[there[0]]}."

@@ -1,0 +1,259 @@
+"""The phase diagram of fresh data loops: a formula at once, Monte Carlo as it comes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from madlab.loops import Loop
+from madlab.models.base import check_bias, check_count
+from madlab.panels.background import BackgroundPanel, Run
+from madlab.panels.panel import labelled, row, slider
+from madlab.plots import pages
+from madlab.plots.lines import number
+from madlab.plots.phase import Map, Points, phase_figure, phase_sheet
+from madlab.theory import (
+    Estimate,
+    admissible_synthetic,
+    effective_ratio,
+    effective_size,
+    real_curve,
+    settled_distance,
+)
+
+VIEWS = {
+    "n_real and n_synthetic, one λ (Fig. 11)": "sizes",
+    "λ and n_synthetic, one n_real (Fig. 12)": "bias",
+}
+_SIDE = 48
+_SHEET = (0.7, 0.85, 1.0)
+# Drawing costs as much as a point, so it waits for several of them.
+_SECONDS = 1.0
+
+
+class PhaseDiagram(BackgroundPanel):
+    """Where synthetic data help in the fresh data loop: n_e / n_real, the paper's Figs. 11 and 12.
+
+    The closed form fills the plane at once, and follows the controls as they are dragged; Start
+    simulates points on a grid over it, with error bars in the cuts beside. What was simulated is
+    kept while the panel lives, so a setting that was seen before shows its points again.
+
+    - `d`: dimensions, 1 to 200; `bias`: lambda of the first view; `n_real`: of the second.
+    - `view`: "sizes" (n_real from d to 10 d across) or "bias" (lambda from 0.1 to 0.9 across).
+    - `side`: simulated points along each axis, at least 2.
+    - `chains`, `measurements`: of each point, as for `madlab.theory.settled_distance`.
+    - `seed`: of the simulation.
+    - `start`: whether to simulate at once.
+
+    `found` holds what was simulated: n_e / n_real with its standard error, by (d, bias, n_real,
+    n_synthetic).
+
+    Raises ValueError or TypeError for what cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        d: int = 100,
+        bias: float = 0.85,
+        n_real: int = 250,
+        view: str = "sizes",
+        side: int = 8,
+        chains: int = 8,
+        measurements: int = 8,
+        seed: int = 0,
+        start: bool = True,
+    ) -> None:
+        if view not in VIEWS.values():
+            raise ValueError(f"view is {view!r}; it must be one of: {', '.join(VIEWS.values())}")
+        if check_count("d", d, least=1) > 200:
+            raise ValueError(f"d is {d}; the panel goes up to 200 dimensions")
+        self._side = check_count("side", side, least=2)
+        self._options: dict[str, Any] = {
+            "chains": check_count("chains", chains, least=2),
+            "measurements": check_count("measurements", measurements, least=1),
+            "seed": check_count("seed", seed),
+        }
+        self.found: dict[tuple[int, float, int, int], Estimate] = {}
+        self.view = labelled(
+            widgets.Dropdown, "plane", "mad-view", options=list(VIEWS.items()), value=view
+        )
+        self.bias, bias_box = slider("λ", "mad-bias", min(0.1, bias), 1.0, 0.05, check_bias(bias))
+        least, most = min(10, n_real), max(2_000, n_real)
+        self.n_real, real_box = slider(
+            "n_real", "mad-n-real", least, most, 10, check_count("n_real", n_real, least=2)
+        )
+        self.d, d_box = slider("dimensions", "mad-d", 1, 200, 1, d)
+        super().__init__([row(self.view, d_box, bias_box, real_box)], "mad-phase")
+        for control in (self.bias, self.n_real, self.d):
+            control.continuous_update = True
+        self.follow(self.view, self.bias, self.n_real, self.d)
+        self._enable()
+        self.redraw()
+        if start:
+            self.start_here()
+
+    def _changed(self, change: Mapping[str, Any]) -> None:
+        self.dismiss()
+        self._enable()
+        super()._changed(change)
+
+    def _enable(self) -> None:
+        """Only the control that belongs to the view can be moved."""
+        self.bias.disabled = self.view.value != "sizes"
+        self.n_real.disabled = self.view.value == "sizes"
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the settings that the controls show."""
+        return {
+            "view": self.view.value,
+            "d": self.d.value,
+            "bias": round(self.bias.value, 6),
+            "n_real": self.n_real.value,
+        }
+
+    def work(self, run: Run) -> str:
+        """Simulate the points of the grid, in an order that covers the plane evenly."""
+        d, places = run.chosen["d"], _places(run.chosen, self._side)
+        self.say_of(run, "Fitting the curve of distances against real points.")
+        real_curve(d)
+        for done, index in enumerate(np.random.default_rng(0).permutation(len(places))):
+            place = places[index]
+            if place not in self.found:
+                self.found[place] = self._simulate(run, *place)
+            run.check()
+            if run.due(_SECONDS):
+                self.show_of(run, f"{done + 1} of {len(places)} points simulated.")
+        if run is self._run and run.seen:
+            self.draw()
+        return f"Finished. {self.alt()}"
+
+    def _simulate(self, run: Run, d: int, bias: float, n_real: int, n_synthetic: int) -> Estimate:
+        loop = Loop.fresh_data(n_real, n_synthetic)
+        w2 = settled_distance(loop, d, bias, progress=lambda fraction: run.check(), **self._options)
+        worth = effective_size(w2.value, d, w2.error)
+        return Estimate(worth.value / n_real, worth.error / n_real)
+
+    def stopped(self, run: Run) -> str:
+        """Return how many points there are."""
+        done = sum(place in self.found for place in _places(run.chosen, self._side))
+        return f"Stopped after {done} of {self._side**2} points; Start goes on from there."
+
+    def figure(self) -> Figure:
+        """Return the map with its points, beside cuts through it."""
+        chosen = self.chosen()
+        phase = _map(chosen, self._side, self.found)
+        x, _ = _axes(chosen, self._side)
+        cuts = {}
+        for place in x[np.unique(np.linspace(0, len(x) - 1, 4).round().astype(int))]:
+            label = f"{'n_real' if chosen['view'] == 'sizes' else 'λ'} = {place:g}"
+            cuts[label] = (float(place), _ratio(chosen, np.array([place]), phase.y)[:, 0])
+        return phase_figure(phase, cuts, _title(chosen))
+
+    def alt(self) -> str:
+        """Return the range of the ratio, where it crosses one, and how far simulation differs."""
+        chosen = self.chosen()
+        phase = _map(chosen, self._side, self.found)
+        said = (
+            f"n_e / n_real, {_title(chosen)}: from {number(phase.ratio.min())} to "
+            f"{number(phase.ratio.max())} by the closed form."
+        )
+        edge = {**_fixed(chosen), "n_real" if phase.logarithmic else "bias": float(phase.x[-1])}
+        last = admissible_synthetic(chosen["d"], **edge)
+        where = f"At {phase.x_name} = {phase.x[-1]:g} synthetic data"
+        reach = "always help" if last == np.inf else f"help up to n_synthetic = {last:,.0f}"
+        said += f" {where} {reach}."
+        if len(phase.points.x):
+            across = "n_real" if phase.logarithmic else "bias"
+            closed = [
+                float(effective_ratio(chosen["d"], **{**_fixed(chosen), across: x}, n_synthetic=y))
+                for x, y in zip(phase.points.x, phase.points.y, strict=True)
+            ]
+            apart = np.abs(closed / phase.points.ratio - 1).max()
+            worst = (phase.points.error / phase.points.ratio).max()
+            said += (
+                f" {len(closed)} simulated points, with standard errors of at most {worst:.1%}, "
+                f"differ from it by at most {apart:.0%}."
+            )
+        return said
+
+    def settings(self) -> str:
+        """Return how the picture was made."""
+        return (
+            f"Fresh data loop on N(0, I) in {self.d.value} dimensions. Colours and lines: closed "
+            f"form. Discs and error bars (two standard errors): simulation of "
+            f"{self._options['chains']} chains a point, seed {self._options['seed']}. Black line: "
+            "n_e = n_real."
+        )
+
+    def fallback(self) -> str:
+        """Return the present state, and below it the plane of sizes for three biases."""
+        chosen = {**self.chosen(), "view": "sizes"}
+        maps = {
+            f"λ = {bias:g}": _map({**chosen, "bias": bias}, self._side, self.found)
+            for bias in _SHEET
+        }
+        sheet = phase_sheet(maps)
+        largest = "; ".join(
+            f"{title}: {number(phase.ratio.min())} to {number(phase.ratio.max())}"
+            for title, phase in maps.items()
+        )
+        alt = f"The same plane for three sampling biases, n_e / n_real in {largest}."
+        width = pages.page_size(sheet)[0]
+        below = "The paper's Fig. 11 by the closed form, with the points that were simulated."
+        return self.html() + pages.embed(pages.png(sheet), width, alt, below)
+
+
+def _map(
+    chosen: Mapping[str, Any], side: int, found: Mapping[tuple[int, float, int, int], Estimate]
+) -> Map:
+    """Return the closed form over the plane, and the points of the grid that were found."""
+    x, y = _axes(chosen, _SIDE, whole=False)
+    across = 0 if chosen["view"] == "sizes" else 1
+    there = [
+        ((place[2], place[1])[across], place[3], *found[place])
+        for place in _places(chosen, side)
+        if place in found
+    ]
+    points = Points(*np.array(there, float).reshape(-1, 4).T)
+    return Map(x, y, _ratio(chosen, x, y), ("n_real", "λ")[across], across == 0, points)
+
+
+def _axes(chosen: Mapping[str, Any], side: int, whole: bool = True) -> tuple[Any, Any]:
+    """Return the places along x and y: sizes that grow with the dimensions, or biases."""
+    least = max(chosen["d"], 10)
+    if chosen["view"] == "sizes":
+        x, y = np.geomspace(least, 10 * least, side), np.geomspace(least, 100 * least, side)
+    else:
+        x, y = np.linspace(0.1, 0.9, side).round(2), np.geomspace(least / 10, 100 * least, side)
+    if whole:
+        return (x.round() if chosen["view"] == "sizes" else x), y.round()
+    return x, y
+
+
+def _places(chosen: Mapping[str, Any], side: int) -> list[tuple[int, float, int, int]]:
+    """Return (d, bias, n_real, n_synthetic) of every point of the grid."""
+    x, y = _axes(chosen, side)
+    d = chosen["d"]
+    if chosen["view"] == "sizes":
+        return [(d, chosen["bias"], int(a), int(b)) for a in x for b in y]
+    return [(d, float(a), chosen["n_real"], int(b)) for a in x for b in y]
+
+
+def _fixed(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return {"n_real": chosen["n_real"], "bias": chosen["bias"]}
+
+
+def _ratio(chosen: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the closed form over the plane, `(rows, columns)`."""
+    across = {"sizes": "n_real", "bias": "bias"}[chosen["view"]]
+    named = {**_fixed(chosen), across: x[None]}
+    return effective_ratio(chosen["d"], n_synthetic=y[:, None], **named)
+
+
+def _title(chosen: Mapping[str, Any]) -> str:
+    if chosen["view"] == "sizes":
+        return f"d = {chosen['d']}, λ = {chosen['bias']:g}"
+    return f"d = {chosen['d']}, n_real = {chosen['n_real']:,}"

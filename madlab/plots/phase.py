@@ -1,0 +1,199 @@
+"""Where synthetic data help and where they harm, and how distances settle."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from madlab.plots.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, VERMILLION, WIDTH
+from madlab.plots.lines import number
+
+# Orange harms, purple helps, white is neither: told apart with any colour vision.
+_COLOURS, _NORM = "PuOr", TwoSlopeNorm(vmin=0, vcenter=1, vmax=2.5)
+_LEVELS = np.linspace(0, 2.5, 26)
+LOOKS = (
+    (VERMILLION, "o", "solid"),
+    (BLUE, "s", (0, (5, 2))),
+    (GREEN, "^", (0, (1.2, 1.6))),
+    (PURPLE, "D", (0, (7, 2, 1.2, 2))),
+    (ORANGE, "v", (0, (3, 1.5, 1.2, 1.5, 1.2, 1.5))),
+    (BLACK, "X", (0, (2, 1))),
+)
+WORTH = "n_e / n_real"
+
+
+class Points(NamedTuple):
+    """Simulated points of a map, float64 `(k,)` each: places, ratios and their standard errors."""
+
+    x: np.ndarray
+    y: np.ndarray
+    ratio: np.ndarray
+    error: np.ndarray
+
+
+class Map(NamedTuple):
+    """The ratio n_e / n_real over a plane, and points that were simulated in it.
+
+    - `x`, `y`: float64 `(columns,)` and `(rows,)`; y is n_synthetic. `ratio`: `(rows, columns)`.
+    - `x_name`: what x is; `logarithmic`: whether its axis is.
+    - `points`: the simulated points, none to many.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    ratio: np.ndarray
+    x_name: str
+    logarithmic: bool
+    points: Points
+
+
+def draw_phase(axes: Axes, phase: Map, title: str = "") -> ScalarMappable:
+    """Draw the map as colours with the line n_e = n_real, and its points as discs over it.
+
+    A disc that cannot be seen agrees with the map. Returns what a colour bar is made from.
+    """
+    # Steps, not shades: what a report keeps of a figure has 256 colours.
+    colours = axes.contourf(
+        phase.x, phase.y, phase.ratio, levels=_LEVELS, cmap=_COLOURS, norm=_NORM, extend="max"
+    )
+    axes.set_xscale("log" if phase.logarithmic else "linear")
+    axes.set_yscale("log")
+    if phase.ratio.min() < 1 < phase.ratio.max():
+        axes.contour(phase.x, phase.y, phase.ratio, levels=[1], colors=BLACK, linewidths=2)
+    axes.contour(phase.x, phase.y, phase.ratio, levels=[0.5, 1.5, 2], colors=GREY, linewidths=0.8)
+    found = phase.points
+    discs = axes.scatter(
+        found.x, found.y, c=found.ratio, s=42, cmap=_COLOURS, norm=_NORM, edgecolors=BLACK, zorder=3
+    )
+    discs.set(linewidth=0.7, clip_on=False)
+    _plain(axes.xaxis if phase.logarithmic else None, axes.yaxis)
+    axes.set_xlabel(phase.x_name, fontsize=10)
+    axes.set_ylabel("n_synthetic", fontsize=10)
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.tick_params(labelsize=9)
+    return colours
+
+
+def draw_cuts(axes: Axes, phase: Map, cuts: Mapping[str, tuple[float, np.ndarray]]) -> None:
+    """Draw cuts of the map along y, with the error bars of the points that lie on them.
+
+    - `cuts`: by label, the place x and the ratio there `(rows,)`.
+    """
+    axes.axhline(1, color=BLACK, linewidth=1)
+    for (label, (x, ratio)), (colour, marker, dash) in zip(cuts.items(), LOOKS, strict=False):
+        axes.plot(phase.y, ratio, color=colour, linestyle=dash, linewidth=1.6, label=label)
+        on = np.isclose(phase.points.x, x)
+        # Two standard errors either way.
+        axes.errorbar(
+            phase.points.y[on],
+            phase.points.ratio[on],
+            2 * phase.points.error[on],
+            color=colour,
+            fmt=marker,
+            markersize=4.5,
+            capsize=3,
+            elinewidth=1,
+        )
+    axes.set_xscale("log")
+    _plain(axes.xaxis)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("n_synthetic", fontsize=10)
+    axes.set_title(WORTH, fontsize=11, loc="left")
+    axes.tick_params(labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=PALE, linewidth=1)
+    axes.legend(fontsize=9, frameon=False, handlelength=3.5)
+
+
+def phase_figure(
+    phase: Map, cuts: Mapping[str, tuple[float, np.ndarray]], title: str = ""
+) -> Figure:
+    """Draw a map beside cuts through it."""
+    figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    colours = draw_phase(left, phase, title)
+    bar = figure.colorbar(colours, ax=left, label=WORTH, ticks=[0, 0.5, 1, 1.5, 2, 2.5])
+    bar.ax.tick_params(labelsize=9)
+    draw_cuts(right, phase, cuts)
+    return figure
+
+
+def phase_sheet(maps: Mapping[str, Map]) -> Figure:
+    """Draw several maps side by side, on one scale of colours; ValueError where there is none."""
+    if not maps:
+        raise ValueError("there are no maps to draw: give at least one")
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    grid = figure.subplots(1, len(maps), sharey=True, squeeze=False)[0]
+    for axes, (title, phase) in zip(grid, maps.items(), strict=True):
+        colours = draw_phase(axes, phase, title)
+        axes.set_ylabel("n_synthetic" if axes is grid[0] else "")
+    figure.colorbar(colours, ax=list(grid), label=WORTH, ticks=[0, 0.5, 1, 1.5, 2, 2.5])
+    return figure
+
+
+def _plain(*axes: Axis | None) -> None:
+    """Label a logarithmic axis at 1, 2 and 5 of every power of ten, in plain numbers."""
+    for axis in axes:
+        if axis is not None:
+            low, high = axis.get_view_interval()
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 20 * low else (1,)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axis.set_minor_formatter(NullFormatter())
+
+
+class Settling(NamedTuple):
+    """One line of `settling`: W2 squared of many chains, `(chains, g)`, at `generations` `(g,)`."""
+
+    generations: np.ndarray
+    w2: np.ndarray
+
+
+def settling(
+    lines: Mapping[str, Settling], limits: Mapping[str, float] | None = None, y_log: bool = False
+) -> Figure:
+    """Draw the mean of W2 squared against the generation, with a band of two standard errors.
+
+    - `lines`: by label; `limits`: by label, values drawn as grey lines across.
+    - `y_log`: whether the axis of distances is logarithmic.
+    """
+    figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
+    axes = figure.subplots()
+    for (label, (t, w2)), (colour, marker, dash) in zip(lines.items(), LOOKS, strict=False):
+        mean, error = w2.mean(0), w2.std(0, ddof=1) / np.sqrt(len(w2))
+        axes.fill_between(
+            t, mean - 2 * error, mean + 2 * error, color=colour, alpha=0.2, linewidth=0
+        )
+        every = max(1, len(t) // 12)
+        (line,) = axes.plot(t, mean, color=colour, marker=marker, linestyle=dash, label=label)
+        line.set(markersize=5, markevery=every, linewidth=1.8)
+    for label, value in (limits or {}).items():
+        axes.axhline(value, color=GREY, linewidth=1)
+        across = axes.get_yaxis_transform()
+        axes.text(1, value, label, transform=across, ha="right", va="bottom", fontsize=9)
+    axes.set_yscale("log" if y_log else "linear")
+    if not y_log:
+        axes.set_ylim(0, None)
+    axes.set_xlim(left=0.5)
+    axes.set_xlabel("generation", fontsize=10)
+    axes.set_title("W2 squared to the real distribution", fontsize=11, loc="left")
+    axes.tick_params(labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=PALE, linewidth=1)
+    axes.legend(fontsize=9, frameon=False, handlelength=4)
+    return figure
+
+
+def describe_settling(lines: Mapping[str, Settling]) -> str:
+    """Return in words what `settling` shows: the first and last mean of every line."""
+    said: Sequence[str] = [
+        f"{label} from {number(w2[:, 0].mean())} in generation {t[0]} to "
+        f"{number(w2[:, -1].mean())} in generation {t[-1]}"
+        for label, (t, w2) in lines.items()
+    ]
+    return f"W2 squared, means over chains: {'; '.join(said)}."

@@ -1,0 +1,296 @@
+"""Loops on the 25-mode grid: modes die out as alleles do under neutral drift.
+
+Mixtures of Gaussians are fitted to the points of many chains at a time, generation after
+generation. Beside them stands the Wright-Fisher model of population genetics: if every generation
+reproduced the shares of the modes without error, those of its samples would follow it exactly.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from madlab.data.samples import Dataset, Samples
+from madlab.data.toy import MODES, modes
+from madlab.loops import Loop
+from madlab.metrics import Reference
+from madlab.models import em
+from madlab.models.base import check_bias, check_count
+from madlab.streams import derive, generator
+from madlab.training import device as choose_device
+
+# A covariance needs two samples, so a mode of which there is one does not count as alive.
+ALIVE = 2
+
+Progress = Callable[[float], None]
+
+
+class ModeStatistics(NamedTuple):
+    """How samples lie about the 25 modes; a sample belongs to the mode it is nearest to.
+
+    - `shares`: float64 `(25,)`, the share of samples of each mode, in the order of `MODES`.
+    - `alive`: the number of modes that two samples or more belong to.
+    - `total_variance`: trace of the covariance of all samples.
+    - `modal_variance`: trace of the covariance of a mode's samples, averaged over the modes
+      alive, each counting the same; NaN where none is.
+    """
+
+    shares: np.ndarray
+    alive: int
+    total_variance: float
+    modal_variance: float
+
+
+class ModeLoops(NamedTuple):
+    """What happened to every chain; g is the number of generations recorded.
+
+    - `records`: a row a chain and generation recorded: chain, generation, loop, bias, n_real,
+      n_synthetic and n_evaluate; then of `n_evaluate` fresh samples alive, total_variance and
+      modal_variance (as in `ModeStatistics`), recall, precision and fd (as in
+      `madlab.metrics.Scores`).
+    - `shares`: those of the modes, float64 `(chains, g, 25)`.
+    - `generations`: which generations these are, int64 `(g,)`.
+    - `samples`: the samples measured in the generations that were to be kept, float64
+      `(chains, n_evaluate, 2)` each.
+    """
+
+    records: pd.DataFrame
+    shares: np.ndarray
+    generations: np.ndarray
+    samples: dict[int, np.ndarray]
+
+
+def simulate_modes(
+    loop: Loop,
+    generations: int,
+    chains: int = 8,
+    bias: float = 1.0,
+    seed: int = 0,
+    *,
+    every: int = 1,
+    keep: Collection[int] = (),
+    n_evaluate: int = 2_000,
+    components: int = 25,
+    data: Dataset | None = None,
+    device: str | None = "cpu",
+    progress: Progress | None = None,
+) -> ModeLoops:
+    """Run a loop of mixtures on the 25-mode grid, many chains at a time, and measure it.
+
+    Chain i is `Chain(loop, models.create("mixture", components=25), data, bias=bias,
+    seed=derive(seed, "chain", i), n_evaluate=n_evaluate)`, sample for sample on a CPU. Every random
+    stream belongs to one chain, generation and purpose, so more chains, other `every` or `keep` and
+    further generations change nothing of what is there without them.
+
+    - `loop`: any loop; training sets need `components` points at least.
+    - `generations`, `chains`: at least 1. `bias`: in (0, 1].
+    - `every`: records generation 1, each that it divides, and the last.
+    - `keep`: generations whose samples are kept, for pictures; they are recorded too.
+    - `n_evaluate`: samples measured, at least 26, against as many held-out points.
+    - `components`: Gaussians in every mixture, the same however few modes are left.
+    - `data`: points in the plane; `madlab.data.modes()` where None.
+    - `device`: as for `madlab.training.device`.
+    - `progress`: called after each generation with the fraction done; an exception raised in it
+      stops the run and passes through.
+
+    Raises ValueError or TypeError for what cannot work, before any fit.
+
+    Source: the paper's appendix B.2, Figs. 14 and 15.
+    """
+    data = modes() if data is None else data
+    n_evaluate = check_count("n_evaluate", n_evaluate, least=len(MODES) + 1)
+    reference = Reference(data.held_out, n_evaluate=n_evaluate, features="points")
+    every = check_count("every", every, least=1)
+    fitted = follow_modes(loop, generations, chains, bias, seed, components, data, device)
+    there = range(1, generations + 1)
+    if wrong := sorted(t for t in keep if t not in there):
+        raise ValueError(f"keep holds {wrong}; there are generations 1 to {generations} to keep")
+    wanted = {t for t in there if t % every == 0} | {1, generations} | {*keep}
+    rows, shares, samples = [], [], {}
+    seeds = _chain_seeds(seed, chains)
+    for t, models in enumerate(fitted, start=1):
+        if t in wanted:
+            recipe = loop.compose(t)
+            sizes = {"n_real": recipe.n_real, "n_synthetic": recipe.n_synthetic}
+            drawn = _draw(models, [derive(s, t, "evaluation", 0) for s in seeds], n_evaluate, bias)
+            points = drawn.cpu().numpy()
+            found = [mode_statistics(some) for some in points]
+            shares.append([some.shares for some in found])
+            for chain, some in enumerate(found):
+                scores = reference.measure(Samples(points[chain]))
+                row = {"chain": chain, "generation": t, "loop": loop.name, "bias": float(bias)}
+                row |= {**sizes, "n_evaluate": n_evaluate, **some._asdict()}
+                row |= {"recall": scores.recall, "precision": scores.precision, "fd": scores.fd}
+                rows.append(row)
+            if t in keep:
+                samples[t] = points
+        if progress is not None:
+            progress(t / generations)
+    records = pd.DataFrame(rows).drop(columns="shares")
+    return ModeLoops(records, np.stack(shares, 1), np.array(sorted(wanted)), samples)
+
+
+def follow_modes(
+    loop: Loop,
+    generations: int,
+    chains: int = 8,
+    bias: float = 1.0,
+    seed: int = 0,
+    components: int = 25,
+    data: Dataset | None = None,
+    device: str | None = "cpu",
+) -> Iterator[em.Fitted]:
+    """Return an iterator over the mixtures of generations 1, 2, ... of all chains.
+
+    Arguments as for `simulate_modes`, which measures samples of what this yields.
+    """
+    data = modes() if data is None else data
+    if not isinstance(loop, Loop):
+        raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
+    generations = check_count("generations", generations, least=1)
+    chains, seed = check_count("chains", chains, least=1), check_count("seed", seed)
+    components, bias = check_count("components", components, least=1), check_bias(bias)
+    if data.images.dtype != np.float64 or data.images.shape[1:] != (2,):
+        raise ValueError(
+            f"{data.id} holds {data.images.dtype} of shape {data.images.shape}; the modes lie in "
+            "the plane: give float64 points (n, 2), such as madlab.data.modes()"
+        )
+    for t in range(1, min(generations, 2) + 1):
+        recipe = loop.compose(t)
+        if recipe.n_real + recipe.n_synthetic < components:
+            raise ValueError(
+                f"generation {t} of this loop trains on {recipe.n_real + recipe.n_synthetic} "
+                f"points, fewer than the {components} components: raise n_initial, n_real or "
+                "n_synthetic"
+            )
+    needed = loop.needs(generations)
+    if needed > len(data):
+        raise ValueError(
+            f"{loop.describe()}; {generations} generations need {needed:,} real points, but "
+            f"{data.id} has {len(data):,}: give data=madlab.data.modes({needed}), take fewer "
+            "generations or smaller sets"
+        )
+    where = choose_device(device)
+    return _follow(loop, generations, bias, _chain_seeds(seed, chains), components, data, where)
+
+
+def _chain_seeds(seed: int, chains: int) -> list[int]:
+    return [derive(seed, "chain", chain) for chain in range(chains)]
+
+
+def _follow(
+    loop: Loop,
+    generations: int,
+    bias: float,
+    seeds: list[int],
+    components: int,
+    data: Dataset,
+    where: torch.device,
+) -> Iterator[em.Fitted]:
+    needed = loop.needs(generations)
+    orders = [generator(seed, "permutation").permutation(len(data))[:needed] for seed in seeds]
+    fitted: dict[int, em.Fitted] = {}
+    kept: dict[int, Tensor] = {}
+    for t in range(1, generations + 1):
+        recipe = loop.compose(t)
+        sources = {share.generation for share in recipe.synthetic}
+        fitted = {g: models for g, models in fitted.items() if g in sources}
+        kept = {g: drawn for g, drawn in kept.items() if g in sources}
+        parts = []
+        if recipe.real is not None:
+            real = [data.images[order[slice(*recipe.real)]] for order in orders]
+            parts.append(torch.from_numpy(np.stack(real)).to(where))
+        for share in recipe.synthetic:
+            g = share.generation
+            # A growing pool keeps what was once drawn; otherwise each reader has samples of its
+            # own. The streams have the names that `Chain` gives them.
+            reader = g + 1 if loop.budget == "growing" else t
+            drawn = kept.get(g)
+            if drawn is None:
+                streams = [derive(seed, g, "training", reader) for seed in seeds]
+                drawn = _draw(fitted[g], streams, share.n, bias)
+            if loop.budget == "growing":
+                kept[g] = drawn
+            parts.append(drawn)
+        points = torch.cat(parts, 1)
+        fitted[t] = em.fit(points, components, [derive(seed, t, "fit") for seed in seeds])
+        yield fitted[t]
+
+
+def _draw(models: em.Fitted, streams: list[int], n: int, bias: float) -> Tensor:
+    where = models.means.device
+    uniforms, normals = em.noise(streams, n, models.means.shape[2])
+    return em.draw(models, uniforms.to(where), normals.to(where), bias)
+
+
+def mode_statistics(points: np.ndarray) -> ModeStatistics:
+    """Return how samples lie about the 25 modes of the grid.
+
+    - `points`: float64 `(n, 2)`, n of at least 2.
+    """
+    nearest = ((points[:, None] - MODES) ** 2).sum(axis=2).argmin(axis=1)
+    counts = np.bincount(nearest, minlength=len(MODES))
+    sums = np.stack([np.bincount(nearest, axis, len(MODES)) for axis in points.T], axis=1)
+    apart = points - (sums / np.maximum(counts, 1)[:, None])[nearest]
+    squares = np.bincount(nearest, (apart**2).sum(axis=1), len(MODES))
+    alive = counts >= ALIVE
+    within = squares[alive] / (counts[alive] - 1)
+    return ModeStatistics(
+        shares=counts / len(points),
+        alive=int(alive.sum()),
+        total_variance=float(points.var(axis=0, ddof=1).sum()),
+        modal_variance=float(within.mean()) if alive.any() else float("nan"),
+    )
+
+
+def wright_fisher(
+    shares: np.ndarray, n: int, resamplings: int, chains: int = 1_000, seed: int = 0
+) -> np.ndarray:
+    """Return shares of types under neutral drift, float64 `(chains, resamplings + 1, types)`.
+
+    Each resampling draws n individuals, each of type i with the present share of type i; the first
+    entry of each chain is `shares` themselves.
+
+    - `shares`: `(types,)`, not negative, with sum 1.
+    - `n`: individuals, at least 1. `resamplings`: at least 0. `chains`: at least 1.
+
+    Raises ValueError or TypeError for what does not fit.
+
+    Source: Fisher 1930, Wright 1931; in a loop the individuals are the samples that a generation
+    trains on, and the types are the modes.
+    """
+    start, n = _check_shares(shares), check_count("n", n, least=1)
+    steps = check_count("resamplings", resamplings)
+    rng = generator(check_count("seed", seed), "wright-fisher")
+    found = np.empty((check_count("chains", chains, least=1), steps + 1, len(start)))
+    found[:, 0] = start
+    for step in range(steps):
+        found[:, step + 1] = rng.multinomial(n, found[:, step]) / n
+    return found
+
+
+def heterozygosity(resamplings: int, n: int, shares: np.ndarray) -> float:
+    """Return the expected E[1 - sum p^2] after neutral drift: (1 - 1/n)^t (1 - sum p0^2).
+
+    It is the chance that two individuals, drawn with replacement, are of different types. Two
+    draws are one and the same individual with probability 1/n; otherwise their parents decide.
+
+    - `resamplings`: t, how often n individuals were drawn, at least 0.
+    - `n`: individuals, at least 1; `shares`: p0, `(types,)`, as for `wright_fisher`.
+    """
+    start = _check_shares(shares)
+    kept = 1 - 1 / check_count("n", n, least=1)
+    return float(kept ** check_count("resamplings", resamplings) * (1 - (start**2).sum()))
+
+
+def _check_shares(shares: np.ndarray) -> np.ndarray:
+    found = np.asarray(shares, dtype=np.float64)
+    if found.ndim != 1 or not len(found) or not (found >= 0).all() or abs(found.sum() - 1) > 1e-9:
+        raise ValueError(
+            f"shares have shape {found.shape} and sum {found.sum():g}; they must be a list of "
+            "numbers that are not negative and sum to 1"
+        )
+    return found

@@ -1,0 +1,30 @@
+"""JupyterLab's page, as a reader opens it."""
+
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+
+
+def run_all(browser: Browser, lab: Any, name: str) -> tuple[Page, list[str]]:
+    """Open a notebook of the served folder and run all its cells, by the menu.
+
+    Returns the page, and the list to which requests to other machines are added.
+    """
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    outside: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((lab.address, "data:", "blob:", "ws://127.0.0.1"))
+            else outside.append(request.url)
+        ),
+    )
+    page.goto(f"{lab.address}/lab/tree/{name}?token={lab.token}&reset")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+    expect(page.locator("#jp-main-statusbar")).to_contain_text(
+        "Python 3 (ipykernel) | Idle", timeout=60_000
+    )
+    page.get_by_text("Run", exact=True).first.click()
+    page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
+    return page, outside

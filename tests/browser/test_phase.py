@@ -1,0 +1,47 @@
+"""The phase diagram in JupyterLab: the map follows the keyboard, points fill in after Start."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from pages import run_all
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+SOURCE = Path(__file__).parents[2] / "notebooks" / "02_three_loops_one_equation.ipynb"
+
+
+def wait_until_it_says(page: Page, pattern: str) -> str:
+    status = ".mad-phase .mad-status"
+    page.wait_for_function(
+        f"pattern => new RegExp(pattern).test(document.querySelector('{status}')?.innerText ?? '')",
+        arg=pattern,
+        timeout=200_000,
+    )
+    return page.locator(status).inner_text()
+
+
+def test_the_map_follows_the_keyboard_and_points_fill_in(browser: Browser, lab) -> None:
+    nb = nbformat.read(SOURCE, as_version=4)
+    nb.cells[1].source = nb.cells[1].source.replace('"quick"', '"smoke"', 1)
+    nbformat.write(nb, lab.folder / "x.ipynb")
+    page, outside = run_all(browser, lab, "x.ipynb")
+    first = wait_until_it_says(page, r"^Finished.*9 simulated points")
+    assert "λ = 0.7:" in first
+    # Messages of the controls wait in the kernel until the cells that follow are done.
+    expect(page.locator("#jp-main-statusbar")).to_contain_text(
+        "Python 3 (ipykernel) | Idle", timeout=200_000
+    )
+    picture = page.locator(".mad-phase .mad-picture")
+    before = picture.get_attribute("src")
+    handle = page.locator(".mad-phase .mad-bias .noUi-handle").first
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    said = wait_until_it_says(page, r"λ = 0\.75:")
+    assert "simulated points" not in said
+    expect(picture).not_to_have_attribute("src", before)
+    page.locator(".mad-phase .mad-start").click()
+    wait_until_it_says(page, r"^Finished.*λ = 0\.75:.*9 simulated points")
+    assert outside == []
+    page.close()

@@ -1,0 +1,154 @@
+"""The phase diagram: closed form at once, points as they come, and a form without a kernel."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+
+from madlab import panels
+from madlab.panels import background
+from madlab.panels.phase_diagram import _map, _places
+from madlab.plots.phase import Settling, describe_settling, phase_sheet, settling
+from madlab.theory import effective_ratio, effective_size, settled_distance
+
+# In five dimensions a point takes milliseconds.
+SMALL = {"d": 5, "side": 2, "chains": 4, "measurements": 2}
+
+
+@pytest.fixture
+def listening(monkeypatch):
+    """A front end that answers, so that starts do not wait."""
+    monkeypatch.setattr(background, "front_end_listens", lambda: True)
+
+
+def test_without_a_front_end_every_point_is_there():
+    panel = panels.PhaseDiagram(**SMALL, bias=0.7)
+    assert panel.error is None
+    assert "Finished" in panel.status.value
+    assert "4 simulated points" in panel.status.value
+    phase = _map(panel.chosen(), 2, panel.found)
+    # Corners of n_real from d to 10 d (at least 10) and n_synthetic from d to 100 d.
+    assert sorted(zip(phase.points.x, phase.points.y, strict=True)) == [
+        (10, 10),
+        (10, 1_000),
+        (100, 10),
+        (100, 1_000),
+    ]
+    # The few points and dimensions are the formula's worst; what is simulated is right.
+    closed = effective_ratio(5, phase.points.x, phase.points.y, 0.7)
+    np.testing.assert_allclose(phase.points.ratio, closed, rtol=0.5)
+
+
+def test_a_point_is_what_the_theory_says_of_its_loop():
+    from madlab.loops import Loop
+
+    panel = panels.PhaseDiagram(**SMALL, bias=0.7, seed=3)
+    found = panel.found[5, 0.7, 100, 1_000]
+    options = {"chains": 4, "measurements": 2, "seed": 3}
+    w2 = settled_distance(Loop.fresh_data(100, 1_000), 5, 0.7, **options)
+    worth = effective_size(w2.value, 5, w2.error)
+    assert found == (worth.value / 100, worth.error / 100)
+
+
+def test_controls_redraw_the_closed_form_at_once():
+    panel = panels.PhaseDiagram(**SMALL, start=False)
+    assert panel.found == {}
+    before = panel.picture.value
+    panel.bias.value = 0.3
+    assert panel.picture.value != before
+    assert "λ = 0.3" in panel.status.value
+    assert panel.n_real.disabled
+    panel.view.value = "bias"
+    assert panel.bias.disabled
+    assert not panel.n_real.disabled
+    assert "n_real = 250" in panel.status.value
+    panel.d.value = 40
+    assert "d = 40" in panel.status.value
+
+
+def test_points_of_a_setting_seen_before_are_kept():
+    panel = panels.PhaseDiagram(**SMALL, bias=0.7)
+    panel.bias.value = 0.5
+    assert "simulated points" not in panel.status.value
+    panel.bias.value = 0.7
+    assert "4 simulated points" in panel.status.value
+
+
+def test_a_moved_control_ends_the_simulation(listening):
+    panel = panels.PhaseDiagram(d=5, side=12, chains=2_000, start=False)
+    panel.start_here()
+    panel.bias.value = 0.4
+    assert panel.wait(60)
+    assert "λ = 0.4" in panel.status.value
+    assert len(panel.found) < 144
+    assert not panel.start_button.disabled
+    assert panel.stop_button.disabled
+
+
+def test_stop_keeps_what_was_simulated(listening):
+    panel = panels.PhaseDiagram(d=5, side=12, chains=2_000, start=False)
+    panel.start_here()
+    while not panel.found:
+        time.sleep(0.01)
+    panel.stop()
+    assert panel.wait(60)
+    done = len(panel.found)
+    assert 0 < done < 144
+    assert f"Stopped after {done} of 144 points" in panel.status.value
+
+
+def test_reports_show_the_state_and_three_biases():
+    panel = panels.PhaseDiagram(**SMALL)
+    page = panel._repr_mimebundle_()["text/html"]
+    assert page.count("<img") == 2
+    state, sheet = re.findall(r'alt="([^"]+)"', page)
+    assert "n_e / n_real, d = 5, λ = 0.85" in state
+    assert "λ = 0.7:" in sheet
+    assert "closed form" in page
+    assert "seed 0" in page
+    with pytest.raises(ValueError, match="no maps"):
+        phase_sheet({})
+
+
+def test_the_two_views_cover_their_planes():
+    chosen = {"view": "bias", "d": 100, "bias": 0.85, "n_real": 250}
+    places = _places(chosen, 3)
+    assert {place[1] for place in places} == {0.1, 0.5, 0.9}
+    assert {place[2] for place in places} == {250}
+    assert {place[3] for place in places} == {10, 316, 10_000}
+    places = _places({**chosen, "view": "sizes"}, 3)
+    assert {place[2] for place in places} == {100, 316, 1_000}
+    assert {place[1] for place in places} == {0.85}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"d": 0}, "d is 0; it must be at least 1"),
+        ({"d": 500}, "the panel goes up to 200"),
+        ({"bias": 0}, r"must lie in \(0, 1\]"),
+        ({"n_real": 1}, "n_real is 1; it must be at least 2"),
+        ({"view": "11"}, "it must be one of: sizes, bias"),
+        ({"side": 1}, "side is 1; it must be at least 2"),
+        ({"chains": 1}, "chains is 1; it must be at least 2"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_what_cannot_work_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        panels.PhaseDiagram(**given)
+
+
+def test_settling_draws_means_with_their_errors():
+    t = np.array([1, 2, 3])
+    w2 = np.array([[3.0, 2.0, 1.0], [5.0, 2.0, 3.0]])
+    figure = settling({"one": Settling(t, w2)}, {"a limit": 1.5})
+    (axes,) = figure.axes
+    mean, limit = axes.lines
+    np.testing.assert_allclose(mean.get_xydata(), [[1, 4], [2, 2], [3, 2]])
+    assert limit.get_ydata()[0] == 1.5
+    assert axes.texts[0].get_text() == "a limit"
+    assert describe_settling({"one": Settling(t, w2)}) == (
+        "W2 squared, means over chains: one from 4.0 in generation 1 to 2.0 in generation 3."
+    )
