@@ -96,7 +96,7 @@ def run() -> dict[str, Any]:
         **cost,
         "wall seconds allowed": 480,
         "generations": SHOWN,
-        **{column: table[column].round(9).T.to_numpy().tolist() for column in COLUMNS},
+        **{column: table[column].T.map(digits).to_numpy().tolist() for column in COLUMNS},
         "alive by neutral drift": [float(drifted[t + 1]) for t in SHOWN],
         "heterozygosity": [at[t] for t in SHOWN],
         "heterozygosity by neutral drift": [
@@ -104,6 +104,11 @@ def run() -> dict[str, Any]:
         ],
         "verdicts": verdicts(records, shares),
     }
+
+
+def digits(value: float) -> float:
+    """Return a number rounded to four figures."""
+    return float(f"{value:.4g}")
 
 
 def verdicts(records: pd.DataFrame, shares: np.ndarray) -> dict[str, Any]:

@@ -33,20 +33,22 @@ def lines_of(axes):
     return {name: line for name, line in zip(names, handles, strict=True) if "chains" not in name}
 
 
-def test_the_fans_are_those_of_the_simulation_and_of_theory(shown):
-    run, t = simulated(), np.arange(1, 13)
+@pytest.mark.parametrize("bias", [1.0, 0.7])
+def test_the_fans_are_those_of_the_simulation_and_of_theory(bias):
+    shown = panels.GaussianLoop(bias=bias, **SIZES)
+    run, t = simulated(bias=bias), np.arange(1, 13)
     (variance, distance), _ = axes_of(shown)
     lines = lines_of(variance)
     for name, expected in {
         "median": np.median(run.traces, 0),
         "mean": run.traces.mean(0),
-        "mean, theory": theory.expected_variance(t),
-        "median, theory": theory.median_variance(t, 20),
+        "mean, theory": theory.expected_variance(t, bias),
+        "median, theory": theory.median_variance(t, 20, bias),
     }.items():
         np.testing.assert_allclose(lines[name].get_ydata(), expected)
     lines = lines_of(distance)
     np.testing.assert_allclose(lines["mean"].get_ydata(), run.w2.mean(0))
-    walk = theory.expected_mean_square(t, 1, 20)
+    walk = theory.expected_mean_square(t, 1, 20, bias=bias)
     np.testing.assert_allclose(lines["E|μ|² alone, theory"].get_ydata(), walk)
     assert variance.get_yscale() == "log"
     assert distance.get_ylim()[0] == 0
@@ -145,11 +147,18 @@ def test_without_a_kernel_it_shows_a_sheet_over_n_and_bias(shown, monkeypatch):
         made.append((len(values), values.shape[1], t[-1], options["theory"]))
         real(axes, t, values, **options)
 
+    drawn = []
+    png = gaussian_loop.pages.png
     monkeypatch.setattr(gaussian_loop, "draw_fan", draw_fan)
+    monkeypatch.setattr(
+        gaussian_loop.pages, "png", lambda figure: drawn.append(figure) or png(figure)
+    )
     bundle = shown._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     page = bundle["text/html"]
     assert [(chains, g, last) for chains, g, last, _ in made] == [(40, 12, 12)] * 9
+    labels = [axes.get_xlabel() for axes in drawn[0].axes]
+    assert labels == [""] * 6 + ["generation"] * 3
     biases = [float(curves["mean, theory"][1]) for *_, curves in made]
     assert biases == [1, 1, 1, 0.95, 0.95, 0.95, 0.8, 0.8, 0.8]
     alt = re.search(r'<img alt="([^"]+)"', page)[1]

@@ -185,6 +185,9 @@ def test_needles_and_points_are_ellipses_too(axes):
     np.testing.assert_allclose(needle[:, 0], needle[:, 1], atol=1e-7)
     assert needle[:, 0].max() == pytest.approx(1, abs=0.01)
     assert not point.any()
+    said = plots.describe_ellipses(np.zeros((2, 2)), covariances / 3, [1, 2])
+    assert "half-axes 0.82 and 0.00; in generation 2" in said
+    assert said.endswith("half-axes 0.00 and 0.00")
 
 
 def test_ellipses_in_words_name_centres_and_half_axes():

@@ -141,12 +141,12 @@ class GaussianLoop(Panel):
 
     def settings(self) -> str:
         """Return the sizes of the simulation."""
-        n, bias, _, _, d, _ = self._state
+        n, bias, _, chains, d, _ = self._state
         extra = " The ellipses are of three more chains, in two dimensions." if d == 1 else ""
-        return f"{self._common()}, n = {n:,} points a generation, λ = {bias:g}.{extra}"
+        return f"{self._common(chains)}, n = {n:,} points a generation, λ = {bias:g}.{extra}"
 
-    def _common(self) -> str:
-        _, _, generations, chains, d, seed = self._state
+    def _common(self, chains: int) -> str:
+        _, _, generations, _, d, seed = self._state
         return (
             f"Fully synthetic loops of Gaussians in {d} dimension{'s' if d > 1 else ''}: "
             f"{chains:,} chains of {generations} generations, seed {seed}"
@@ -164,7 +164,7 @@ class GaussianLoop(Panel):
                 run = _simulate(n, bias, generations, chains, d, seed, recorded)
                 _draw_variance(axes, run, n, bias, d)
                 axes.set_title(f"λ = {bias:g}, n = {n:,}", fontsize=10, loc="left")
-                axes.set_xlabel("generation" if line is grid[-1] else "", fontsize=10)
+                axes.label_outer()
                 last = run.traces[:, -1] / d
                 said.append(
                     f"λ = {bias:g}, n = {n:,}: {small(np.median(last))} and {small(last.mean())}"
@@ -174,9 +174,8 @@ class GaussianLoop(Panel):
             "Contact sheet, one row for each sampling bias λ and one column for each n: fans of "
             f"the variance. Median and mean in generation {generations}: {'; '.join(said)}."
         )
-        caption = self._common().replace(f"{self.chains.value:,} chains", f"{chains:,} chains")
-        content = pages.png(figure)
-        return pages.embed(content, pages.page_size(figure)[0], alt, f"{caption}; λ and n vary.")
+        caption = f"{self._common(chains)}; λ and n vary."
+        return pages.embed(pages.png(figure), pages.page_size(figure)[0], alt, caption)
 
 
 def _choice(label: str, hook: str, offered: Sequence[int], value: int) -> widgets.Dropdown:

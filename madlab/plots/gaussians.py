@@ -209,7 +209,9 @@ def describe_ellipses(means: np.ndarray, covariances: np.ndarray, generations: S
     means, covariances, t = _checked_chain(means, covariances, generations)
     said = []
     for i in sorted({0, len(t) - 1}):
-        short, long = np.sqrt(np.linalg.eigvalsh(covariances[i]).clip(0))
+        variances = np.linalg.eigvalsh(covariances[i])
+        # What rounding leaves of the width of a needle is none.
+        short, long = np.sqrt(np.where(variances > 1e-14 * variances[-1], variances, 0))
         x, y = means[i]
         said.append(
             f"in generation {t[i]} centred at ({x:.2f}, {y:.2f}), half-axes {small(long)} and "
