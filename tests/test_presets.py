@@ -5,13 +5,14 @@ import pytest
 from madlab import presets
 from madlab.loops import Loop
 from madlab.models import create
+from madlab.presets.digits import Digits
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DIGITS = [
     (notebook, name)
     for notebook, known in presets.PRESETS.items()
     for name, preset in known.items()
-    if isinstance(preset, presets.Digits)
+    if isinstance(preset, Digits)
 ]
 
 

@@ -273,12 +273,26 @@ def test_the_cost_does_not_depend_on_n():
     assert run.w2.max() < 1e-10
 
 
-def test_the_products_of_triangles_are_products():
+def test_products_of_triangles_are_products():
     generator = torch.Generator().manual_seed(0)
-    for d, k, columns in ((1, 1, 1), (2, 2, 1), (5, 5, 5), (5, 3, 2), (7, 4, 4)):
-        left = torch.randn(2, d, k, generator=generator, dtype=torch.float64).tril()
-        right = torch.randn(2, k, columns, generator=generator, dtype=torch.float64).tril()
-        torch.testing.assert_close(module._multiply(left, right), left @ right)
+
+    def draw(*size: int) -> torch.Tensor:
+        return torch.randn(2, *size, generator=generator, dtype=torch.float64)
+
+    for d, k, columns in ((1, 1, 1), (2, 2, 1), (60, 60, 60), (60, 60, 20), (30, 26, 26)):
+        left, right = draw(d, k).tril(), draw(k, columns).tril()
+        torch.testing.assert_close(module._product(left, right.clone()), left @ right)
+    for d, k in ((1, 3), (60, 130), (26, 4)):
+        root = draw(d, k)
+        torch.testing.assert_close(module._lower_gram(root).tril(), (root @ root.mT).tril())
+
+
+@pytest.mark.parametrize("chains", [1, 2, 5])
+def test_chains_that_share_squares_of_numbers_share_no_number(chains):
+    drawn = module._Noise(chains, 4, 0, torch.device("cpu")).bartlett(4, 10)
+    below = drawn[:, *torch.tril_indices(4, 4, -1)].flatten()
+    assert len(torch.unique(below)) == 6 * chains
+    assert torch.equal(drawn, drawn.tril())
 
 
 def test_the_roots_stay_triangles():

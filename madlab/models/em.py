@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from madlab.models._threads import one_thread
 from madlab.models.base import check_bias, check_count
 from madlab.streams import generator
+from madlab.training import one_thread
 
 TOLERANCE = 1e-3
 ROUNDS = 100

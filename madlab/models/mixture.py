@@ -8,7 +8,6 @@ import numpy as np
 from madlab.data.samples import Samples
 from madlab.models._mixture_images import Images, fit_images
 from madlab.models._mixture_points import Points, fit_points
-from madlab.models._threads import one_thread
 from madlab.models.base import (
     NotFittedError,
     Progress,
@@ -17,6 +16,7 @@ from madlab.models.base import (
     load_model,
     save_model,
 )
+from madlab.training import one_thread
 
 
 class Mixture:

@@ -12,15 +12,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from madlab.loops import Loop
-from madlab.models._threads import one_thread
 from madlab.models.base import check_bias, check_count
 from madlab.streams import derive
 from madlab.training import device as choose_device
+from madlab.training import one_thread
 
-LARGEST = 2**31
+_LARGEST = 2**31
+# Bytes of the covariances of as many chains as a CPU core's cache holds; the rest come after them.
+_CACHE = 2**20
+# Rows of a block: as many as keep a product quick where half of it is left out.
+_ROWS = 25
 
 Progress = Callable[[float], None]
 
@@ -45,11 +48,17 @@ class Simulation(NamedTuple):
 class _Fitted(NamedTuple):
     """A fitted Gaussian of every chain: mean `(chains, d)`, and a root of the covariance.
 
-    The root F `(chains, d, k)` is lower triangular with k <= d columns; F F^T is the covariance.
+    The root F `(chains, d, k)` is lower triangular with k <= d columns; the covariance is
+    scale^2 F F^T. A number for all chains is cheaper to carry than to multiply.
     """
 
     mean: Tensor
     root: Tensor
+    scale: float
+
+    def covariance(self) -> Tensor:
+        """Return the covariances `(chains, d, d)`."""
+        return self.scale**2 * (self.root @ self.root.mT)
 
 
 class _Statistics(NamedTuple):
@@ -86,11 +95,11 @@ def simulate(
     - `loop`: any loop; every training set needs 2 points, and n_real may exceed any pool.
     - `d`: dimensions, at least 1; `generations`: at least 1; `chains`: at least 1.
     - `bias`: in (0, 1], the factor on the covariance of samples.
-    - `seed`: with `chains` names all randomness; the same on one device gives the same bits.
+    - `seed`: names all randomness; the same on one device gives the same bits.
     - `at`: the generations to record, rising; all where None.
     - `covariances`: whether to keep them; they need 8 d^2 bytes a chain and generation.
     - `device`: as for `madlab.training.device`. A GPU draws other numbers than a CPU.
-    - `progress`: called after each generation with the fraction done.
+    - `progress`: called again and again with the fraction done.
 
     Raises ValueError or TypeError for sizes that do not fit, before any work.
 
@@ -101,27 +110,37 @@ def simulate(
     recorded = list(range(1, generations + 1)) if at is None else list(at)
     if not recorded or any(b <= a for a, b in pairwise([0, *recorded, generations + 1])):
         raise ValueError(f"at is {at}; give rising generations from 1 to {generations}")
-    kept = chains * len(recorded) * check_count("d", d, least=1) * ((d if covariances else 0) + 1)
-    if 8 * kept > LARGEST:
+    size = 8 * chains * len(recorded) * check_count("d", d, least=1) * (d + 1 if covariances else 1)
+    if size > _LARGEST:
         raise ValueError(
             f"{chains:,} chains x {len(recorded):,} generations in {d} dimensions need "
-            f"{8 * kept / 2**30:.1f} GiB of results; record fewer generations with at=[...], take "
+            f"{size / 2**30:.1f} GiB of results; record fewer generations with at=[...], take "
             "fewer chains, or leave the covariances out with covariances=False"
         )
-    found = []
-    states = follow(loop, d, chains, bias, seed, device)
-    for t, (mean, root) in zip(range(1, generations + 1), states, strict=False):
-        if t in recorded:
-            covariance = root @ root.mT
-            trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
-            w2 = mean.square().sum(-1) + trace + d - 2 * _trace_of_root(covariance)
-            row = [mean, covariance, w2.clamp(min=0), trace]
-            found.append([part.cpu() for part in row if covariances or part is not covariance])
-        if progress is not None:
-            progress(t / generations)
-    parts = [torch.stack(part, 1).numpy() for part in zip(*found, strict=True)]
-    means, *middle, w2s, traces = parts
-    return Simulation(means, middle[0] if middle else None, w2s, traces, np.array(recorded))
+    seed = check_count("seed", seed)
+    places = {t: place for place, t in enumerate(recorded)}
+    means = np.empty((chains, len(places), d))
+    kept = np.empty((chains, len(places), d, d)) if covariances else None
+    w2, traces = np.empty((2, chains, len(places)))
+    on_cpu = choose_device(device).type == "cpu"
+    together = max(1, _CACHE // (8 * d**2)) if on_cpu else chains
+    for start in range(0, chains, together):
+        rows = slice(start, min(start + together, chains))
+        count = rows.stop - rows.start
+        states = follow(loop, d, count, bias, derive(seed, "chains", start), device)
+        for t, fitted in zip(range(1, generations + 1), states, strict=False):
+            if t in places:
+                here = rows, places[t]
+                covariance = fitted.covariance()
+                trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
+                apart = fitted.mean.square().sum(-1) + trace + d - 2 * _trace_of_root(covariance)
+                means[here], traces[here] = fitted.mean.cpu(), trace.cpu()
+                w2[here] = apart.clamp(min=0).cpu()
+                if kept is not None:
+                    kept[here] = covariance.cpu()
+            if progress is not None:
+                progress((start + count * t / generations) / chains)
+    return Simulation(means, kept, w2, traces, np.array(recorded))
 
 
 def follow(
@@ -165,8 +184,8 @@ def _follow(loop: Loop, bias: float, noise: "_Noise") -> Iterator[_Fitted]:
             if g in drawn:
                 parts.append(drawn[g])
                 continue
-            mean, root = fitted[g]
-            parts.append(_sample(noise, share.n, _Fitted(mean, bias**0.5 * root)))
+            mean, root, scale = fitted[g]
+            parts.append(_sample(noise, share.n, _Fitted(mean, root, bias**0.5 * scale)))
             # A growing pool keeps what was once drawn; otherwise each reader has new samples.
             if loop.budget == "growing":
                 drawn[g] = parts[-1]
@@ -187,17 +206,35 @@ def _sample(noise: "_Noise", n: int, source: _Fitted | None = None) -> _Statisti
     """Draw the statistics of n points of a fitted Gaussian, of N(0, I) where `source` is None."""
     if source is None:
         return _Statistics(n, noise.normal(noise.d) / n**0.5, noise.bartlett(noise.d, n - 1))
-    k = source.root.shape[-1]
-    mean = source.mean + (source.root @ noise.normal(k, 1)).squeeze(-1) / n**0.5
-    return _Statistics(n, mean, _multiply(source.root, noise.bartlett(k, n - 1)))
+    mean, root, scale = source
+    k = root.shape[-1]
+    mean = mean + (root @ noise.normal(k, 1)).squeeze(-1) * (scale / n**0.5)
+    return _Statistics(n, mean, _product(root, noise.bartlett(k, n - 1).mul_(scale)))
 
 
-def _multiply(left: Tensor, right: Tensor) -> Tensor:
-    """Return left @ right of lower triangular matrices, leaving out a part that is zero."""
-    h = left.shape[-1] // 2
-    top = left[:, :h, :h] @ right[:, :h, :h]
-    top = pad(top, (0, right.shape[-1] - top.shape[-1]))
-    return torch.cat([top, left[:, h:] @ right], 1)
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Return left @ right of lower triangles, in the place of `right` where that is a square.
+
+    Blocks of rows are made from below upwards, so that those above, which they need, still stand;
+    what is zero on the right of each block is left out.
+    """
+    d, k = left.shape[-2:]
+    if d != k:
+        return left @ right
+    for top in reversed(range(0, d, _ROWS)):
+        end = top + _ROWS
+        right[:, top:end, :end] = left[:, top:end, :end] @ right[:, :end, :end]
+    return right
+
+
+def _lower_gram(root: Tensor) -> Tensor:
+    """Return root @ root^T on and below the diagonal; what lies above is not set."""
+    chains, d, _ = root.shape
+    found = root.new_empty(chains, d, d)
+    for top in range(0, d, _ROWS):
+        end = top + _ROWS
+        found[:, top:end, :end] = root[:, top:end] @ root[:, :end].mT
+    return found
 
 
 def _pool(parts: list[_Statistics]) -> _Statistics:
@@ -214,18 +251,17 @@ def _pool(parts: list[_Statistics]) -> _Statistics:
 def _fit(parts: list[_Statistics]) -> _Fitted:
     """Return the Gaussian with the points' mean and unbiased covariance."""
     n, mean, root = _pool(parts)
-    root = root / (n - 1) ** 0.5
     # One set's root is a triangle already; that of several sets is not even square.
     if len(parts) > 1:
-        covariance = root @ root.mT
-        root, failed = torch.linalg.cholesky_ex(covariance)
+        scatter = _lower_gram(root)
+        root, failed = torch.linalg.cholesky_ex(scatter)
         if failed.any():
             # Singular: a root from eigenvalues, turned into a triangle.
-            values, vectors = torch.linalg.eigh(covariance)
+            values, vectors = torch.linalg.eigh(scatter)
             upright = values.clamp(min=0).sqrt()[..., None] * vectors.mT
             triangle: Tensor = torch.linalg.qr(upright).R
             root = triangle.mT
-    return _Fitted(mean, root)
+    return _Fitted(mean, root, (n - 1) ** -0.5)
 
 
 def _trace_of_root(covariance: Tensor) -> Tensor:
@@ -249,10 +285,11 @@ class _Noise:
 
     def normal(self, *shape: int) -> Tensor:
         """Return standard normal numbers `(chains, *shape)`."""
-        where = self._generator.device
-        size = (self.chains, *shape)
-        drawn: Tensor = torch.randn(size, generator=self._generator, device=where)
-        return drawn.double()
+        return self._single(self.chains, *shape).double()
+
+    def _single(self, *size: int) -> Tensor:
+        drawn: Tensor = torch.randn(size, generator=self._generator, device=self._generator.device)
+        return drawn
 
     def chi(self, freedom: Tensor) -> Tensor:
         """Return chi variables `(chains, k)` of `freedom`, float64 `(k,)`."""
@@ -263,7 +300,12 @@ class _Noise:
     def bartlett(self, d: int, freedom: int) -> Tensor:
         """Return A `(chains, d, k)`, k = min(d, freedom), so that A A^T is Wishart(I, freedom)."""
         k = min(d, freedom)
-        found = self.normal(d, k).tril_(-1)
+        if k == d:
+            # A square of numbers holds two triangles: the chains of each half share squares.
+            squares = self._single((self.chains + 1) // 2, d, d)
+            found = torch.cat([squares, squares.mT])[: self.chains].double().tril_(-1)
+        else:
+            found = self.normal(d, k).tril_(-1)
         degrees = freedom - torch.arange(k, dtype=torch.float64, device=found.device)
         found.diagonal(dim1=-2, dim2=-1).copy_(self.chi(degrees))
         return found
