@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,15 +22,18 @@ from madlab.streams import generator
 Loss = Callable[[int], Tensor]
 
 
-def device(name: str | None = None) -> torch.device:
+def device(name: str | None = None, *, float64: bool = False) -> torch.device:
     """Return the device to compute on.
 
     - `name`: "cpu", "cuda", "cuda:1", "mps", ...; None takes the environment variable
       `MADLAB_DEVICE`, and where that is not set the first of cuda, mps and cpu that is there.
+    - `float64`: whether the work needs float64, which mps lacks: it is then never chosen.
 
     Raises ValueError for a device that torch does not know or that this machine does not have.
     """
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if float64:
+        found["mps"] = False
     wanted = name or os.environ.get("MADLAB_DEVICE")
     if not wanted:
         return torch.device(next((kind for kind, there in found.items() if there), "cpu"))
@@ -47,15 +51,31 @@ def device(name: str | None = None) -> torch.device:
     return chosen
 
 
+class _Threads:
+    """How many are inside `one_thread`, and how many threads torch had before the first came."""
+
+    lock = threading.Lock()
+    inside = 0
+    before = 1
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: for many small matrices, more of them mostly wait."""
-    before = torch.get_num_threads()
+    """Keep torch to one thread: for many small matrices, more of them mostly wait.
+
+    Several threads may be inside at a time; each leaves with the number from before the first.
+    """
+    with _Threads.lock:
+        if not _Threads.inside:
+            _Threads.before = torch.get_num_threads()
+        _Threads.inside += 1
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _Threads.lock:
+            _Threads.inside -= 1
+        torch.set_num_threads(_Threads.before)
 
 
 class Clock:

@@ -166,3 +166,8 @@ def test_no_file_is_loaded_that_could_run_code() -> None:
     for path in (ROOT / "madlab").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
         assert not re.search(r"import pickle|torch\.load\(|weights_only", source), path
+
+
+def test_no_text_holds_a_place_that_was_to_be_filled_in() -> None:
+    for path in [*ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"]:
+        assert not re.search(r"@[A-Z0-9]+@", path.read_text()), path.name

@@ -107,7 +107,9 @@ def test_slider_and_list_turn_together_and_both_work_by_keyboard(shown):
     handle.index = 0
     assert shown.bias.value == 0.2
     assert shown.picture.value != before
-    assert (shown.bias.description, shown.model.description) == ("sampling bias λ", "model")
+    (listed,) = [child for child in below(shown) if "mad-bias-list" in child._dom_classes]
+    assert listed.value == 0.2
+    assert (listed.description, shown.model.description) == ("sampling bias λ", "model")
     assert not handle.continuous_update
 
 

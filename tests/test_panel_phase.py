@@ -10,6 +10,7 @@ from madlab import panels
 from madlab.panels import background
 from madlab.panels.phase_diagram import _map, _places
 from madlab.plots.phase import Settling, describe_settling, phase_sheet, settling
+from madlab.streams import derive
 from madlab.theory import effective_ratio, effective_size, settled_distance
 
 # In five dimensions a point takes milliseconds.
@@ -45,7 +46,8 @@ def test_a_point_is_what_the_theory_says_of_its_loop():
 
     panel = panels.PhaseDiagram(**SMALL, bias=0.7, seed=3)
     found = panel.found[5, 0.7, 100, 1_000]
-    options = {"chains": 4, "measurements": 2, "seed": 3}
+    seed = derive(3, 5, "0.7", 100, 1_000)
+    options = {"chains": 4, "measurements": 2, "seed": seed}
     w2 = settled_distance(Loop.fresh_data(100, 1_000), 5, 0.7, **options)
     worth = effective_size(w2.value, 5, w2.error)
     assert found == (worth.value / 100, worth.error / 100)
@@ -84,6 +86,25 @@ def test_a_moved_control_ends_the_simulation(listening):
     assert len(panel.found) < 144
     assert not panel.start_button.disabled
     assert panel.stop_button.disabled
+
+
+def test_a_picture_that_was_overtaken_is_not_shown(listening, monkeypatch):
+    panel = panels.PhaseDiagram(**SMALL, start=False)
+    run = panel._run
+    right = panel.render
+
+    def slow():
+        drawn = right()
+        # While it was drawn, a control was moved.
+        panel.dismiss()
+        return drawn
+
+    before = panel.picture.value
+    panel.found[5, 0.85, 10, 10] = (1.0, 0.1)
+    monkeypatch.setattr(panel, "render", slow)
+    panel.show_of(run, "too late")
+    assert panel.picture.value == before
+    assert "too late" not in panel.status.value
 
 
 def test_stop_keeps_what_was_simulated(listening):

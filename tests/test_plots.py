@@ -73,6 +73,19 @@ def test_a_loop_keeps_its_colour_and_marker_whatever_else_is_drawn():
     assert biased["fully synthetic, bias 0.5"][2] != "solid"
 
 
+@pytest.mark.parametrize("loop", ["fresh data", "fresh data, last 3 generations"])
+def test_lines_of_one_loop_differ_in_colour_and_marker(loop):
+    biases = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+    found = styles(plots.tidy(records([loop], biases)))
+    assert list(found) == [f"{loop}, bias {bias:g}" for bias in biases]
+    colours, markers, _ = zip(*found.values(), strict=True)
+    assert len(set(colours)) == len(set(markers)) == len(biases)
+    alone = styles(plots.tidy(records([loop])))
+    assert alone[f"{loop}, bias 1"] == found[f"{loop}, bias 1"]
+    several = styles(plots.tidy(records([loop, "fully synthetic"], biases)))
+    assert len({look[:2] for look in several.values()}) == 2
+
+
 def test_other_loops_models_and_labels_are_told_apart():
     mixed = pd.concat([records(model="mixture"), records(model="diffusion", id="other")])
     mixed["id"] = [str(i) for i in range(len(mixed))]

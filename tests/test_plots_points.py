@@ -63,7 +63,10 @@ def test_clouds_share_the_limits_of_the_first_generations():
     figure = plots.clouds(rows)
     grid = np.array(figure.axes).reshape(2, 3)
     assert [axes.get_title() for axes in grid[0]] == ["generation 2", "5", "9"]
-    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["λ = 1", "λ = 0.5"]
+    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["λ = 1\ny", "λ = 0.5\ny"]
+    assert [axes.get_xlabel() for axes in grid[:, 1]] == ["", "x"]
+    named = plots.clouds(rows, names=("width", "height")).axes
+    assert (named[3].get_xlabel(), named[3].get_ylabel()) == ("width", "λ = 0.5\nheight")
     for axes in figure.axes:
         assert (axes.get_xlim(), axes.get_ylim()) == cloud_limits(2 * SQUARE)
     assert grid[0, 1].texts[0].get_text() == "+4 outside"

@@ -5,6 +5,7 @@ import pytest
 from scipy import integrate, special, stats
 
 from madlab import theory
+from madlab.loops import Loop
 from madlab.theory.closed_forms import _mean_root
 
 
@@ -107,6 +108,10 @@ def test_the_admissible_threshold_is_where_the_ratio_crosses_one():
         assert grown == sorted(grown)
         assert grown[-1] < limit
     assert theory.admissible_synthetic(100, 1.0) == np.inf
+    # Real points so few that even a model without spread, at a distance of d, is nearer.
+    for d, bias, n_real in ((100, 0.5, 5), (200, 0.9, 10), (1, 0.5, 2)):
+        assert theory.admissible_synthetic(d, bias, n_real) == np.inf
+        assert theory.effective_ratio(d, n_real, 1e8, bias) > 1
 
 
 def test_the_biased_floor_is_the_limit_of_many_points():
@@ -116,6 +121,45 @@ def test_the_biased_floor_is_the_limit_of_many_points():
         assert theory.fresh_limit(100, 0.1 * n, 0.9 * n, bias) == pytest.approx(floor, rel=0.01)
     assert theory.biased_floor(100, 0.1, 1.0) == 0
     assert theory.biased_floor(3, 1.0, 0.5) == 0
+
+
+# (d, n_real, n_synthetic, bias) on the edges of the ranges that are promised, and how near.
+EDGES = [
+    (10, 10, 10, 0.5, 0.06, 0.08),
+    (10, 10, 500, 0.9, 0.06, 0.08),
+    (20, 20, 200, 0.9, 0.06, 0.08),
+    (50, 50, 50, 0.3, 0.06, 0.08),
+    (10, 100, 1_000, 1.0, 0.03, 0.05),
+    (20, 200, 10_000, 1.0, 0.03, 0.05),
+    (50, 500, 500, 0.7, 0.03, 0.05),
+    (10, 10, 500, 1.0, 0.25, 0.2),
+    (50, 50, 500, 1.0, 0.25, 0.2),
+    (3, 3, 30, 0.5, 0.25, 0.34),
+    (1, 3, 30, 0.9, 0.25, 0.34),
+]
+
+
+@pytest.mark.parametrize(("d", "n_real", "n_synthetic", "bias", "near", "worth"), EDGES)
+def test_formulas_of_the_limit_keep_their_promises(d, n_real, n_synthetic, bias, near, worth):
+    chains = 4_000 // d
+    loop = Loop.fresh_data(n_real, n_synthetic)
+    found = theory.settled_distance(loop, d, bias, chains=chains, measurements=4)
+    # Two per cent for the simulation, four standard errors at most.
+    assert found.error < 0.02 * found.value
+    limit = float(theory.fresh_limit(d, n_real, n_synthetic, bias))
+    assert limit == pytest.approx(found.value, rel=near + 2 * found.error / found.value)
+    size = theory.effective_size(found.value, d, found.error)
+    ratio = float(theory.effective_ratio(d, n_real, n_synthetic, bias)) * n_real
+    assert ratio == pytest.approx(size.value, rel=worth + 2 * size.error / size.value)
+
+
+@pytest.mark.parametrize("d", [1, 3, 10, 20, 50])
+def test_the_formula_of_real_points_keeps_its_promises(d):
+    n, curve, _ = theory.real_curve(d)
+    off = theory.real_distance(d, n) / curve - 1
+    # The curve itself is good to about 0.2%.
+    assert abs(off[n >= d + 10]).max() < 0.017
+    assert abs(off).max() < (0.037 if d >= 20 else 0.34)
 
 
 def test_the_walk_of_the_mean_freezes_only_under_bias():
@@ -163,6 +207,19 @@ def test_bad_values_are_refused():
         theory.median_variance(3, 1)
     with pytest.raises(ValueError, match="n_synthetic is 1; it must be at least 2"):
         theory.expected_mean_square(3, 1, 1)
+    for call, given in (
+        (theory.real_distance, (5, np.nan)),
+        (theory.fresh_limit, (5, np.nan, 3)),
+        (theory.fresh_limit, (5, 3, np.nan)),
+        (theory.admissible_synthetic, (5, 0.5, np.nan)),
+        (theory.large_sample_ratio, (np.nan,)),
+    ):
+        with pytest.raises(ValueError, match="nan"):
+            call(*given)
+    with pytest.raises(ValueError, match="n_real is 1; more than one real point"):
+        theory.admissible_synthetic(5, 0.5, 1)
+    with pytest.raises(ValueError, match="n_initial is 1; it must be at least 2"):
+        theory.expected_mean_square(3, 1, 5, n_initial=1)
     with pytest.raises(ValueError, match="real_share is 0"):
         theory.biased_floor(2, 0, 0.5)
     with pytest.raises(ValueError, match="at least 0 and 1 are needed"):

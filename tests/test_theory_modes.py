@@ -123,12 +123,12 @@ def test_the_real_data_have_the_variances_of_the_grid():
 
 
 def test_a_single_generation_of_the_mixture_drifts_as_alleles_do():
-    # With 2,500 points and one refit, shares are resampled twice: real data, then samples.
+    # With 500 points and one refit, shares are resampled twice: real data, then samples.
     run = simulate_modes(Loop.fully_synthetic(500), 1, 120, n_evaluate=500, data=modes(20_000))
     found = 1 - (run.shares[:, 0] ** 2).sum(axis=1)
     wanted = heterozygosity(2, 500, SHARES)
     error = found.std(ddof=1) / np.sqrt(len(found))
-    # Two resamplings cost 0.0038; one, or three, would be fifteen errors away.
+    # Two resamplings cost 0.0038; one, or three, would be nine errors away at the least.
     assert error < 2e-4
     assert found.mean() == pytest.approx(wanted, abs=4 * error)
 

@@ -158,8 +158,12 @@ def test_what_settles_nowhere_is_refused():
             settled_distance(loop, 2)
     with pytest.raises(ValueError, match="with memory K"):
         settled_distance(Loop.fresh_data(5, 5, memory=None), 2)
+    with pytest.raises(ValueError, match="1 to 500 dimensions"):
+        real_curve(900)
+    with pytest.raises(ValueError, match="read-only"):
+        real_curve(5)[1][0] = 1.0
     with pytest.raises(ValueError, match="chains is 1; it must be at least 2"):
         settled_distance(Loop.fresh_data(5, 5), 2, chains=1)
-    for distance in (0.0, -1.0, float("nan")):
+    for distance in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="only a distance above 0"):
             effective_size(distance, 2)

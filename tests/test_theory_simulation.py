@@ -151,10 +151,7 @@ def test_moments_of_the_fully_synthetic_loop_are_the_closed_forms(bias):
         ((run.means**2).sum(-1), expected_mean_square(t, d, n, bias=bias)),
     ):
         error = found.std(0) / np.sqrt(chains)
-        assert (abs(found.mean(0) - expected) < 4 * error).all()
-    # The traces: E[tr Sigma_t] within 3 standard errors, as the closing claim says.
-    error = run.traces.std(0) / np.sqrt(chains)
-    assert (abs(run.traces.mean(0) - d * expected_variance(t, bias)) < 3 * error).all()
+        assert (abs(found.mean(0) - expected) < 3 * error).all()
 
 
 def test_the_median_decays_where_the_mean_stays():
@@ -197,8 +194,25 @@ def test_progress_is_told_and_may_stop_the_run():
     def stop(fraction: float) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        simulate(Loop.fully_synthetic(5), 1, 4, 2, progress=stop)
+    for chains in (2, 3_000):
+        with pytest.raises(KeyboardInterrupt):
+            simulate(Loop.fully_synthetic(50), 30, 4, chains, progress=stop, covariances=False)
+
+
+def test_threads_change_no_bit_and_are_left_as_they_were():
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            # 200 chains in 60 dimensions are six blocks.
+            found.append(simulate(Loop.fresh_data(80, 90), 60, 3, 200, seed=2, covariances=False))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(found[0].w2, found[1].w2)
+    # Blocks have streams of their own: no chain is another's copy.
+    assert len(np.unique(found[0].w2[:, -1])) == 200
 
 
 @pytest.mark.parametrize(
@@ -256,8 +270,11 @@ def test_bad_sizes_are_refused_before_any_work():
             simulate(loop, 2, **{"generations": 3, "chains": 2, name: 0})
     with pytest.raises(ValueError, match="seed is -1"):
         simulate(loop, 2, 3, seed=-1)
-    for at in ([], [0], [2, 2], [3, 1], [4]):
+    for at in ([], [2, 2], [3, 1], [4]):
         with pytest.raises(ValueError, match="give rising generations from 1 to 3"):
+            simulate(loop, 2, 3, at=at)
+    for at in ([1.5], np.linspace(1, 3, 4), [float("nan")]):
+        with pytest.raises(TypeError, match="at must be a whole number"):
             simulate(loop, 2, 3, at=at)
     with pytest.raises(ValueError, match=r"GiB of results.*covariances=False"):
         simulate(loop, 1_000, 1_000)

@@ -1,5 +1,6 @@
 import json
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -178,3 +179,41 @@ def test_an_exception_in_progress_stops_training():
     with pytest.raises(KeyboardInterrupt):
         train(network, loss, steps=4, learning_rate=0.01, progress=progress)
     assert steps == [0, 1, 2]
+
+
+def test_threads_inside_one_thread_leave_the_number_from_before_the_first():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def stay() -> None:
+        with training.one_thread():
+            inside.set()
+            leave.wait(10)
+        seen.append(torch.get_num_threads())
+
+    try:
+        first = threading.Thread(target=stay)
+        first.start()
+        inside.wait(10)
+        with training.one_thread():
+            assert torch.get_num_threads() == 1
+        leave.set()
+        first.join()
+        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert seen == [2, 2]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_work_in_float64_is_never_given_to_mps(monkeypatch):
+    monkeypatch.delenv("MADLAB_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert training.device().type == "mps"
+    assert training.device(float64=True).type == "cpu"
+    with pytest.raises(ValueError, match="'mps' is not available here"):
+        training.device("mps", float64=True)

@@ -1,7 +1,8 @@
 """Ways to damage digits by a known strength, so that one can watch which score notices what.
 
-Every function takes and returns uint8 images. Images keep their places, and a larger strength
-goes on from what a smaller one did, so strengths can be compared picture by picture.
+Every function takes and returns uint8 images. Images keep their places, and a larger strength goes
+on from what a smaller one did, so strengths can be compared picture by picture; only the pictures
+that `drop` puts in others' places differ from one strength to another.
 """
 
 import math

@@ -76,7 +76,7 @@ def subsample_scores(
     Source: Politis and Romano 1994 (subsampling).
     """
     most = min(len(real.images), len(synthetic.images))
-    wrong = [n for n in sizes if not k < n <= most]
+    wrong = [n for n in sizes if not k < n <= most or n != int(n)]
     if wrong or not len(sizes) or repeats < 1:
         raise ValueError(
             f"sizes are {list(sizes)} and repeats {repeats}; give at least one size, every one "

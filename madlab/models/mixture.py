@@ -25,6 +25,7 @@ class Mixture:
     **Points** `(n, d)` get `components` Gaussians with full covariances, by expectation
     maximisation from a k-means++ start (`madlab.models.em`); `rank` and `tone` do not concern them,
     and they have no labels. A point is drawn from N(mean, bias * covariance) of a component.
+    Standard deviations below 1e-5 are raised to it, so give points in units of their own size.
 
     **Images** get, for each class, a mixture in pixel space whose Gaussians have a low rank. The
     images of a class are split by k-means; each cluster gets a probabilistic PCA, that is

@@ -36,9 +36,9 @@ class Picked:
 
     Every digit is drawn `candidates` times with its own label; kept is the candidate that the
     metrics' separate reader takes for its label with the most confidence, the first of equals.
-    So the best 100 / `candidates` per cent remain. Ranking one whole pile of samples would keep
-    that share too, but mostly of the classes that are easy to read; here every class stays as
-    frequent as it was asked for, and digit i depends on its own candidates alone.
+    So one in `candidates` remains, the best of its own few. The best of one whole pile would be
+    mostly of the classes that are easy to read; here every class stays as frequent as it was
+    asked for, and digit i depends on its own candidates alone.
 
     `bias` is handed to the other model: one may cherry-pick among biased samples too.
 

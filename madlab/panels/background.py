@@ -64,6 +64,7 @@ class BackgroundPanel(Panel):
         self.start_button.on_click(lambda _: self.start_here())
         self.stop_button.on_click(lambda _: self.stop())
         super().__init__([*controls, row(self.start_button, self.stop_button)], hook)
+        self._turn = threading.Lock()
         self._run = self.run(True)
         replaces(self, lambda panel: panel.stop())
 
@@ -88,7 +89,8 @@ class BackgroundPanel(Panel):
 
         - `seen`: whether to draw as it goes, or only at the end.
         """
-        before, self._run = self._run, self.run(seen)
+        with self._turn:
+            before, self._run = self._run, self.run(seen)
         before.stop.set()
         self.start_button.disabled, self.stop_button.disabled = True, False
         self.say("Starting.")
@@ -104,7 +106,8 @@ class BackgroundPanel(Panel):
 
     def dismiss(self) -> None:
         """End the run in silence: what it would say belongs to settings no longer shown."""
-        before, self._run = self._run, self.run(True)
+        with self._turn:
+            before, self._run = self._run, self.run(True)
         before.stop.set()
         # Waiting, and the next start, still wait for it.
         self._run.thread = before.thread
@@ -146,7 +149,11 @@ class BackgroundPanel(Panel):
     def show_of(self, run: Run, text: str) -> None:
         """Draw what a run has come to, if it is seen, and say something of it."""
         if run is self._run and run.seen:
-            self.draw()
+            drawn = self.render()
+            with self._turn:
+                # Drawing takes its time, in which another run may have taken over.
+                if run is self._run:
+                    self.show(*drawn)
         self.say_of(run, text)
 
     def _body(self, run: Run, before: threading.Thread | None) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from madlab.chain import Chain
-from madlab.panels.panel import Panel, labelled, row
+from madlab.panels.panel import Panel, choice_slider, labelled, row
 from madlab.plots import pages
 from madlab.plots.calibration import blocks, draw_plane, looks, strengths
 from madlab.plots.colours import WIDTH
@@ -58,21 +58,9 @@ class BiasDial(Panel):
         self._looks = looks(self._found)
         names = list(self._chains)
         self.model = labelled(widgets.Dropdown, "model", "mad-model", options=names, value=names[0])
-        options = [(f"{bias:g}", bias) for bias in self.biases]
-        top = self.biases[-1]
-        # The slider's handle has no name for screen readers, the list beside it has.
-        self.bias = labelled(
-            widgets.Dropdown, "sampling bias λ", "mad-bias-list", options=options, value=top
-        )
-        handle = widgets.SelectionSlider(
-            options=options,
-            value=top,
-            readout=False,
-            continuous_update=False,
-            layout=widgets.Layout(width="14em"),
-        ).add_class("mad-bias")
-        widgets.link((handle, "value"), (self.bias, "value"))
-        super().__init__([row(self.model, widgets.HBox([self.bias, handle]))], "mad-bias-dial")
+        choices = [(f"{bias:g}", bias) for bias in self.biases]
+        self.bias, box = choice_slider("sampling bias λ", "mad-bias", choices, self.biases[-1])
+        super().__init__([row(self.model, box)], "mad-bias-dial")
         self.follow(self.model, self.bias)
         self.redraw()
 

@@ -1,16 +1,15 @@
 """How the modes of the grid die: samples, shares and scores, generation by generation."""
 
-from typing import Any
-
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from madlab.data.toy import MODES
-from madlab.panels.panel import Panel, labelled, row
+from madlab.panels.panel import Panel, choice_slider, labelled, row
 from madlab.plots import pages
-from madlab.plots.colours import BLACK, BLUE, GREY, PALE, VERMILLION, WIDTH
+from madlab.plots.colours import BLACK, BLUE, GREY, VERMILLION, WIDTH
+from madlab.plots.dress import dress
 from madlab.plots.lines import number
 from madlab.plots.points import Points, draw_cloud
 from madlab.theory.modes import ModeLoops
@@ -49,15 +48,9 @@ class ModeDrift(Panel):
         kept = sorted(run.samples)
         chains = range(len(run.shares))
         self.chain = labelled(widgets.Dropdown, "chain", "mad-chain", options=chains, value=0)
-        options: dict[str, Any] = {"options": kept, "value": kept[-1]}
-        typed = labelled(widgets.Dropdown, "generation", "mad-generation-list", **options)
-        # The handle of a slider has no name for screen readers, the list beside it has.
-        layout = widgets.Layout(width="14em")
-        self.generation = widgets.SelectionSlider(
-            **options, description="", readout=False, continuous_update=False, layout=layout
-        ).add_class("mad-generation")
-        widgets.link((self.generation, "value"), (typed, "value"))
-        super().__init__([row(self.chain, typed, self.generation)], "mad-drift")
+        choices = [(str(t), t) for t in kept]
+        self.generation, box = choice_slider("generation", "mad-generation", choices, kept[-1])
+        super().__init__([row(self.chain, box)], "mad-drift")
         self.follow(self.chain, self.generation)
         self.redraw()
 
@@ -96,8 +89,7 @@ class ModeDrift(Panel):
         axes.axhline(1 / len(MODES), color=BLACK, linewidth=1, linestyle=(0, (5, 2)))
         axes.set(xlim=(-0.8, len(MODES) - 0.2), ylim=(0, 1.05 * top))
         axes.set_xticks(range(0, len(MODES), 5))
-        axes.tick_params(labelsize=9)
-        axes.spines[["top", "right"]].set_visible(False)
+        dress(axes, None)
 
     def _draw_lines(self, grid: list[Axes], marked: list[int]) -> None:
         for axes, (name, title) in zip(grid, _LINES.items(), strict=True):
@@ -109,9 +101,7 @@ class ModeDrift(Panel):
             axes.set_title(title, fontsize=11, loc="left")
             axes.set_xlabel("generation", fontsize=10)
             axes.set_ylim(0, 1.05 * np.nanmax(lines.to_numpy()))
-            axes.tick_params(labelsize=9)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", color=PALE, linewidth=1)
+            dress(axes)
             axes.set_axisbelow(True)
 
     def alt(self) -> str:

@@ -94,13 +94,20 @@ class Panel(Fallback):
         """Return the settings that the picture was made with, in words."""
         raise NotImplementedError
 
-    def draw(self) -> None:
-        """Draw the present state into the picture."""
+    def render(self) -> tuple[bytes, tuple[int, int]]:
+        """Return the present state as a PNG, and its width and height in CSS pixels."""
         figure = self.figure()
-        self._width, height = pages.page_size(figure)
-        content = pages.png(figure)
+        return pages.png(figure), pages.page_size(figure)
+
+    def show(self, content: bytes, size: tuple[int, int]) -> None:
+        """Put what `render` returned into the picture."""
+        self._width, height = size
         self.picture.layout.width, self.picture.layout.height = f"{self._width}px", f"{height}px"
         self.picture.value = content
+
+    def draw(self) -> None:
+        """Draw the present state into the picture."""
+        self.show(*self.render())
 
     def redraw(self) -> None:
         """Draw the present state and say what it shows."""
@@ -171,6 +178,23 @@ def slider(
     ).add_class(hook)
     widgets.link((handle, "value"), (number, "value"))
     return handle, widgets.HBox([number, handle])
+
+
+def choice_slider(
+    label: str, hook: str, choices: Sequence[tuple[str, Any]], value: Any
+) -> tuple[widgets.Widget, widgets.Box]:
+    """Return a slider over named choices that works by keyboard, and a box of it with a list."""
+    # The handle of a slider has no name for screen readers, the list beside it has.
+    listed = labelled(widgets.Dropdown, label, f"{hook}-list", options=choices, value=value)
+    handle = widgets.SelectionSlider(
+        options=choices,
+        value=value,
+        readout=False,
+        continuous_update=False,
+        layout=widgets.Layout(width="14em"),
+    ).add_class(hook)
+    widgets.link((handle, "value"), (listed, "value"))
+    return handle, widgets.HBox([listed, handle])
 
 
 def row(*children: widgets.Widget) -> widgets.Box:

@@ -14,6 +14,7 @@ from madlab.panels.panel import labelled, row, slider
 from madlab.plots import pages
 from madlab.plots.lines import number
 from madlab.plots.phase import Map, Points, phase_figure, phase_sheet
+from madlab.streams import derive, generator
 from madlab.theory import (
     Estimate,
     admissible_synthetic,
@@ -74,8 +75,8 @@ class PhaseDiagram(BackgroundPanel):
         self._options: dict[str, Any] = {
             "chains": check_count("chains", chains, least=2),
             "measurements": check_count("measurements", measurements, least=1),
-            "seed": check_count("seed", seed),
         }
+        self._seed = check_count("seed", seed)
         self.found: dict[tuple[int, float, int, int], Estimate] = {}
         self.view = labelled(
             widgets.Dropdown, "plane", "mad-view", options=list(VIEWS.items()), value=view
@@ -115,24 +116,27 @@ class PhaseDiagram(BackgroundPanel):
         }
 
     def work(self, run: Run) -> str:
-        """Simulate the points of the grid, in an order that covers the plane evenly."""
+        """Simulate the points of the grid, in random order."""
         d, places = run.chosen["d"], _places(run.chosen, self._side)
         self.say_of(run, "Fitting the curve of distances against real points.")
         real_curve(d)
-        for done, index in enumerate(np.random.default_rng(0).permutation(len(places))):
+        for done, index in enumerate(generator(0, "phase diagram").permutation(len(places))):
             place = places[index]
             if place not in self.found:
                 self.found[place] = self._simulate(run, *place)
             run.check()
             if run.due(_SECONDS):
                 self.show_of(run, f"{done + 1} of {len(places)} points simulated.")
-        if run is self._run and run.seen:
-            self.draw()
+        self.show_of(run, "Every point is simulated.")
         return f"Finished. {self.alt()}"
 
     def _simulate(self, run: Run, d: int, bias: float, n_real: int, n_synthetic: int) -> Estimate:
         loop = Loop.fresh_data(n_real, n_synthetic)
-        w2 = settled_distance(loop, d, bias, progress=lambda fraction: run.check(), **self._options)
+        # Neighbouring points have noise of their own, so that their error bars tell.
+        seed = derive(self._seed, d, str(bias), n_real, n_synthetic)
+        w2 = settled_distance(
+            loop, d, bias, seed=seed, progress=lambda fraction: run.check(), **self._options
+        )
         worth = effective_size(w2.value, d, w2.error)
         return Estimate(worth.value / n_real, worth.error / n_real)
 
@@ -184,7 +188,7 @@ class PhaseDiagram(BackgroundPanel):
         return (
             f"Fresh data loop on N(0, I) in {self.d.value} dimensions. Colours and lines: closed "
             f"form. Discs and error bars (two standard errors): simulation of "
-            f"{self._options['chains']} chains a point, seed {self._options['seed']}. Black line: "
+            f"{self._options['chains']} chains a point, seed {self._seed}. Black line: "
             "n_e = n_real."
         )
 

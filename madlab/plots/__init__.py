@@ -10,6 +10,7 @@ from madlab.plots.gaussians import (
     fans,
 )
 from madlab.plots.lines import METRICS, curves, describe_curves, tidy
+from madlab.plots.modes import Drift, describe_drift, describe_tails, drift, tails
 from madlab.plots.pages import png, show
 from madlab.plots.phase import Settling, describe_settling, settling
 from madlab.plots.points import clouds, describe_clouds, draw_cloud
@@ -18,6 +19,7 @@ from madlab.plots.sheets import class_histogram, generations_sheet, sheet
 
 __all__ = [
     "METRICS",
+    "Drift",
     "Settling",
     "balls",
     "calibration",
@@ -27,13 +29,16 @@ __all__ = [
     "describe_calibration",
     "describe_clouds",
     "describe_curves",
+    "describe_drift",
     "describe_ellipses",
     "describe_fan",
     "describe_settling",
     "describe_sizes",
+    "describe_tails",
     "draw_cloud",
     "draw_ellipses",
     "draw_fan",
+    "drift",
     "ellipses",
     "fans",
     "generations_sheet",
@@ -42,5 +47,6 @@ __all__ = [
     "sheet",
     "show",
     "size_curves",
+    "tails",
     "tidy",
 ]

@@ -13,12 +13,12 @@ from madlab.plots.colours import (
     BLUE,
     GREEN,
     ORANGE,
-    PALE,
     PURPLE,
     SKY,
     VERMILLION,
     WIDTH,
 )
+from madlab.plots.dress import dress
 from madlab.plots.lines import METRICS, Dash, metric_label, number
 
 Look = tuple[str, str, Dash]
@@ -168,7 +168,7 @@ def _draw_metric(axes: Axes, block: pd.DataFrame, metric: str, chosen: Mapping[s
     axes.set_title(metric_label(metric, block), fontsize=10, loc="left")
     axes.set_xlim(0, 1.03)
     axes.set_ylim(0, max(1.05 * axes.get_ylim()[1], 1e-9) if metric == "fd" else 1)
-    _dress(axes)
+    dress(axes, "both")
 
 
 def draw_plane(
@@ -217,7 +217,7 @@ def draw_plane(
     # Room for names above a precision of 1.
     axes.set_ylim(bottom, 1 + 0.06 * (1 - bottom))
     axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick < 1.001])
-    _dress(axes)
+    dress(axes, "both")
 
 
 def _way(found: pd.DataFrame, path: str) -> tuple[np.ndarray, np.ndarray]:
@@ -251,13 +251,6 @@ def _stroke(look: Look) -> dict[str, Any]:
         # Markers at 0 and at 1 stay whole.
         "clip_on": False,
     }
-
-
-def _dress(axes: Axes) -> None:
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=PALE, linewidth=1)
-    axes.set_axisbelow(True)
 
 
 def describe_calibration(

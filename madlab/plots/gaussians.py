@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from madlab.plots.colours import BLACK, BLUE, GREY, PALE, VERMILLION, WIDTH
+from madlab.plots.colours import BLACK, BLUE, GREY, VERMILLION, WIDTH
+from madlab.plots.dress import dress
 from madlab.plots.lines import Dash, number
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def draw_fan(
     axes.set_xlabel("generation", fontsize=10)
     axes.set_xlim(t[0], max(t[-1], t[0] + 1))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _dress(axes)
+    dress(axes, "both")
 
 
 def fans(
@@ -160,7 +161,7 @@ def draw_ellipses(
     axes.set_aspect("equal")
     axes.set_title(title, fontsize=11, loc="left")
     axes.locator_params(nbins=5)
-    _dress(axes)
+    dress(axes, "both")
 
 
 def ellipses(run: "Simulation", chains: int = 3) -> Figure:
@@ -245,13 +246,6 @@ def add_legend(target: Figure | SubFigure, *grid: Axes) -> None:
 def _power(value: float, _: int | None = None) -> str:
     """Return a power of ten, at a tick of a logarithmic axis, as text."""
     return f"{value:g}" if value >= 0.001 else f"$10^{{{round(np.log10(value))}}}$"
-
-
-def _dress(axes: Axes) -> None:
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=PALE, linewidth=1)
-    axes.set_axisbelow(True)
 
 
 def _checked(generations: Steps, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Dash = tuple[int, tuple[float, ...]] | str
 
-# Colour and marker say which loop, the line style says which bias (and model or label).
+# Colour and marker say which loop, the line style says which bias (and model or label). Where all
+# lines are of one loop, colour and marker say what the line style says.
 LOOPS: dict[str, tuple[str, str]] = {
     "fully synthetic": (VERMILLION, "o"),
     "synthetic augmentation": (BLUE, "s"),
@@ -112,6 +113,11 @@ def styles(records: pd.DataFrame) -> dict[str, tuple[str, str, Dash]]:
     first = 0 if (records["bias"] == 1).any() else 1
     dashes = {key: first + i for i, key in enumerate(sorted(set(keys)))}
     order = sorted(zip(lines["loop"].map(names.index), keys, lines["line"], strict=True))
+    if len(set(lines["loop"])) == 1:
+        # The first line keeps the loop's look; those of the other named loops come last.
+        own = looks[order[0][0] % len(looks)]
+        looks = [own, *(look for look in (*_OTHER_LOOPS, *LOOPS.values()) if look != own)]
+        order = [(dashes[key] - first, key, line) for _, key, line in order]
     return {
         line: (*looks[place % len(looks)], _DASHES[dashes[key] % len(_DASHES)])
         for place, key, line in order

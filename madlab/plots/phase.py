@@ -11,7 +11,8 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from madlab.plots.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, VERMILLION, WIDTH
+from madlab.plots.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
+from madlab.plots.dress import dress
 from madlab.plots.lines import number
 
 # Orange harms, purple helps, white is neither: told apart with any colour vision.
@@ -105,9 +106,7 @@ def draw_cuts(axes: Axes, phase: Map, cuts: Mapping[str, tuple[float, np.ndarray
     axes.set_ylim(0, None)
     axes.set_xlabel("n_synthetic", fontsize=10)
     axes.set_title(WORTH, fontsize=11, loc="left")
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=PALE, linewidth=1)
+    dress(axes)
     axes.legend(fontsize=9, frameon=False, handlelength=3.5)
 
 
@@ -154,14 +153,15 @@ class Settling(NamedTuple):
     w2: np.ndarray
 
 
-def settling(
-    lines: Mapping[str, Settling], limits: Mapping[str, float] | None = None, y_log: bool = False
-) -> Figure:
+def settling(lines: Mapping[str, Settling], limits: Mapping[str, float] | None = None) -> Figure:
     """Draw the mean of W2 squared against the generation, with a band of two standard errors.
 
-    - `lines`: by label; `limits`: by label, values drawn as grey lines across.
-    - `y_log`: whether the axis of distances is logarithmic.
+    - `lines`: by label, at most six; `limits`: by label, values drawn as grey lines across.
+
+    Raises ValueError for more lines than can be told apart.
     """
+    if len(lines) > len(LOOKS):
+        raise ValueError(f"{len(lines)} lines cannot be told apart; draw at most {len(LOOKS)}")
     figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
     axes = figure.subplots()
     for (label, (t, w2)), (colour, marker, dash) in zip(lines.items(), LOOKS, strict=False):
@@ -176,15 +176,11 @@ def settling(
         axes.axhline(value, color=GREY, linewidth=1)
         across = axes.get_yaxis_transform()
         axes.text(1, value, label, transform=across, ha="right", va="bottom", fontsize=9)
-    axes.set_yscale("log" if y_log else "linear")
-    if not y_log:
-        axes.set_ylim(0, None)
+    axes.set_ylim(0, None)
     axes.set_xlim(left=0.5)
     axes.set_xlabel("generation", fontsize=10)
     axes.set_title("W2 squared to the real distribution", fontsize=11, loc="left")
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=PALE, linewidth=1)
+    dress(axes)
     axes.legend(fontsize=9, frameon=False, handlelength=4)
     return figure
 

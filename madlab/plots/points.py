@@ -15,7 +15,7 @@ Rows = Mapping[str, Mapping[int, Points]]
 Limits = tuple[tuple[float, float], tuple[float, float]]
 
 # Inches: the widest and the highest that one cloud is drawn.
-_WIDEST, _HIGHEST = 2.2, 3.0
+_WIDEST, _HIGHEST = 2.2, 2.8
 
 
 def cloud_limits(*sets: Points) -> Limits:
@@ -98,6 +98,7 @@ def clouds(
     real: Points | None = None,
     limits: Limits | None = None,
     colour: str = VERMILLION,
+    names: tuple[str, str] = ("x", "y"),
 ) -> Figure:
     """Draw points in the plane going MAD: a row a key, a column a generation, all on equal axes.
 
@@ -106,6 +107,7 @@ def clouds(
     - `real`, `colour`: as for `draw_cloud`.
     - `limits`: the same for every cloud; those of the real data and of each row's first
       generation where None. Points outside are counted in the corner of their cloud.
+    - `names`: of the coordinates, for the axes of the last row and of the first column.
 
     Raises ValueError where there is nothing to draw, and as `draw_cloud`.
     """
@@ -114,18 +116,20 @@ def clouds(
         *(cells[min(cells)] for cells in rows.values()), *(() if real is None else (real,))
     )
     wide, high = (end - start for start, end in limits)
-    scale = min(_WIDEST / wide, (WIDTH - 0.8) / len(columns) / wide, _HIGHEST / high)
-    size = (len(columns) * scale * wide + 0.8, len(rows) * (scale * high + 0.1) + 0.5)
+    scale = min(_WIDEST / wide, (WIDTH - 1) / len(columns) / wide, _HIGHEST / high)
+    size = (len(columns) * scale * wide + 1, len(rows) * (scale * high + 0.1) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
     for line, (name, cells) in zip(grid, rows.items(), strict=True):
-        line[0].set_ylabel(name, fontsize=10)
+        line[0].set_ylabel(f"{name}\n{names[1]}", fontsize=10)
         for axes, t in zip(line, columns, strict=True):
             if t in cells:
                 draw_cloud(axes, cells[t], limits, real=real, colour=colour)
             else:
                 axes.set_axis_off()
                 axes.set_aspect("equal")
+    for axes in grid[-1]:
+        axes.set_xlabel(names[0], fontsize=10)
     for axes, t in zip(grid[0], columns, strict=True):
         axes.set_title(f"generation {t}" if t == columns[0] else f"{t}", fontsize=10)
     return figure

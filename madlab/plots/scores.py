@@ -15,12 +15,12 @@ from madlab.plots.colours import (
     GREEN,
     GREY,
     ORANGE,
-    PALE,
     PURPLE,
     SKY,
     VERMILLION,
     WIDTH,
 )
+from madlab.plots.dress import dress
 from madlab.plots.lines import METRICS, metric_label, number
 from madlab.plots.points import check_points
 from madlab.plots.sheets import draw_sheet
@@ -101,7 +101,7 @@ def _draw_damage(axes: Axes, curve: pd.DataFrame, metric: str) -> None:
         clip_on=False,
     )
     axes.set_xlim(-0.03, 1.03)
-    _dress(axes)
+    dress(axes)
 
 
 def describe_damages(curves: pd.DataFrame) -> str:
@@ -163,7 +163,7 @@ def size_curves(scores: pd.DataFrame) -> Figure:
         sizes = sorted(scores["n"].unique())
         axes.set_xscale("log")
         axes.minorticks_off()
-        _dress(axes)
+        dress(axes)
         axes.set_xticks(sizes, [f"{n:,}" for n in sizes], fontsize=8)
         axes.set_title(_label(metric, scores), fontsize=11, loc="left")
         _limit(axes, metric, scores)
@@ -241,16 +241,8 @@ def _draw_balls(axes: Axes, centres: _Side, radii: np.ndarray, points: _Side, na
     share = f"{name}: {inside.sum()} of {len(inside)} {other} points inside"
     axes.set_title(share, fontsize=11, loc="left")
     axes.set_aspect("equal")
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
+    dress(axes, None)
     axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
-
-
-def _dress(axes: Axes) -> None:
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=PALE, linewidth=1)
-    axes.set_axisbelow(True)
 
 
 def _limit(axes: Axes, metric: str, table: pd.DataFrame) -> None:

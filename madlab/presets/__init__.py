@@ -1,4 +1,4 @@
-"""Sizes for every notebook: smoke for tests, quick for a class on two cores, full for a GPU."""
+"""Sizes for every notebook: smoke for tests, quick for a class on two cores, full for long runs."""
 
 import difflib
 from collections.abc import Mapping

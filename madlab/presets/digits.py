@@ -147,7 +147,7 @@ SAMPLING_BIAS = {
     "quick": SamplingBias(
         minutes=2.3,
         megabytes=880,
-        expect="the best of four looks like bias 0.7 at first, then strays far from real digits",
+        expect="the best of four loses little more than bias 0.7 at first, then strays far off",
         n=5_000,
         generations=6,
         n_evaluate=2_000,

@@ -121,6 +121,7 @@ MODES = {
     ),
     "quick": ModesAndTails(
         minutes=1,
+        megabytes=13,
         expect="most modes die in 300 generations, as neutral drift says; tails go where bias is",
         n=1_000,
         generations=300,

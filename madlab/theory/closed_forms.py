@@ -13,7 +13,7 @@ from madlab.models.base import check_bias, check_count
 
 Array = np.ndarray
 
-# Midpoints in [0, pi]: the sum below then converges faster than any power of their number.
+# Midpoints in [0, pi]: with so many the mean below is good to 1e-5.
 _ANGLES = (np.arange(256) + 0.5) * np.pi / 256
 
 
@@ -37,13 +37,13 @@ def expected_mean_square(
     as d t / n, and freezes for a smaller bias, at d / ((1 - bias) n) where n_initial is n.
 
     - `t`: generations, from 1; `d`: dimensions.
-    - `n_synthetic`, `n_initial`: at least 2 and 1; n_initial defaults to n_synthetic.
+    - `n_synthetic`, `n_initial`: at least 2; n_initial defaults to n_synthetic.
 
     Exact. Source: ours; its step is the law of mu_t given the past below the paper's Eq. 1.
     """
     steps, bias = _generations(t) - 1.0, check_bias(bias)
     n = check_count("n_synthetic", n_synthetic, least=2)
-    first = 1 / (n if n_initial is None else check_count("n_initial", n_initial, least=1))
+    first = 1 / (n if n_initial is None else check_count("n_initial", n_initial, least=2))
     walked = steps if bias == 1 else bias * (1 - bias**steps) / (1 - bias)
     return np.asarray(check_count("d", d, least=1) * (first + walked / n))
 
@@ -74,11 +74,11 @@ def real_distance(d: int, n: float | Array) -> Array:
 
     - `d`: dimensions; `n`: points, above 1, a fraction where it stands for an effective size.
 
-    Within 1.5% for n >= d + 10, and within 2.5% for every n where d >= 20; up to a third above the
+    Within 1.5% for n >= d + 10, and within 3.5% for every n where d >= 20; up to a third above the
     truth for fewer points in fewer dimensions. Source: ours.
     """
     n = np.asarray(n, float)
-    if (n <= 1).any():
+    if not (n > 1).all():
         raise ValueError(f"n is {n.min():g}; a covariance needs more than one point")
     d = check_count("d", d, least=1)
     return np.asarray(d / n + 2 * d - 2 * d * _mean_root((d + 1) / (n - 1)))
@@ -96,15 +96,16 @@ def fresh_limit(
     - `d`: dimensions; `n_real`, `n_synthetic`: fresh and synthetic points a generation, at least 1
       and 0; `bias`: in (0, 1]. Arrays broadcast.
 
-    Within 3% where bias <= 0.9 or n_real >= 10 d; too high by up to a quarter at bias 1 and
-    n_real = d, where the eigenvalues' law has a longer tail. Source: the limit is the paper's
-    Eq. 3, a numerical observation; the formula is ours.
+    For d >= 10 within 6% where bias <= 0.9 and n_real >= d, and within 3% where n_real >= 10 d. At
+    bias 1 and n_real = d it is too high by up to a quarter, since the eigenvalues' law has a longer
+    tail; in fewer dimensions, or with fewer points, it is off by up to a quarter either way.
+    Source: the limit is the paper's Eq. 3, a numerical observation; the formula is ours.
     """
     d = check_count("d", d, least=1)
     n_r, n_s, b = (np.asarray(value, float) for value in (n_real, n_synthetic, bias))
-    if (n_r < 1).any():
+    if not (n_r >= 1).all():
         raise ValueError(f"n_real is {n_r.min():g}; fresh data need at least 1 real point")
-    if (n_s < 0).any():
+    if not (n_s >= 0).all():
         raise ValueError(f"n_synthetic is {n_s.min():g}; it must not be negative")
     for value in np.unique(b):
         check_bias(float(value))
@@ -130,8 +131,10 @@ def effective_ratio(
     n_e real points alone give the distance that the loop settles at; a ratio above 1 means that
     synthetic data help ("admissible"), below 1 that they harm.
 
-    Arguments as for `fresh_limit`. Within 8% where bias <= 0.9 or n_real >= 10 d; too low by up to
-    a fifth at bias 1 and n_real = d. Source: the paper's Eq. 4, by our two formulas.
+    Arguments as for `fresh_limit`. For d >= 10 within 8% where bias <= 0.9 and n_real >= d, and
+    within 5% where n_real >= 10 d; too low by up to a fifth at bias 1 and n_real = d, and off by up
+    to a third in fewer dimensions or with fewer points. Source: the paper's Eq. 4, by our two
+    formulas.
     """
     limit = fresh_limit(d, n_real, n_synthetic, bias)
     grid = np.exp(np.linspace(np.log(1.01), np.log(1e9), 4_000))
@@ -154,11 +157,12 @@ def large_sample_ratio(ratio: float | Array, memory: int | Array = 1) -> Array:
     - `ratio`: r = n_synthetic / n_real, at least 0.
     - `memory`: K, the last generations that synthetic data are drawn from, at least 1.
 
-    Within 3% for n_real >= 10 d; K = 1 gives (n_real + 2 n_synthetic) / (n_real + n_synthetic),
-    between 1 and 2. Source: ours; the paper's Fig. 30 simulates it.
+    Within 3% for n_real >= 10 d and at least 100. K = 1 gives
+    (n_real + 2 n_synthetic) / (n_real + n_synthetic), between 1 and 2. Source: ours; the paper's
+    Fig. 30 simulates it.
     """
     r, k = np.asarray(ratio, float), np.asarray(memory, float)
-    if (r < 0).any() or (k < 1).any():
+    if not ((r >= 0).all() and (k >= 1).all()):
         raise ValueError(f"ratio is {ratio} and memory {memory}; at least 0 and 1 are needed")
     return np.asarray(1 + r * k / (k + r))
 
@@ -170,17 +174,23 @@ def admissible_synthetic(d: int, bias: float, n_real: float | None = None) -> fl
     - `n_real`: fresh points a generation; None takes the limit of many, where the threshold no
       longer grows: (4 (2 - bias) + (d + 1)(1 + 3 bias - 2 bias^2) / 2) / (1 - bias)^2.
 
-    Returns 0 where no amount helps. Range as for `fresh_limit`. Source: the plateau is a finding of
-    the paper (Figs. 11 and 12); its formula is ours.
+    Returns 0 where no amount helps, and infinity where every amount does: real points so few that
+    their distance exceeds d, that of a model without any spread. Range as for `fresh_limit`.
+    Source: the plateau is a finding of the paper (Figs. 11 and 12); its formula is ours.
     """
     d, bias = check_count("d", d, least=1), check_bias(bias)
     if bias == 1:
         return float("inf")
     if n_real is None:
         return (4 * (2 - bias) + (d + 1) * (1 + 3 * bias - 2 * bias**2) / 2) / (1 - bias) ** 2
+    if not n_real > 1:
+        raise ValueError(f"n_real is {n_real}; more than one real point is needed to compare with")
+    alone = real_distance(d, n_real)
+    if alone >= d:
+        return float("inf")
     # The ratio rises, then falls: the last sign change on a fine grid, refined by logs.
     n_s = np.exp(np.linspace(0, np.log(100 * admissible_synthetic(d, bias)), 2_000))
-    worth = np.log(fresh_limit(d, n_real, n_s, bias) / real_distance(d, n_real))
+    worth = np.log(fresh_limit(d, n_real, n_s, bias) / alone)
     last = np.flatnonzero(worth < 0)
     if not len(last):
         return 0.0

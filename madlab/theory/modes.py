@@ -173,7 +173,7 @@ def follow_modes(
             f"{data.id} has {len(data):,}: give data=madlab.data.modes({needed}), take fewer "
             "generations or smaller sets"
         )
-    where = choose_device(device)
+    where = choose_device(device, float64=True)
     return _follow(loop, generations, bias, _chain_seeds(seed, chains), components, data, where)
 
 

@@ -36,9 +36,10 @@ def settled_distance(
 ) -> Estimate:
     """Return the W2 squared at which a fresh data loop settles, by simulation.
 
-    Chains start near the limit, from as many real points as the closed form says it is worth; they
-    forget their start over three times (1 + n_synthetic / n_real) generations, more with memory,
-    and are then measured once in each such time. `loop.n_initial` does not matter.
+    Chains start near the limit, from as many real points as the closed form says it is worth. A
+    period is 1 + n_synthetic / n_real generations, times (K + 1) / 2 with memory K: they forget
+    their start over six periods, and are then measured twice in each. `loop.n_initial` does not
+    matter.
 
     - `loop`: a fresh data loop whose memory is a number.
     - `d`: dimensions; `bias`: in (0, 1].
@@ -59,7 +60,7 @@ def settled_distance(
     period = int(np.ceil((1 + ratio) * (loop.memory + 1) / 2))
     worth = effective_ratio(d, loop.n_real, loop.n_synthetic, bias) * loop.n_real
     loop = replace(loop, n_initial=max(2, round(float(worth))))
-    at = [3 * period + (i + 1) * max(1, period // 2) for i in range(measurements)]
+    at = [6 * period + (i + 1) * max(1, period // 2) for i in range(measurements)]
     options: dict[str, Any] = {
         "at": at,
         "covariances": False,
@@ -77,13 +78,13 @@ def effective_size(distance: float, d: int, error: float = 0.0) -> Estimate:
     - `d`: dimensions.
 
     The curve of distances against n is simulated and fitted once a dimension (see `real_curve`).
-    n_e is at least 2, the fewest points with a covariance.
+    n_e lies between 2, the fewest points with a covariance, and 10^9.
 
-    Raises ValueError unless `distance` is above 0.
+    Raises ValueError unless `distance` is a finite number above 0.
 
     Source: the paper's Eq. 4.
     """
-    if not distance > 0:
+    if not 0 < distance < np.inf:
         raise ValueError(f"distance is {distance}; only a distance above 0 has an effective size")
     n, curve, uncertainty = real_curve(d)
     value = float(invert(distance, n, curve))
@@ -100,8 +101,11 @@ def real_curve(d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     The closed form `real_distance` times a correction, which is simulated at some sizes, drawn
     through in between and 1 beyond 100 (d + 1) points. tr (Sigma - I)^2, whose mean is known, and
     |mu|^2 and tr Sigma, whose means are too, take most of the noise out of the simulation.
+
+    - `d`: 1 to 500 dimensions. Raises ValueError for others; the arrays cannot be written to.
     """
-    d = check_count("d", d, least=1)
+    if check_count("d", d, least=1) > 500:
+        raise ValueError(f"d is {d}; the curve is simulated for 1 to 500 dimensions")
     sizes = np.unique(np.geomspace(2, 100 * (d + 1), _SIZES).round().astype(int))
     chains = max(400, _DRAWS // (d + 1))
     logs, errors = [], []
@@ -120,4 +124,8 @@ def real_curve(d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n = np.geomspace(2, 1e9, 4_000)
     correction = np.interp(np.log(n), np.log(sizes), logs, right=0.0)
     found = real_distance(d, n) * np.exp(correction)
-    return n, found, np.interp(np.log(n), np.log(sizes), errors)
+    uncertainty = np.interp(np.log(n), np.log(sizes), errors)
+    # They are shared by all that ask, so nobody may change them.
+    for part in (n, found, uncertainty):
+        part.flags.writeable = False
+    return n, found, uncertainty

@@ -5,7 +5,9 @@ known laws: for n points of N(m, F F^T) the mean is m + F z / sqrt(n), and the s
 with Bartlett's triangular A. So no point is ever drawn, and a generation costs the same for any n.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,7 +22,7 @@ from madlab.training import device as choose_device
 from madlab.training import one_thread
 
 _LARGEST = 2**31
-# Bytes of the covariances of as many chains as a CPU core's cache holds; the rest come after them.
+# Chains run in blocks whose covariances take so many bytes, so that a CPU core's cache holds them.
 _CACHE = 2**20
 # Rows of a block: as many as keep a product quick where half of it is left out.
 _ROWS = 25
@@ -72,7 +74,6 @@ class _Statistics(NamedTuple):
     root: Tensor
 
 
-@one_thread()
 def simulate(
     loop: Loop,
     d: int,
@@ -90,7 +91,7 @@ def simulate(
 
     Every chain has the law of `Chain` with the model `gaussian` and unlimited real data.
     Covariances that vanish after many generations become 0, and W2 squared then |mu_t|^2 + d. On a
-    CPU one thread is used: at this size more of them mostly wait.
+    CPU as many blocks of chains run at a time as torch has threads; their number changes no bit.
 
     - `loop`: any loop; every training set needs 2 points, and n_real may exceed any pool.
     - `d`: dimensions, at least 1; `generations`: at least 1; `chains`: at least 1.
@@ -99,7 +100,8 @@ def simulate(
     - `at`: the generations to record, rising; all where None.
     - `covariances`: whether to keep them; they need 8 d^2 bytes a chain and generation.
     - `device`: as for `madlab.training.device`. A GPU draws other numbers than a CPU.
-    - `progress`: called again and again with the fraction done.
+    - `progress`: called again and again with the fraction done, from any thread, one call at a
+      time; an exception that it raises ends the run and passes through.
 
     Raises ValueError or TypeError for sizes that do not fit, before any work.
 
@@ -107,7 +109,8 @@ def simulate(
     """
     generations = check_count("generations", generations, least=1)
     chains = check_count("chains", chains, least=1)
-    recorded = list(range(1, generations + 1)) if at is None else list(at)
+    every = range(1, generations + 1)
+    recorded = list(every) if at is None else [check_count("at", t, least=1) for t in at]
     if not recorded or any(b <= a for a, b in pairwise([0, *recorded, generations + 1])):
         raise ValueError(f"at is {at}; give rising generations from 1 to {generations}")
     size = 8 * chains * len(recorded) * check_count("d", d, least=1) * (d + 1 if covariances else 1)
@@ -122,13 +125,22 @@ def simulate(
     means = np.empty((chains, len(places), d))
     kept = np.empty((chains, len(places), d, d)) if covariances else None
     w2, traces = np.empty((2, chains, len(places)))
-    on_cpu = choose_device(device).type == "cpu"
-    together = max(1, _CACHE // (8 * d**2)) if on_cpu else chains
-    for start in range(0, chains, together):
-        rows = slice(start, min(start + together, chains))
+    told, telling, ended = 0, threading.Lock(), threading.Event()
+
+    def tell(count: int) -> None:
+        nonlocal told
+        if ended.is_set():
+            raise KeyboardInterrupt
+        with telling:
+            told += count
+            if progress is not None:
+                progress(told / (chains * generations))
+
+    def run(start: int) -> None:
+        rows = slice(start, min(start + block, chains))
         count = rows.stop - rows.start
         states = follow(loop, d, count, bias, derive(seed, "chains", start), device)
-        for t, fitted in zip(range(1, generations + 1), states, strict=False):
+        for t, fitted in zip(every, states, strict=False):
             if t in places:
                 here = rows, places[t]
                 covariance = fitted.covariance()
@@ -138,8 +150,21 @@ def simulate(
                 w2[here] = apart.clamp(min=0).cpu()
                 if kept is not None:
                     kept[here] = covariance.cpu()
-            if progress is not None:
-                progress((start + count * t / generations) / chains)
+            tell(count)
+
+    on_cpu = choose_device(device, float64=True).type == "cpu"
+    block = max(1, _CACHE // (8 * d**2)) if on_cpu else chains
+    workers = torch.get_num_threads() if on_cpu else 1
+    # At this size threads within a product mostly wait; threads with blocks of their own do not.
+    with one_thread(), ThreadPoolExecutor(workers) as pool:
+        runs = [pool.submit(run, start) for start in range(0, chains, block)]
+        try:
+            for done in runs:
+                done.result()
+        except BaseException:
+            ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return Simulation(means, kept, w2, traces, np.array(recorded))
 
 
@@ -161,7 +186,7 @@ def follow(
                 f"generation {t} of this loop trains on 1 point; a covariance needs at least 2: "
                 "raise n_initial, n_real or n_synthetic"
             )
-    return _follow(loop, bias, _Noise(chains, d, seed, choose_device(device)))
+    return _follow(loop, bias, _Noise(chains, d, seed, choose_device(device, float64=True)))
 
 
 def _follow(loop: Loop, bias: float, noise: "_Noise") -> Iterator[_Fitted]:
