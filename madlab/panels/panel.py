@@ -172,7 +172,7 @@ def slider(
     )
     limits = {"min": low, "max": high, "step": step, "value": value}
     # The handle of a slider has no name for screen readers, the number beside it has.
-    number = labelled(typed, label, f"{hook}-number", width="11em", **limits)
+    number = labelled(typed, label, f"{hook}-number", width="14em", **limits)
     handle = track(
         **limits, readout=False, continuous_update=False, layout=widgets.Layout(width="12em")
     ).add_class(hook)
