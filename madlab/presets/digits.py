@@ -145,7 +145,7 @@ SAMPLING_BIAS = {
         candidates=(1, 2),
     ),
     "quick": SamplingBias(
-        minutes=2.3,
+        minutes=1.4,
         megabytes=880,
         expect="the best of four loses little more than bias 0.7 at first, then strays far off",
         n=5_000,
@@ -180,7 +180,7 @@ MEASURING = {
         repeats=3,
     ),
     "quick": Measuring(
-        minutes=0.8,
+        minutes=0.5,
         expect="FD and coverage notice every damage, precision and recall do not; all depend on n",
         n_evaluate=1_000,
         pool=10_000,
