@@ -1,14 +1,19 @@
 """The 25-mode grid: what 2,000 generations cost, and what happens to the modes in them.
 
-Run as `python benchmarks/modes.py`; writes `benchmarks/results/modes.json`.
+Run as `python benchmarks/modes.py [--parts speed run]`; writes `benchmarks/results/modes.json`.
+Both sides are kept to one thread.
 """
 
 import argparse
 import json
+import os
 import time
 import warnings
 from pathlib import Path
 from typing import Any
+
+# Before numpy is loaded: its threads would count against scikit-learn, and gain it nothing here.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import pandas as pd

@@ -251,7 +251,7 @@ def test_an_exception_in_progress_stops_the_fit_and_leaves_no_model():
         ({"epochs": 0}, ValueError, "epochs is 0"),
         ({"epochs": 1.5}, TypeError, "epochs must be a whole number"),
         ({"batch": -1}, ValueError, "batch is -1"),
-        ({"learning_rate": 0}, ValueError, "learning_rate is 0; it must be positive"),
+        ({"learning_rate": 0}, ValueError, "learning_rate is 0; it must lie between 0 and inf"),
         ({"learning_rate": math.nan}, ValueError, "learning_rate is nan"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number, not 'fast'"),
         ({"layers": 3}, TypeError, "has no setting 'layers'"),

@@ -82,6 +82,15 @@ def check_bias(bias: float) -> float:
     return float(bias)
 
 
+def check_between(name: str, value: float, low: float, high: float) -> float:
+    """Return `value` as a float, or raise unless it lies between `low` and `high`, not on them."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not low < value < high:
+        raise ValueError(f"{name} is {value}; it must lie between {low} and {high}, not on them")
+    return float(value)
+
+
 def check_count(name: str, value: int, least: int = 0) -> int:
     """Return `value` as an int, or raise unless it is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):

@@ -15,6 +15,7 @@ from madlab.models._nets.coupling import Flow
 from madlab.models.base import (
     NotFittedError,
     Progress,
+    check_between,
     check_bias,
     check_count,
     load_model,
@@ -71,11 +72,7 @@ class Coupling:
         self.hidden = check_count("hidden", hidden, least=1)
         self.epochs = check_count("epochs", epochs, least=1)
         self.batch = check_count("batch", batch, least=1)
-        if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float)):
-            raise TypeError(f"learning_rate must be a number, not {learning_rate!r}")
-        if not 0 < learning_rate < math.inf:
-            raise ValueError(f"learning_rate is {learning_rate}; it must be positive and finite")
-        self.learning_rate = float(learning_rate)
+        self.learning_rate = check_between("learning_rate", learning_rate, 0, math.inf)
         self._network: Flow | None = None
         self._mean = self._scale = np.empty(0)
 

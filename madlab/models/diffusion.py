@@ -15,6 +15,7 @@ from madlab.models._nets.unet import GROUPS, UNet
 from madlab.models.base import (
     NotFittedError,
     Progress,
+    check_between,
     check_bias,
     check_count,
     check_images,
@@ -103,9 +104,9 @@ class Diffusion:
             raise ValueError(f"channels is {channels}; it must be a multiple of {GROUPS}")
         self.steps = check_count("steps", steps, least=1)
         self.batch = check_count("batch", batch, least=1)
-        self.learning_rate = _check_between("learning_rate", learning_rate, 0, math.inf)
+        self.learning_rate = check_between("learning_rate", learning_rate, 0, math.inf)
         self.heun_steps = check_count("heun_steps", heun_steps, least=1)
-        self.label_dropout = _check_between("label_dropout", label_dropout, 0, 1)
+        self.label_dropout = check_between("label_dropout", label_dropout, 0, 1)
         self._network: UNet | None = None
         self._shape = (0, 0)
         self._frequencies = np.empty(0)
@@ -273,11 +274,3 @@ def _network(channels: int, classes: int, seed: int) -> UNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights"))
         return UNet(channels, classes)
-
-
-def _check_between(name: str, value: float, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    if not low < value < high:
-        raise ValueError(f"{name} is {value}; it must lie between {low} and {high}, not on them")
-    return float(value)
