@@ -89,7 +89,7 @@ FULLY_SYNTHETIC = {
         flow={"steps": 30},
     ),
     "quick": Digits(
-        minutes=6,
+        minutes=2,
         expect="scribbles without bias, look-alikes with it",
         n=5_000,
         generations=6,
@@ -119,7 +119,7 @@ WITH_REAL_DATA = {
     "smoke": replace(FULLY_SYNTHETIC["smoke"], expect="every cell runs, no more"),
     "quick": replace(
         FULLY_SYNTHETIC["quick"],
-        minutes=2,
+        minutes=1,
         megabytes=920,
         expect="fresh data settle, augmentation falls slowly",
     ),
