@@ -162,6 +162,8 @@ def test_what_settles_nowhere_is_refused():
         real_curve(900)
     with pytest.raises(ValueError, match="read-only"):
         real_curve(5)[1][0] = 1.0
+    with pytest.raises(ValueError, match="measurements is 0; it must be at least 1"):
+        settled_distance(Loop.fresh_data(5, 5), 2, measurements=0)
     with pytest.raises(ValueError, match="chains is 1; it must be at least 2"):
         settled_distance(Loop.fresh_data(5, 5), 2, chains=1)
     for distance in (0.0, -1.0, float("nan"), float("inf")):

@@ -70,6 +70,7 @@ class ModeDrift(Panel):
         top, bottom = figure.subfigures(2, 1, height_ratios=(1.6, 1), squeeze=False)[:, 0]
         cloud, bars = top.subplots(1, 2, width_ratios=(1, 1.35))
         self._draw_cloud(cloud, t)
+        cloud.set(xlabel="x", ylabel="y")
         cloud.set_title(f"samples of generation {t}, chain {self.chain.value}", fontsize=11)
         self._draw_shares(bars, t)
         bars.text(len(MODES) - 0.4, 1 / len(MODES), " 1/25", fontsize=9, va="center")
@@ -102,7 +103,6 @@ class ModeDrift(Panel):
             axes.set_xlabel("generation", fontsize=10)
             axes.set_ylim(0, 1.05 * np.nanmax(lines.to_numpy()))
             dress(axes)
-            axes.set_axisbelow(True)
 
     def alt(self) -> str:
         """Return how many modes are alive, the largest share, and the scores beside the first."""

@@ -132,21 +132,19 @@ def draw_ellipses(
     generations: Steps,
     *,
     title: str = "",
-    deviations: float = 1.0,
 ) -> None:
     """Draw the models of one chain in the plane as ellipses, later ones darker, on equal axes.
 
     The ellipse of the real data, N(0, I), is grey, and a line joins the means.
 
     - `means`: `(g, 2)`; `covariances`: `(g, 2, 2)`, singular ones too; `generations`: `(g,)`.
-    - `deviations`: how many standard deviations the ellipses lie from their means.
 
     First, middle and last have names for a legend, which the caller adds. Raises ValueError for
     shapes that do not fit or numbers that are not finite.
     """
     means, covariances, t = _checked_chain(means, covariances, generations)
-    axes.fill(*(deviations * _CIRCLE), facecolor=GREY, alpha=0.25, label="real data")
-    axes.plot(*(deviations * _CIRCLE), color=GREY, linewidth=1)
+    axes.fill(*_CIRCLE, facecolor=GREY, alpha=0.25, label="real data")
+    axes.plot(*_CIRCLE, color=GREY, linewidth=1)
     axes.plot(*means.T, color=GREY, linewidth=0.8)
     # The palest end of the map would be lost on white.
     shades = colormaps["cividis_r"](np.linspace(0.2, 1, len(t)))
@@ -155,7 +153,7 @@ def draw_ellipses(
         variances, directions = np.linalg.eigh(covariance)
         root = directions * np.sqrt(variances.clip(0))
         label = f"generation {t[i]}" if i in named else None
-        outline = mean[:, None] + deviations * root @ _CIRCLE
+        outline = mean[:, None] + root @ _CIRCLE
         axes.plot(*outline, color=shade, linewidth=1.8, label=label)
         axes.plot(*mean, ".", color=shade, markersize=5)
     axes.set_aspect("equal")

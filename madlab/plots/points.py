@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from madlab.data.samples import Samples
 from madlab.plots.colours import GREY, VERMILLION, WIDTH
+from madlab.plots.dress import dress
 from madlab.plots.lines import number
 
 Points = np.ndarray | Samples
@@ -51,7 +52,6 @@ def draw_cloud(
     limits: Limits | None = None,
     *,
     real: Points | None = None,
-    colour: str = VERMILLION,
 ) -> int:
     """Draw points as small dots on equal axes, over real data in grey, and count those outside.
 
@@ -59,12 +59,11 @@ def draw_cloud(
     - `limits`: those of x, then of y, for instance of `cloud_limits`; those of the points and the
       real data where None.
     - `real`: real data to draw behind, as `points`.
-    - `colour`: of the dots.
 
     Returns how many points lie outside the limits; the corner says it too. Raises TypeError for
     anything but points in the plane, ValueError where there is none or one is not finite.
     """
-    layers = [(check_points(points), colour, 1.0)]
+    layers = [(check_points(points), VERMILLION, 1.0)]
     if real is not None:
         layers.insert(0, (check_points(real), GREY, 0.6))
     limits = limits or cloud_limits(*(some for some, _, _ in layers))
@@ -77,8 +76,7 @@ def draw_cloud(
         outside = len(some) - len(inside)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.locator_params(nbins=4)
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
+    dress(axes, None)
     if outside:
         axes.text(
             *(0.98, 0.98),
@@ -97,14 +95,13 @@ def clouds(
     *,
     real: Points | None = None,
     limits: Limits | None = None,
-    colour: str = VERMILLION,
     names: tuple[str, str] = ("x", "y"),
 ) -> Figure:
     """Draw points in the plane going MAD: a row a key, a column a generation, all on equal axes.
 
     - `rows`: `{"λ = 1": {1: points, 8: points, ...}, ...}`; points as for `draw_cloud`. A place
       stays empty where one row lacks a generation of another.
-    - `real`, `colour`: as for `draw_cloud`.
+    - `real`: as for `draw_cloud`.
     - `limits`: the same for every cloud; those of the real data and of each row's first
       generation where None. Points outside are counted in the corner of their cloud.
     - `names`: of the coordinates, for the axes of the last row and of the first column.
@@ -124,7 +121,7 @@ def clouds(
         line[0].set_ylabel(f"{name}\n{names[1]}", fontsize=10)
         for axes, t in zip(line, columns, strict=True):
             if t in cells:
-                draw_cloud(axes, cells[t], limits, real=real, colour=colour)
+                draw_cloud(axes, cells[t], limits, real=real)
             else:
                 axes.set_axis_off()
                 axes.set_aspect("equal")

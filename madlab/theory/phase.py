@@ -56,6 +56,7 @@ def settled_distance(
             "Loop.fresh_data(n_real, n_synthetic)"
         )
     check_count("chains", chains, least=2)
+    check_count("measurements", measurements, least=1)
     ratio = loop.n_synthetic / loop.n_real
     period = int(np.ceil((1 + ratio) * (loop.memory + 1) / 2))
     worth = effective_ratio(d, loop.n_real, loop.n_synthetic, bias) * loop.n_real
