@@ -17,7 +17,13 @@ from madlab import models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
 from madlab.metrics import Reference, Scores
-from madlab.models.base import Model, check_bias, check_count, check_labels, draw_labels
+from madlab.models.base import (
+    Model,
+    check_count,
+    check_labels,
+    check_model_bias,
+    draw_labels,
+)
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
 from madlab.training import Clock, provenance
@@ -82,7 +88,7 @@ class Chain:
         self.loop = loop
         self.model = models.create(model) if isinstance(model, str) else model
         self.data = data
-        self.bias = check_bias(bias)
+        self.bias = check_model_bias(self.model, bias)
         self.seed = check_count("seed", seed)
         self.n_evaluate = check_count("n_evaluate", n_evaluate, least=2)
         self._check_pool(1)
@@ -252,6 +258,7 @@ class Chain:
             training.labels,
             seed=config["seed"],
             progress=lambda fraction: self._tell(t, "fit", fraction),
+            checkpoint=self.store.scratch("models", name),
         )
         about = {
             "config": config,

@@ -153,6 +153,13 @@ class Store:
         manifest: dict[str, Any] = json.loads((self._folder(kind, id) / _MANIFEST).read_text())
         return manifest
 
+    def scratch(self, kind: str, id: str) -> Path:
+        """Return a folder for half-done work on an entry; publishing the entry removes it.
+
+        It need not exist. Like everything left over it is pruned when it is a day old.
+        """
+        return self._folder(kind, id).with_name(f".{id}.part")
+
     def publish(
         self, kind: str, id: str, write: Callable[[Path], None], about: Mapping[str, Any]
     ) -> Path:
@@ -184,6 +191,7 @@ class Store:
             ) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(self.scratch(kind, id), ignore_errors=True)
         self._trusted.add((kind, id))
         return final
 

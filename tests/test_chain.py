@@ -282,3 +282,75 @@ def test_points_have_no_read_share():
     generation = next(chain().run(1))
     assert math.isnan(generation.scores.read)
     assert isinstance(generation.samples, Samples)
+
+
+FLOW = {"channels": 4, "steps": 12, "batch": 16, "sampling_steps": 1}
+
+
+def flow_chain(store, digits, seed=0, progress=None):
+    model = ml.models.create("diffusion", **FLOW)
+    options = {"seed": seed, "store": store, "n_evaluate": 50, "progress": progress}
+    return Chain(Loop.fully_synthetic(100), model, digits, **options)
+
+
+def test_a_chain_stopped_within_a_generation_goes_on_from_there_bit_for_bit(tmp_path, digits):
+    list(flow_chain(tmp_path / "whole", digits).run(2))
+
+    class Stop(Exception):  # noqa: N818 - a request, not an error
+        pass
+
+    def stop(t, stage, fraction):
+        if t == 2 and stage == "fit" and fraction > 0.5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        list(flow_chain(tmp_path / "stopped", digits, progress=stop).run(2))
+    assert len(list((tmp_path / "stopped/models").glob(".*.part/*.safetensors"))) == 1
+    seen = []
+    again = flow_chain(tmp_path / "stopped", digits, progress=lambda *told: seen.append(told))
+    list(again.run(2))
+    fractions = [fraction for t, stage, fraction in seen if (t, stage) == (2, "fit")]
+    assert min(fractions) > 0.5
+    assert content(tmp_path / "stopped") == content(tmp_path / "whole")
+    assert not list((tmp_path / "stopped/models").glob(".*"))
+
+
+def test_a_chain_that_diverges_is_stopped_and_leaves_the_others_untouched(
+    tmp_path, digits, monkeypatch, capsys
+):
+    seeds = (0, 1, 2)
+    for seed in seeds:
+        list(flow_chain(tmp_path / "calm", digits, seed).run(2))
+    plain = ml.models.recipes.Flow.loss
+
+    def poisoned(self, predict, data, noise, times):
+        value = plain(self, predict, data, noise, times)
+        return value * math.nan if running == [1, 2] else value
+
+    running = [0, 0]
+    monkeypatch.setattr(ml.models.recipes.Flow, "loss", poisoned)
+
+    def note(t, stage, fraction):
+        running[1] = t
+
+    chains = [flow_chain(tmp_path / "poisoned", digits, seed, note) for seed in seeds]
+    finished = []
+    for seed, one in zip(seeds, chains, strict=True):
+        running[:] = [seed, 0]
+        finished.append(len(ml.panels.watch(one, 2)))
+    assert finished == [2, 1, 2]
+    assert "seed 1: stopped after generation 1: the loss is nan at step 2 of 12" in (
+        capsys.readouterr().out
+    )
+    calm, after = content(tmp_path / "calm"), content(tmp_path / "poisoned")
+    assert after[0].items() < calm[0].items()
+    assert after[1].items() < calm[1].items()
+    assert len(after[1]) == len(calm[1]) - 1
+
+
+def test_a_model_without_bias_is_refused_one_before_any_training(digits):
+    class Unbiased(Gaussian):
+        biased = False
+
+    with pytest.raises(ValueError, match=r"bias is 0.8; 'gaussian' has no sampling bias"):
+        chain(model=Unbiased(), bias=0.8)

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from madlab.models import create, diffusion, load
+from madlab import training
+from madlab.models import create, load, recipes
 from madlab.models._nets.unet import UNet, adaptive_norm
 from madlab.models.base import NotFittedError
 from madlab.models.checks import check_model
-from madlab.models.diffusion import Diffusion, guidance, heun, velocity
+from madlab.models.diffusion import Diffusion, guidance
+from madlab.models.neural import CPU_BATCH
+from madlab.models.recipes import Ddpm, heun, velocity
+from madlab.streams import generator
 
 TINY = {"channels": 4, "steps": 30, "batch": 16}
 
@@ -91,25 +95,37 @@ class Spy(torch.nn.Module):
 
     classes = 2
 
+    def __init__(self):
+        super().__init__()
+        self.constant = torch.nn.Parameter(torch.tensor(0.3))
+
     def forward(self, x, time, labels):
-        self.given = x, time, labels
-        return torch.full_like(x, 0.3)
+        self.given = x.double(), time.double(), labels
+        return self.constant.expand_as(x)
+
+
+def one_loss(spy, images, labels, seed, step, recipe="flow"):
+    """Return the loss of one training step on these very pictures."""
+    learner = Diffusion(recipe)._learner(spy, images.shape[1:], Spy.classes, seed)
+    batch = {"images": torch.from_numpy(images), "labels": torch.from_numpy(labels)}
+    batch |= learner.draw(step, len(images))
+    return learner.update(batch, learner.kind(step), 1).item()
 
 
 def test_loss_is_the_squared_error_of_the_velocity():
     images, labels = halves(4000)
     spy = Spy()
-    loss = Diffusion()._loss(spy, torch.from_numpy(images), torch.from_numpy(labels), 5, 0)
+    loss = one_loss(spy, images, labels, 5, 0)
     x, time, given = spy.given
     data = torch.from_numpy(images)[:, None].double() / 127.5 - 1
-    at = time.double()[:, None, None, None]
+    at = time[:, None, None, None]
     noise = (x - at * data) / (1 - at)
     assert noise.mean().item() == pytest.approx(0, abs=0.01)
     assert noise.std().item() == pytest.approx(1, abs=0.01)
     found, wanted = (0.3 - x) / (1 - at), data - noise
-    near = (1 - at) < diffusion.NEAREST
-    error = (found - wanted).square() * torch.where(near, (1 - at) / diffusion.NEAREST, 1) ** 2
-    assert loss.item() == pytest.approx(error.mean().item(), rel=1e-4)
+    near = (1 - at) < recipes.NEAREST
+    error = (found - wanted).square() * torch.where(near, (1 - at) / recipes.NEAREST, 1) ** 2
+    assert loss == pytest.approx(error.mean().item(), rel=1e-4)
     # t = sigmoid(N(0, 1)); a tenth of the labels is dropped, the others are as they were.
     logit = time.logit()
     assert (logit.mean().item(), logit.std().item()) == pytest.approx((0, 1), abs=0.05)
@@ -118,11 +134,85 @@ def test_loss_is_the_squared_error_of_the_velocity():
     np.testing.assert_array_equal(given[~dropped], labels[~dropped.numpy()])
 
 
+def kept_by_hand():
+    """The share of the picture at each of the 500 levels, multiplied up one by one."""
+    kept, share = [], 1.0
+    for t in range(500):
+        share *= 1 - (2e-4 + (0.04 - 2e-4) * t / 499)
+        kept.append(share)
+    return np.array(kept)
+
+
+def test_ddpm_mixes_noise_in_and_is_taught_to_predict_it():
+    images, labels = halves(4000)
+    spy = Spy()
+    loss = one_loss(spy, images, labels, 5, 0, recipe="ddpm")
+    x, time, _ = spy.given
+    levels = (time.numpy() * 500).round().astype(int)
+    assert levels.min() >= 1
+    assert levels.max() <= 500
+    np.testing.assert_allclose(np.histogram(levels, 5, (1, 500))[0], 800, atol=120)
+    kept = kept_by_hand()[levels - 1][:, None, None, None]
+    data = images[:, None] / 127.5 - 1
+    noise = (x.numpy() - np.sqrt(kept) * data) / np.sqrt(1 - kept)
+    assert (noise.mean(), noise.std()) == pytest.approx((0, 1), abs=0.01)
+    assert loss == pytest.approx(((0.3 - noise) ** 2).mean(), rel=1e-3)
+    assert kept_by_hand()[-1] < 1e-4
+
+
+def spread_after(steps, kept, s):
+    """The deviation of samples of N(m, s^2) data: each step maps Gaussians to Gaussians."""
+    levels = np.linspace(500 / steps, 500, steps).round().astype(int) - 1
+    variance = 1.0
+    for here, before in zip(kept[levels][::-1], np.r_[1.0, kept[levels]][-2::-1], strict=True):
+        # What is left of x in the mean of the next level, through the predicted picture too.
+        towards = np.sqrt(here) * s**2 / (here * s**2 + 1 - here)
+        step = here / before
+        if before == 1.0:
+            return math.sqrt(towards**2 * variance)
+        gain = np.sqrt(before) * (1 - step) / (1 - here) * towards
+        gain += np.sqrt(step) * (1 - before) / (1 - here)
+        variance = gain**2 * variance + 1 - step
+
+
+@pytest.mark.parametrize("steps", [500, 50])
+def test_ancestral_sampling_of_a_gaussian_has_its_mean_and_deviation(steps):
+    # Data N(m, s^2): the noise in x_t is known in closed form, so only the sampler can err.
+    m, s = 0.2, 0.15
+    kept = kept_by_hand()
+
+    def predict(x, times):
+        a = kept[int(times[0] * 500 + 0.5) - 1]
+        variance = a * s**2 + 1 - a
+        return math.sqrt(1 - a) * (x - math.sqrt(a) * m) / variance
+
+    draws = training.Draws(torch.device("cpu"), 0, "test")
+    found = Ddpm().pictures(predict, draws.normal(16_000, 1, 2, 2), steps, draws).numpy()
+    assert found.mean() == pytest.approx(m, abs=0.005)
+    expected = spread_after(steps, kept, s)
+    # 64,000 numbers: a standard error of 0.3%.
+    assert found.std() == pytest.approx(expected, rel=0.012)
+    assert expected == pytest.approx(s, rel=0.015 if steps == 500 else 0.07)
+
+
+def test_ancestral_sampling_visits_equally_spaced_levels_down_to_the_first():
+    seen = []
+
+    def predict(x, times):
+        seen.append(round(float(times[0]) * 500))
+        return x
+
+    draws = training.Draws(torch.device("cpu"), 0, "test")
+    Ddpm().pictures(predict, draws.normal(1, 1, 2, 2), 5, draws)
+    assert seen == [500, 400, 300, 200, 100]
+    seen.clear()
+    Ddpm().pictures(predict, draws.normal(1, 1, 2, 2), 500, draws)
+    assert seen == list(range(500, 0, -1))
+
+
 def test_training_noise_is_a_function_of_seed_and_step():
-    images, labels = map(torch.from_numpy, halves(8))
     losses = [
-        Diffusion()._loss(Spy(), images, labels, seed, step).item()
-        for seed, step in [(1, 0), (1, 1), (2, 0), (1, 0)]
+        one_loss(Spy(), *halves(8), seed, step) for seed, step in [(1, 0), (1, 1), (2, 0), (1, 0)]
     ]
     assert losses[0] == losses[3]
     assert len(set(losses)) == 3
@@ -130,12 +220,10 @@ def test_training_noise_is_a_function_of_seed_and_step():
 
 @pytest.mark.parametrize("bias", [1.0, 0.4])
 def test_sampling_follows_the_guided_velocity(fitted, bias):
-    network, n = fitted._network, diffusion.SAMPLE_BATCH
+    network, n = fitted._network, CPU_BATCH
     labels = np.arange(n) % 2
     found = fitted.sample(n, bias=bias, seed=9, labels=labels)
-    x = torch.from_numpy(
-        diffusion.generator(9, "noise").standard_normal((n, 1, 8, 8), dtype=np.float32)
-    )
+    x = torch.from_numpy(generator(9, "noise").standard_normal((n, 1, 8, 8), dtype=np.float32))
     asked, nothing = torch.from_numpy(labels), torch.full((n,), 2)
     w = 1 / bias - 1
 
@@ -166,8 +254,18 @@ def test_it_keeps_the_promises_of_a_model():
     check_model(model, images, labels, bias=0.25)
 
 
-def test_it_learns_the_classes():
-    model = Diffusion(**{**TINY, "steps": 150})
+def test_ddpm_keeps_the_promises_of_a_model():
+    labels = np.arange(400) % 2
+    rng = np.random.default_rng(0)
+    shades = rng.normal(np.where(labels == 0, 90, 165), 40).clip(0, 255)
+    images = np.tile(shades[:, None, None], (1, 8, 8)).astype(np.uint8)
+    settings = {"channels": 8, "steps": 120, "batch": 32, "sampling_steps": 10}
+    check_model(Diffusion("ddpm", **settings, label_dropout=0.3), images, labels, bias=0.25)
+
+
+@pytest.mark.parametrize("recipe", ["flow", "ddpm"])
+def test_it_learns_the_classes(recipe):
+    model = Diffusion(**{**TINY, "steps": 150}, recipe=recipe)
     model.fit(*halves(200), seed=0)
     images, labels = model.sample(100, seed=1)
     upper, lower = images[:, :4].mean((1, 2)), images[:, 4:].mean((1, 2))
@@ -235,13 +333,14 @@ def test_an_exception_in_progress_stops_the_fit_and_leaves_no_model():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"recipe": "ddpm"}, ValueError, "no recipe is named 'ddpm'; there is: flow"),
+        ({"recipe": "edm"}, ValueError, "no recipe is named 'edm'; there are: flow, ddpm"),
+        ({"recipe": "ddpm", "sampling_steps": 501}, ValueError, "'ddpm' takes at most 500"),
         ({"channels": 6}, ValueError, "channels is 6; it must be a multiple of 4"),
         ({"channels": 0}, ValueError, "channels is 0"),
         ({"steps": 0}, ValueError, "steps is 0"),
         ({"steps": 1.5}, TypeError, "steps must be a whole number"),
         ({"batch": -1}, ValueError, "batch is -1"),
-        ({"heun_steps": 0}, ValueError, "heun_steps is 0"),
+        ({"sampling_steps": 0}, ValueError, "sampling_steps is 0"),
         ({"learning_rate": -1e-3}, ValueError, "learning_rate is -0.001"),
         ({"learning_rate": math.nan}, ValueError, "learning_rate is nan"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number, not 'fast'"),

@@ -15,7 +15,7 @@ from madlab.models.picked import Picked
 from madlab.streams import derive
 
 SMALL = {"components": 3, "rank": 4}
-FLOW = {"channels": 4, "steps": 3, "batch": 16, "heun_steps": 1}
+FLOW = {"channels": 4, "steps": 3, "batch": 16, "sampling_steps": 1}
 
 
 @pytest.fixture(scope="module")

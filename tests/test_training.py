@@ -1,6 +1,7 @@
 import json
 import math
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,7 +9,23 @@ import torch
 from torch import nn
 
 from madlab import training
-from madlab.training import Ema, batch_rows, device, provenance, rate, train
+from madlab.training import (
+    Draws,
+    Ema,
+    OneLoss,
+    Precision,
+    Replay,
+    adam,
+    batch_rows,
+    descend,
+    device,
+    mode,
+    parts,
+    provenance,
+    rate,
+    seeded,
+    train,
+)
 
 
 def test_device_argument_comes_before_the_environment(monkeypatch):
@@ -40,15 +57,16 @@ def test_provenance_is_json_and_says_what_numbers_depend_on(monkeypatch):
     assert json.loads(json.dumps(found)) == found
     assert found["torch"] == torch.__version__
     assert found["threads"] == torch.get_num_threads()
-    assert set(found) == {"python", "torch", "numpy", "madlab", "device", "threads", "commit"}
+    wanted = "python torch numpy madlab device precision threads commit"
+    assert set(found) == set(wanted.split())
 
     def no_git(*_):
         raise FileNotFoundError("git")
 
-    training._commit.cache_clear()
-    monkeypatch.setattr(training, "_git", no_git)
+    training.record._commit.cache_clear()
+    monkeypatch.setattr(training.record, "_git", no_git)
     assert provenance()["commit"] is None
-    training._commit.cache_clear()
+    training.record._commit.cache_clear()
 
 
 def test_ema_is_the_power_law_average_of_all_weights_so_far():
@@ -73,7 +91,7 @@ def test_ema_is_the_power_law_average_of_all_weights_so_far():
 def test_batches_go_through_the_data_pass_by_pass(n, batch):
     steps = range(20)
     rows = [batch_rows(n, batch, 7, step) for step in steps]
-    training._pass.cache_clear()
+    training.schedule._pass.cache_clear()
     again = {step: batch_rows(n, batch, 7, step) for step in reversed(steps)}
     for step in steps:
         np.testing.assert_array_equal(rows[step], again[step])
@@ -97,21 +115,46 @@ def test_rate_warms_up_stays_and_falls_to_nearly_zero():
     assert rate(0, 1) > 0
 
 
+def line_data(n=200):
+    """Points and what a known line makes of them."""
+    x = np.random.default_rng(0).standard_normal((n, 3)).astype(np.float32)
+    return {"x": x, "y": x @ np.array([1.0, -2.0, 0.5], np.float32) + 3}
+
+
+class Line(OneLoss):
+    """Fits a line by least squares on noisy inputs, and counts its steps."""
+
+    def __init__(self, rate=0.05, **more):
+        network = seeded(lambda: nn.Linear(3, 1), 0)
+
+        def loss(batch):
+            found = network(batch["x"] + 0.01 * batch["noise"])[:, 0]
+            return (found - batch["y"]).square().mean()
+
+        def draw(step, n):
+            return {"noise": Draws(torch.device("cpu"), 1, "noise", step).normal(n, 3)}
+
+        super().__init__(network, loss, draw, learning_rate=rate, **more)
+        self.updates = 0
+
+    def update(self, batch, kind, pieces):
+        self.updates += 1
+        return super().update(batch, kind, pieces)
+
+
+def weights(learner):
+    return torch.cat([w.detach().reshape(-1) for w in learner.averaged.parameters()]).numpy()
+
+
+def fit(learner, steps=60, **more):
+    train(learner, line_data(), **{"batch": 32, "seed": 5, "identity": {}, **more}, steps=steps)
+    return weights(learner)
+
+
 def test_train_finds_a_least_squares_solution():
-    rng = torch.Generator().manual_seed(0)
-    x = torch.randn(200, 3, generator=rng)
-    truth = torch.tensor([1.0, -2.0, 0.5])
-    network = nn.Linear(3, 1)
     fractions = []
-    train(
-        network,
-        lambda step: (network(x)[:, 0] - x @ truth - 3).square().mean(),
-        steps=400,
-        learning_rate=0.05,
-        progress=fractions.append,
-    )
-    np.testing.assert_allclose(network.weight.detach()[0], truth, atol=0.02)
-    assert network.bias.item() == pytest.approx(3, abs=0.02)
+    found = fit(Line(), steps=400, progress=fractions.append)
+    np.testing.assert_allclose(found, [1, -2, 0.5, 3], atol=0.02)
     np.testing.assert_allclose(fractions, np.arange(1, 401) / 400)
 
 
@@ -119,66 +162,254 @@ def test_train_leaves_the_averaged_weights_in_the_network():
     network = nn.Linear(1, 1, bias=False)
     seen = []
 
-    def loss(step):
-        seen.append(network.weight.item())
-        return network.weight.square().sum()
+    class Spy(OneLoss):
+        def update(self, batch, kind, pieces):
+            found = super().update(batch, kind, pieces)
+            seen.append(network.weight.item())
+            return found
 
-    train(network, loss, steps=10, learning_rate=0.1)
-    # The average has the weights after steps 1 to 9 in it, and those after step 10, unseen here.
+    learner = Spy(network, lambda batch: network.weight.square().sum(), learning_rate=0.1)
+    train(learner, {"x": np.zeros(4)}, steps=10, batch=2, seed=0, identity={})
     k = np.arange(1, 11)
     share = (1 - (1 - 1 / k) ** 7.94) * (k / 10) ** 7.94
-    last = (network.weight.item() - share[:9] @ np.array(seen[1:])) / share[9]
-    assert abs(last - seen[-1]) < 0.1
-    assert network.weight.item() != pytest.approx(last, abs=1e-4)
+    assert network.weight.item() == pytest.approx(share @ np.array(seen), rel=1e-5)
+    assert not network.training
 
 
-def test_train_clips_the_gradient():
-    network = nn.Linear(2, 1, bias=False)
+def test_a_step_clips_the_gradient_and_leaves_other_networks_alone():
+    network, other = nn.Linear(2, 1, bias=False), nn.Linear(2, 2)
+    optimizer = adam(network.parameters(), 0.1)
     norms = []
-
-    def loss(step):
-        if network.weight.grad is not None:
-            norms.append(network.weight.grad.norm().item())
-        return 1e6 * network.weight.sum()
-
     original = torch.optim.AdamW.step
 
     def spy(self, *arguments, **keywords):
         norms.append(network.weight.grad.norm().item())
         return original(self, *arguments, **keywords)
 
+    x = torch.ones(3, 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.optim.AdamW, "step", spy)
-        train(network, loss, steps=3, learning_rate=0.1, clip=2.0)
-    np.testing.assert_allclose(norms, 2.0, rtol=1e-5)
+        descend(optimizer, lambda part: 1e6 * network(other(x[part])).mean(), 3, clip=2.0)
+    assert norms == pytest.approx([2.0], rel=1e-5)
+    assert all(weight.grad is None for weight in other.parameters())
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 7])
+def test_gradients_in_pieces_are_those_of_the_whole_batch(pieces):
+    x, y = (torch.from_numpy(values) for values in line_data(20).values())
+    found = []
+    for count in (1, pieces):
+        network = seeded(lambda: nn.Linear(3, 1), 0)
+        optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+        loss = descend(
+            optimizer,
+            lambda part, network=network: (network(x[part])[:, 0] - y[part]).square().mean(),
+            20,
+            pieces=count,
+        )
+        found.append(
+            (loss.item(), torch.cat([w.detach().reshape(-1) for w in network.parameters()]).numpy())
+        )
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5)
+
+
+def test_parts_cover_all_items_once():
+    for n, pieces in [(10, 1), (10, 3), (3, 8), (1, 1)]:
+        found = parts(n, pieces)
+        assert np.concatenate([np.arange(n)[part] for part in found]).tolist() == list(range(n))
+        assert len(found) <= pieces
 
 
 def test_train_stops_at_a_loss_that_is_not_a_number():
-    network = nn.Linear(1, 1)
+    class Bad(Line):
+        def update(self, batch, kind, pieces):
+            found = super().update(batch, kind, pieces)
+            return found * math.nan if self.updates == 3 else found
+
     with pytest.raises(FloatingPointError, match=r"loss is nan at step 3 of 5.*which is 0.01"):
-        train(
-            network,
-            lambda step: network.weight.sum() * (math.nan if step == 2 else 1.0),
-            steps=5,
-            learning_rate=0.01,
-        )
+        fit(Bad(rate=0.01), steps=5)
 
 
-def test_an_exception_in_progress_stops_training():
-    network = nn.Linear(1, 1)
-    steps = []
+class Stop(Exception):  # noqa: N818 - a request, not an error
+    pass
 
-    def loss(step):
-        steps.append(step)
-        return network.weight.sum()
 
-    def progress(fraction):
-        if fraction > 0.5:
-            raise KeyboardInterrupt
+def stop_at(fraction):
+    def progress(done):
+        if done >= fraction:
+            raise Stop
+
+    return progress
+
+
+def test_a_stopped_training_goes_on_with_the_same_result_to_the_last_bit(tmp_path):
+    expected = fit(Line())
+    with pytest.raises(Stop):
+        fit(Line(), progress=stop_at(0.3), checkpoint=tmp_path)
+    with pytest.raises(Stop):
+        fit(Line(), progress=stop_at(0.7), checkpoint=tmp_path)
+    again = Line()
+    np.testing.assert_array_equal(fit(again, checkpoint=tmp_path), expected)
+    assert again.updates == 18
+    done = Line()
+    with pytest.raises(Stop):
+        fit(done, progress=stop_at(1.0), checkpoint=tmp_path)
+    nothing = Line()
+    np.testing.assert_array_equal(fit(nothing, checkpoint=tmp_path), expected)
+    assert nothing.updates == 0
+
+
+def test_a_killed_training_goes_on_from_the_newest_slot(tmp_path, monkeypatch):
+    # Saves after every step; the "kill" comes in the middle of one.
+    monkeypatch.setattr(training.loop, "SAVE_SECONDS", -1.0)
+    expected = fit(Line())
+
+    class Killed(Line):
+        def update(self, batch, kind, pieces):
+            found = super().update(batch, kind, pieces)
+            if self.updates == 25:
+                raise KeyboardInterrupt
+            return found
 
     with pytest.raises(KeyboardInterrupt):
-        train(network, loss, steps=4, learning_rate=0.01, progress=progress)
-    assert steps == [0, 1, 2]
+        fit(Killed(), checkpoint=tmp_path)
+    again = Line()
+    np.testing.assert_array_equal(fit(again, checkpoint=tmp_path), expected)
+    assert again.updates == 60 - 24
+
+
+@pytest.mark.parametrize("damage", ["empty", "half", "flipped", "garbage"])
+def test_a_damaged_slot_is_passed_over_for_the_other_one(tmp_path, damage):
+    expected = fit(Line())
+    for fraction in (0.3, 0.7):
+        with pytest.raises(Stop):
+            fit(Line(), progress=stop_at(fraction), checkpoint=tmp_path)
+    newest = max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    content = bytearray(newest.read_bytes())
+    content[-5] ^= 1
+    newest.write_bytes(
+        {
+            "empty": b"",
+            "half": content[: len(content) // 2],
+            "flipped": bytes(content),
+            "garbage": b"x" * 500,
+        }[damage]
+    )
+    again = Line()
+    with pytest.warns(RuntimeWarning, match="is damaged and passed over"):
+        found = fit(again, checkpoint=tmp_path)
+    np.testing.assert_array_equal(found, expected)
+    assert again.updates == 60 - 18
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    with pytest.raises(Stop):
+        fit(Line(), progress=stop_at(0.5), checkpoint=tmp_path, identity={"steps": 1})
+    with pytest.raises(ValueError, match=r'holds another training \({"steps": 1}\) than this one'):
+        fit(Line(), checkpoint=tmp_path, identity={"steps": 2})
+
+
+def test_a_disk_that_takes_no_checkpoint_is_reported_once_and_training_goes_on(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training.loop, "SAVE_SECONDS", -1.0)
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    expected = fit(Line())
+    with pytest.warns(RuntimeWarning, match="half-done training could not be kept") as seen:
+        found = fit(Line(), checkpoint=blocked / "slots")
+    assert len(seen) == 1
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_diverged_state_is_never_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(training.loop, "SAVE_SECONDS", -1.0)
+
+    class Bad(Line):
+        def update(self, batch, kind, pieces):
+            found = super().update(batch, kind, pieces)
+            return found * math.nan if self.updates == 9 else found
+
+    with pytest.raises(FloatingPointError):
+        fit(Bad(), checkpoint=tmp_path)
+    step, tensors = training.Slots(tmp_path, {}).newest()
+    assert step == 8
+    assert all(bool(torch.isfinite(value).all()) for value in tensors.values())
+
+
+def test_too_little_memory_halves_the_pieces_and_keeps_the_batch(tmp_path):
+    class Small(Line):
+        """Has memory for pieces of at most a quarter of the batch, and runs out in the middle."""
+
+        seen: ClassVar[list] = []
+
+        def update(self, batch, kind, pieces):
+            self.seen.append((len(batch["x"]), pieces))
+            found = super().update(batch, kind, pieces)
+            if pieces < 4 and self.updates > 2:
+                raise torch.OutOfMemoryError("no memory")
+            return found
+
+    expected = fit(Line())
+    np.testing.assert_allclose(fit(Small()), expected, rtol=1e-4)
+    assert {rows for rows, _ in Small.seen} == {32}
+    assert [pieces for _, pieces in Small.seen][-1] == 4
+
+    class Hopeless(Line):
+        def update(self, batch, kind, pieces):
+            raise torch.OutOfMemoryError("no memory")
+
+    with pytest.raises(MemoryError, match="batches of 32, even in 16 pieces"):
+        fit(Hopeless())
+
+
+@pytest.mark.parametrize("name", ["normal", "uniform"])
+def test_draws_are_a_function_of_their_words(name):
+    cpu = torch.device("cpu")
+    one = getattr(Draws(cpu, 3, "noise", 7), name)(50, 2)
+    assert torch.equal(one, getattr(Draws(cpu, 3, "noise", 7), name)(50, 2))
+    assert not torch.equal(one, getattr(Draws(cpu, 3, "noise", 8), name)(50, 2))
+    assert one.dtype == torch.float32
+
+
+def test_a_function_is_replayed_plainly_on_the_cpu():
+    calls = []
+
+    def double(given):
+        calls.append(1)
+        return 2 * given["x"]
+
+    replay = Replay(double, torch.device("cpu"))
+    for value in range(6):
+        assert replay({"x": torch.tensor(value)}).item() == 2 * value
+    assert len(calls) == 6
+
+
+def test_precision_and_mode_are_chosen_and_can_be_set(monkeypatch):
+    monkeypatch.delenv("MADLAB_PRECISION", raising=False)
+    monkeypatch.delenv("MADLAB_MODE", raising=False)
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert Precision(cpu).name == "float32"
+    assert mode(cpu) == "eager"
+    for capability, name in [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")]:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        assert Precision(cuda).name == name
+    assert mode(cuda) == "graph"
+    monkeypatch.setenv("MADLAB_MODE", "eager")
+    assert mode(cuda) == "eager"
+    monkeypatch.setenv("MADLAB_PRECISION", "bfloat16")
+    with Precision(cpu).autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    monkeypatch.setenv("MADLAB_MODE", "fast")
+    with pytest.raises(ValueError, match="MADLAB_MODE is 'fast'"):
+        mode(cuda)
+    monkeypatch.setenv("MADLAB_PRECISION", "int8")
+    with pytest.raises(ValueError, match="MADLAB_PRECISION is 'int8'"):
+        Precision(cpu)
+    monkeypatch.setenv("MADLAB_PRECISION", "float16")
+    with pytest.raises(ValueError, match="needs CUDA"):
+        Precision(cpu)
 
 
 def test_threads_inside_one_thread_leave_the_number_from_before_the_first():

@@ -21,13 +21,15 @@ class Model(Protocol):
 
     `version` rises whenever the same settings and data would give other samples; with `name`
     and `settings` it is part of every name the model's work is stored under. `conditional` says
-    whether it uses class labels where there are any, and `follows_noise` whether one seed gives
-    corresponding pictures in models trained on different data.
+    whether it uses class labels where there are any, `biased` whether it has a sampling bias below
+    1, and `follows_noise` whether one seed gives corresponding pictures in models trained on
+    different data.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     conditional: ClassVar[bool]
+    biased: ClassVar[bool]
     follows_noise: ClassVar[bool]
 
     @property
@@ -41,11 +43,13 @@ class Model(Protocol):
         *,
         seed: int,
         progress: Progress | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         """Train from nothing, whatever was fitted before.
 
         `progress` is called with the fraction done, from 0 to 1; an exception that it raises
-        stops the training and passes through.
+        stops the training and passes through. `checkpoint` names a folder in which a long fit
+        keeps its half-done work, so that the same fit goes on from there; quick ones ignore it.
         """
 
     def sample(
@@ -80,6 +84,17 @@ def check_bias(bias: float) -> float:
             "towards 0 only the modes remain"
         )
     return float(bias)
+
+
+def check_model_bias(model: "Model | type[Model]", bias: float) -> float:
+    """Return `bias` as `check_bias` does, or raise ValueError for one that the model lacks."""
+    found = check_bias(bias)
+    if found != 1 and not model.biased:
+        raise ValueError(
+            f"bias is {bias!r}; {model.name!r} has no sampling bias: leave it at 1, or take "
+            "another model"
+        )
+    return found
 
 
 def check_between(name: str, value: float, low: float, high: float) -> float:

@@ -157,7 +157,7 @@ def _check_description(bench: _Bench) -> None:
     _require(isinstance(model, Model), f"{kind.__name__} lacks a part of madlab.models.Model")
     _require(isinstance(model.name, str) and bool(model.name), "name is not a string")
     _require(type(model.version) is int, f"version is {model.version!r}, not a whole number")
-    for name in ("conditional", "follows_noise"):
+    for name in ("conditional", "biased", "follows_noise"):
         _require(type(getattr(model, name)) is bool, f"{name} is neither True nor False")
     through = json.loads(json.dumps(model.settings))
     _require(

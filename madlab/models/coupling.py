@@ -1,7 +1,7 @@
 """A normalizing flow of affine couplings for points, whose likelihood is known exactly."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -58,6 +58,7 @@ class Coupling:
     name: ClassVar[str] = "coupling"
     version: ClassVar[int] = 1
     conditional: ClassVar[bool] = False
+    biased: ClassVar[bool] = True
     follows_noise: ClassVar[bool] = True
 
     def __init__(
@@ -94,6 +95,7 @@ class Coupling:
         *,
         seed: int,
         progress: Progress | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         """Train from nothing on points, whatever was fitted before.
 
@@ -103,6 +105,7 @@ class Coupling:
         - `seed`: sets the initial weights and the data order.
         - `progress`: called after each step with the fraction done; an exception that it raises
           stops the training and passes through.
+        - `checkpoint`: a folder for half-done training, see `madlab.training.train`.
 
         Raises TypeError for anything but float64 points, ValueError for points outside these, and
         FloatingPointError where training diverges.
@@ -124,19 +127,20 @@ class Coupling:
             )
         self._network = None
         network = _network(d, self.couplings, self.hidden, seed)
-        standard = torch.from_numpy((points - mean) / scale)
         batch = min(self.batch, n)
 
-        def loss(step: int) -> Tensor:
-            rows = training.batch_rows(n, batch, seed, step)
-            return -_log_density(network, standard[rows]).mean()
+        def loss(rows: Mapping[str, Tensor]) -> Tensor:
+            return -_log_density(network, rows["points"]).mean()
 
         training.train(
-            network,
-            loss,
+            training.OneLoss(network, loss, learning_rate=self.learning_rate),
+            {"points": (points - mean) / scale},
             steps=math.ceil(self.epochs * n / batch),
-            learning_rate=self.learning_rate,
+            batch=batch,
+            seed=seed,
+            identity={"model": self.name, "version": self.version, "settings": self.settings},
             progress=progress,
+            checkpoint=checkpoint,
         )
         self._network, self._mean, self._scale = network, mean, scale
 

@@ -30,6 +30,7 @@ class Gaussian:
     name: ClassVar[str] = "gaussian"
     version: ClassVar[int] = 1
     conditional: ClassVar[bool] = False
+    biased: ClassVar[bool] = True
     follows_noise: ClassVar[bool] = True
 
     def __init__(self) -> None:
@@ -48,12 +49,13 @@ class Gaussian:
         *,
         seed: int,
         progress: Progress | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         """Take mean and covariance, the latter over n - 1, of the points.
 
         - `images`: float64 `(n, d)` with n of at least 2 and finite values.
         - `labels`, `seed`: not used; the fit is deterministic.
-        - `progress`: called once, with 1.0.
+        - `progress`: called once, with 1.0; `checkpoint`: not used, as there is little to lose.
 
         Raises TypeError for anything but float64 points and ValueError for fewer than two
         points or for values that are not finite.

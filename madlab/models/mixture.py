@@ -54,6 +54,7 @@ class Mixture:
     name: ClassVar[str] = "mixture"
     version: ClassVar[int] = 1
     conditional: ClassVar[bool] = True
+    biased: ClassVar[bool] = True
     follows_noise: ClassVar[bool] = False
 
     def __init__(self, components: int = 20, rank: int = 15, tone: bool = True) -> None:
@@ -77,6 +78,7 @@ class Mixture:
         *,
         seed: int,
         progress: Progress | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         """Fit from nothing.
 
@@ -86,7 +88,8 @@ class Mixture:
           label; of points, None.
         - `seed`: names the start of k-means or EM and the images that basis and tone are taken
           from.
-        - `progress`: called with the fraction done, after each class of images.
+        - `progress`: called with the fraction done, after each class of images;
+          `checkpoint`: not used, as there is little to lose.
 
         Raises TypeError or ValueError for images, points or labels of another kind.
         """

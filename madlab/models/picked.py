@@ -61,6 +61,7 @@ class Picked:
     # Rises by one with the version of any model that can be picked from.
     version: ClassVar[int] = 1
     conditional: ClassVar[bool] = True
+    biased: ClassVar[bool] = True
     # Equal noise gives corresponding candidates, but not the same choice among them.
     follows_noise: ClassVar[bool] = False
 
@@ -95,18 +96,19 @@ class Picked:
         *,
         seed: int,
         progress: Progress | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         """Fit the other model; picking has nothing to learn.
 
         - `images`: uint8 `(n, 28, 28)`, n of at least 1; `labels`: whole numbers `(n,)`, 0 to 9.
-        - `seed`, `progress`: handed on.
+        - `seed`, `progress`, `checkpoint`: handed on.
 
         Raises TypeError or ValueError for other images or labels, before any work.
         """
         self._frequencies = None
         images = check_digits(check_images(images))
         found = check_labels(labels, len(images), classes=10)
-        self._inner.fit(images, labels, seed=seed, progress=progress)
+        self._inner.fit(images, labels, seed=seed, progress=progress, checkpoint=checkpoint)
         self._frequencies = np.bincount(found) / len(found)
 
     def sample(

@@ -16,14 +16,20 @@ def watch(chain: Chain, generations: int) -> list[Generation]:
 
     Where a front end listens a progress bar names the stage; elsewhere, in a report say, one plain
     line is printed for each generation. Interrupting the kernel keeps every finished generation;
-    running the cell again goes on from there.
+    running the cell again goes on from there. A chain whose training diverges is stopped with a
+    line that says so, and the cell goes on with what follows.
+
+    Returns the generations that were finished.
     """
     title = f"{chain.loop.name}, {chain.model.name}, bias {chain.bias:g}, seed {chain.seed}"
     if not front_end_listens():
         done = []
-        for generation in chain.run(generations):
-            done.append(generation)
-            print(f"{title}: {line(generation, generations)}")
+        try:
+            for generation in chain.run(generations):
+                done.append(generation)
+                print(f"{title}: {line(generation, generations)}")
+        except FloatingPointError as error:
+            print(f"{title}: {_stopped(done, error)}")
         return done
     bar = widgets.FloatProgress(min=0, max=generations, layout=widgets.Layout(width="200px"))
     text = widgets.Label(f"{title}: starting")
@@ -36,15 +42,23 @@ def watch(chain: Chain, generations: int) -> list[Generation]:
         text.value = f"{title}: generation {t} of {generations}, {STAGES[stage]}"
 
     before, chain.progress = chain.progress, show
+    done = []
     try:
-        done = []
         for generation in chain.run(generations):
             done.append(generation)
             bar.value = generation.t
             text.value = f"{title}: {line(generation, generations)}"
         return done
+    except FloatingPointError as error:
+        bar.bar_style = "danger"
+        text.value = f"{title}: {_stopped(done, error)}"
+        return done
     finally:
         chain.progress = before
+
+
+def _stopped(done: list[Generation], error: FloatingPointError) -> str:
+    return f"stopped after generation {len(done)}: {error}"
 
 
 def line(generation: Generation, generations: int) -> str:

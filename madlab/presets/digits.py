@@ -108,7 +108,7 @@ FULLY_SYNTHETIC = {
         seeds=(0, 1, 2),
         flow_n=60_000,
         flow_generations=10,
-        flow={"steps": 20_000, "heun_steps": 8},
+        flow={"steps": 20_000, "sampling_steps": 8},
     ),
 }
 
@@ -163,7 +163,7 @@ SAMPLING_BIAS = {
         n_evaluate=10_000,
         seeds=(0, 1, 2),
         flow_n=60_000,
-        flow={"steps": 20_000, "heun_steps": 8},
+        flow={"steps": 20_000, "sampling_steps": 8},
         n_points=50_000,
         biases=(1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1),
         candidates=(1, 2, 4, 8, 16),
