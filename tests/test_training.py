@@ -214,6 +214,28 @@ def test_gradients_in_pieces_are_those_of_the_whole_batch(pieces):
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [torch.contiguous_format, torch.channels_last])
+def test_a_step_is_adam_s_whatever_the_memory_format_of_the_gradients(kind):
+    # Fused Adam reads memory without its strides; a second derivative has other ones.
+    x = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    x = x.to(memory_format=torch.channels_last)
+    found = []
+    for fused in (True, False):
+        network = seeded(lambda: nn.Conv2d(3, 5, 3), 0).to(memory_format=kind)
+        optimizer = torch.optim.AdamW(network.parameters(), 0.1, weight_decay=0.0, fused=fused)
+
+        def loss(part, network=network):
+            pictures = x[part].detach().requires_grad_()
+            scores = network(pictures).square().mean()
+            (slopes,) = torch.autograd.grad(scores, pictures, create_graph=True)
+            return scores + slopes.square().sum()
+
+        for _ in range(3):
+            descend(optimizer, loss, 4)
+        found.append(torch.cat([w.detach().reshape(-1) for w in network.parameters()]))
+    torch.testing.assert_close(found[0], found[1])
+
+
 def test_parts_cover_all_items_once():
     for n, pieces in [(10, 1), (10, 3), (3, 8), (1, 1)]:
         found = parts(n, pieces)

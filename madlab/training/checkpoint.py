@@ -54,7 +54,11 @@ def restore(learner: Learner, average: Ema, step: int, found: Mapping[str, Tenso
                     # Adam counts on the CPU where its steps do not run on the device as one.
                     there = short != "step" or fused
                     kept = value.to(weight.device if there else "cpu", copy=True)
-                    optimizer.state[weight][short] = kept
+                    # Files keep no memory format, and fused optimizers need the weight's.
+                    like = kept.shape == weight.shape
+                    optimizer.state[weight][short] = (
+                        torch.empty_like(weight).copy_(kept) if like else kept
+                    )
 
 
 def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:

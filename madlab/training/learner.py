@@ -162,7 +162,7 @@ def descend(
         gradients = torch.autograd.grad(scaled, weights)
         if part.start == 0:
             for weight, gradient in zip(weights, gradients, strict=True):
-                weight.grad = gradient
+                weight.grad = _laid_out_as(weight, gradient)
         else:
             torch._foreach_add_([weight.grad for weight in weights], gradients)
     if scaler:
@@ -177,6 +177,13 @@ def descend(
     for weight in weights:
         weight.grad = None
     return total
+
+
+def _laid_out_as(weight: Tensor, gradient: Tensor) -> Tensor:
+    # Fused optimizers need both in one memory format, which autograd.grad does not promise.
+    if gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight).copy_(gradient)
 
 
 def parts(n: int, pieces: int) -> list[slice]:

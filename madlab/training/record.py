@@ -1,6 +1,7 @@
 """What numbers depend on beside settings and seed, and what they cost."""
 
 import functools
+import os
 import platform
 import subprocess
 import time
@@ -56,7 +57,7 @@ def _describe(where: torch.device) -> str:
 def _commit() -> str | None:
     tree = Path(__file__).resolve().parents[2]
     if not (tree / ".git").exists():
-        return None
+        return os.environ.get("MADLAB_COMMIT")
     try:
         commit = _git(tree, "rev-parse", "HEAD")
         changed = _git(tree, "status", "--porcelain", "--untracked-files=no")
