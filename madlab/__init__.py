@@ -12,7 +12,18 @@ _NAMES = {
     "Samples": "madlab.data.samples",
     "Store": "madlab.store",
 }
-_MODULES = ("data", "doctor", "metrics", "models", "panels", "plots", "presets", "report", "theory")
+_MODULES = (
+    "data",
+    "doctor",
+    "gallery",
+    "metrics",
+    "models",
+    "panels",
+    "plots",
+    "presets",
+    "report",
+    "theory",
+)
 
 __all__ = [*_NAMES, *_MODULES, "__version__"]
 

@@ -1,4 +1,4 @@
-"""The command `madlab`: JupyterLab, notebooks run and reported, stores, data and a check-up."""
+"""The command `madlab`: JupyterLab, notebooks, stores, the gallery, data and a check-up."""
 
 import os
 import sys
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from madlab.gallery.cli import app as _gallery
 
 app = typer.Typer(
     name="madlab",
@@ -25,6 +27,7 @@ _runs = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(_runs, name="runs")
+app.add_typer(_gallery, name="gallery")
 
 _Notebook = Annotated[
     str, typer.Argument(help="A path, a name as `06_digits_fully_synthetic`, or its start, `06`.")

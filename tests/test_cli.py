@@ -17,10 +17,21 @@ from madlab.store import Store
 
 Make = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
-COMMANDS = ["lab", "run", "report", "runs list", "runs verify", "runs prune", "data", "doctor"]
+COMMANDS = [
+    "lab",
+    "run",
+    "report",
+    "runs list",
+    "runs verify",
+    "runs prune",
+    "gallery list",
+    "gallery build",
+    "data",
+    "doctor",
+]
 
 
-@pytest.mark.parametrize("command", ["", "runs", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "runs", "gallery", *COMMANDS])
 def test_every_command_explains_itself(command: str, capsys: Capture) -> None:
     assert main([*command.split(), "--help"]) == 0
     said = capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Panels: controls over a chain or its records, and pictures that follow them."""
 
 from madlab.panels.bias_dial import BiasDial
+from madlab.panels.gallery_browser import GalleryBrowser
 from madlab.panels.gaussian_loop import GaussianLoop
 from madlab.panels.generation_browser import GenerationBrowser
 from madlab.panels.live_loop import LiveLoop
@@ -14,6 +15,7 @@ from madlab.panels.progress import watch
 
 __all__ = [
     "BiasDial",
+    "GalleryBrowser",
     "GaussianLoop",
     "GenerationBrowser",
     "LiveLoop",

@@ -1,0 +1,116 @@
+"""A gallery that is built: from finished chains in stores to a few megabytes of files."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from madlab.gallery import files
+from madlab.gallery.bundle import Bundle
+from madlab.gallery.chains import Finished
+from madlab.gallery.reading import Gallery
+from madlab.store import Store
+
+if TYPE_CHECKING:
+    from madlab.gallery.sources import Source
+
+Choice = Callable[[Finished], bool]
+
+
+class Built(NamedTuple):
+    """What came of building.
+
+    - `gallery`: the gallery.
+    - `left_out`: why chains, or the digits of chains, are not in it, by their names.
+    """
+
+    gallery: Gallery
+    left_out: dict[str, str]
+
+
+def build(
+    stores: Iterable[str | os.PathLike[str] | Store],
+    folder: str | os.PathLike[str],
+    *,
+    keep: Choice = lambda chain: True,
+    embed: Choice = lambda chain: False,
+) -> Built:
+    """Build a gallery of all complete chains on MNIST; nothing is trained.
+
+    Of every chain the records are kept, all seeds; of the lowest seed whose digits a store has,
+    also a sheet of 50 preview digits in generations 1, 2, 3, 5, 10, 20, 50, 100 and the last.
+
+    - `stores`: folders, or stores. A gallery's folder counts as a store, so that chains stay whose
+      store is gone. Of a chain that is in several the longest is taken, of equals the first.
+    - `folder`: where the gallery goes; one that is there is replaced, in one step.
+    - `keep`: which chains are taken; all where not given.
+    - `embed`: of which chains, among those with a sheet, t-SNE is to place the digits; it takes
+      about ten seconds each. Chains that are taken from a gallery keep the embedding they have.
+
+    Raises ValueError where there is no chain, or where the files would take more than
+    `madlab.gallery.files.LIMIT` bytes, OSError for folders that cannot be read or written, and
+    ImportError where scikit-learn is needed and not there. The old gallery is then intact.
+    """
+    from madlab.data import mnist
+    from madlab.gallery.sources import open_source
+
+    data = mnist()
+    sources = [open_source(store, data) for store in stores]
+    chosen: dict[str, tuple[Finished, Source]] = {}
+    left_out: dict[str, str] = {}
+    for source in sources:
+        left_out |= source.left_out
+        for chain in filter(keep, source.chains):
+            if chain.data != data.id:
+                left_out[chain.name] = f"its data are {chain.data}, not {data.id}"
+            elif chain.name not in chosen or chosen[chain.name][0].generations < chain.generations:
+                chosen[chain.name] = chain, source
+    left_out = {name: why for name, why in left_out.items() if name not in chosen}
+    if not chosen:
+        why = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        raise ValueError(f"there is no complete chain on {data.id} to show. {why}".strip())
+    bundle = _bundle(sorted(chosen.values(), key=_order), embed, left_out)
+    bundle.about |= {"data": data.id, **_provenance()}
+    files.publish(Path(folder).expanduser(), bundle.content, bundle.about)
+    return Built(Gallery(Path(folder).expanduser()), left_out)
+
+
+def _order(found: "tuple[Finished, Source]") -> tuple[Any, ...]:
+    chain = found[0]
+    return chain.model, chain.loop, -chain.bias, chain.n, chain.family, chain.seed
+
+
+def _bundle(
+    chosen: "Sequence[tuple[Finished, Source]]", embed: Choice, left_out: dict[str, str]
+) -> Bundle:
+    """Return the records of all chains, and the pictures of one chain of each family."""
+    from madlab.gallery.sources import NotKeptError
+
+    bundle = Bundle()
+    bundle.add_records([row for chain, _ in chosen for row in chain.rows])
+    shown: dict[str, tuple[Finished, Source]] = {}
+    for chain, source in chosen:
+        if chain.family not in shown:
+            try:
+                bundle.add_sheet(chain.name, source.sheet(chain))
+                shown[chain.family] = chain, source
+            except NotKeptError as error:
+                left_out[f"digits of {chain.name}"] = str(error)
+    # Before the long part.
+    bundle.check_size()
+    for chain, source in shown.values():
+        if chain.name in source.embedded or embed(chain):
+            try:
+                bundle.add_embedding(chain.name, *source.embedding(chain))
+            except NotKeptError as error:
+                left_out[f"embedding of {chain.name}"] = str(error)
+    bundle.check_size()
+    return bundle
+
+
+def _provenance() -> dict[str, Any]:
+    from madlab.training import provenance
+
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"built": now, "built_by": provenance()}

@@ -1,0 +1,104 @@
+"""The commands `madlab gallery list` and `madlab gallery build`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Finished chains to look at without training: list them, or build them from stores.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@app.command(
+    "list",
+    short_help="List the chains of a gallery.",
+    epilog="\b\nExamples:\n  madlab gallery list\n  madlab gallery list gallery",
+)
+def list_chains(
+    folder: Annotated[
+        Path | None, typer.Argument(help="The folder of a gallery. [default: madlab's own]")
+    ] = None,
+) -> None:
+    """List what a gallery holds: chains that differ in nothing but the seed on one line."""
+    from madlab import gallery
+
+    found = gallery.open(folder)
+    chains = found.chains()
+    for _, family in chains.groupby("family", sort=False):
+        first = family.iloc[0]
+        seeds = ", ".join(map(str, family["seed"]))
+        typer.echo(f"{first['model']}, {first['loop']}, bias {first['bias']:g}, seeds {seeds}")
+        typer.echo(
+            f"  {family['generations'].max()} generations on {first['sizes']}; "
+            f"{first['n_evaluate']:,} scored; {family['seconds'].sum():,.0f} s on {first['device']}"
+        )
+        kinds = {"digits": "sheet", "t-SNE": "embedding"}
+        kept = {kind: sorted({*family[name].explode().dropna()}) for kind, name in kinds.items()}
+        for kind, generations in kept.items():
+            if generations:
+                typer.echo(f"  {kind} of generations {', '.join(map(str, generations))}")
+    about = found.about
+    by = about["built_by"]
+    typer.echo(
+        f"{len(chains)} chains, {about['records']['rows']:,} generations, "
+        f"{found.size / 1e6:.2f} MB; built {about['built']} by madlab {by['madlab']} "
+        f"(commit {by['commit']}) from {about['data']}"
+    )
+
+
+@app.command(
+    "build",
+    short_help="Build a gallery from stores.",
+    epilog="\b\nExamples:\n  madlab gallery build runs\n"
+    "  madlab gallery build runs-gpu old-gallery --output gallery --embed mixture:1",
+)
+def build_gallery(
+    stores: Annotated[
+        list[Path], typer.Argument(metavar="STORE...", help="Folders of stores, or of galleries.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder that the gallery is put into.")
+    ] = Path("gallery"),
+    embed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL:BIAS",
+            help="A fully synthetic chain whose digits t-SNE is to place; give it again for more.",
+        ),
+    ] = None,
+) -> None:
+    """Build a gallery of every complete chain on MNIST in the stores, without training.
+
+    A gallery that is in the output folder is replaced; give it as a store too to keep its chains.
+    """
+    from madlab import gallery
+
+    wanted = {_pair(word) for word in embed or []}
+    try:
+        built = gallery.build(
+            stores,
+            output,
+            embed=lambda chain: (
+                chain.loop == "fully synthetic" and (chain.model, chain.bias) in wanted
+            ),
+        )
+    except ImportError as error:
+        typer.echo(f"madlab: {error}", err=True)
+        raise typer.Exit(1) from error
+    for name, why in built.left_out.items():
+        typer.echo(f"left out: {name}: {why}")
+    found = built.gallery
+    typer.echo(f"wrote {output}: {len(found.chains())} chains, {found.size / 1e6:.2f} MB")
+
+
+def _pair(word: str) -> tuple[str, float]:
+    model, _, bias = word.partition(":")
+    try:
+        return model, float(bias)
+    except ValueError:
+        raise ValueError(
+            f"--embed takes a model and a bias, as in `--embed mixture:1`, not {word!r}"
+        ) from None

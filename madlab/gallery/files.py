@@ -1,0 +1,188 @@
+"""The files of a gallery: sheets as PNG, embeddings as `.npz`, and the one that names them all."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+FORMAT = 1
+ABOUT = "about.json"
+# Bytes of all data files. With the modules beside them the folder stays below 6 MB.
+LIMIT = 5_900_000
+SIDE = 28
+# Levels of grey on a sheet are 17 apart: 0, 17, ..., 255.
+_STEP = 17
+_OURS = re.compile(r"(records|sheet|embedding)-[a-z0-9.-]*[0-9a-f]{8}\.(jsonl|png|npz)")
+_ASIDE = re.compile(r"\.gallery\.[0-9a-f]{32}\.part")
+_REBUILD = "Install madlab again, or build the gallery again with `madlab gallery build`."
+
+
+class Embedding(NamedTuple):
+    """Real digits and those of several generations, placed in the plane together.
+
+    - `real`: float32 `(n, 2)`; `real_labels`: int64 `(n,)`.
+    - `generations`: `{t: (points, labels)}`, in the same way.
+    """
+
+    real: np.ndarray
+    real_labels: np.ndarray
+    generations: dict[int, tuple[np.ndarray, np.ndarray]]
+
+
+def pack_sheet(rows: Sequence[np.ndarray]) -> bytes:
+    """Return a PNG with 16 levels of grey, one row of digits a generation, 255 = ink.
+
+    - `rows`: uint8 `(n, 28, 28)` each, n the same in all.
+    """
+    strips = [row.transpose(1, 0, 2).reshape(SIDE, -1) for row in rows]
+    levels = np.rint(np.concatenate(strips) / _STEP).astype(np.uint8)
+    picture = Image.fromarray(levels)
+    picture.putpalette([_STEP * level for level in range(16) for _ in range(3)])
+    stream = io.BytesIO()
+    picture.save(stream, format="png", optimize=True, bits=4)
+    return stream.getvalue()
+
+
+def unpack_sheet(content: bytes) -> np.ndarray:
+    """Return what `pack_sheet` wrote, uint8 `(generations, n, 28, 28)`."""
+    pixels = np.asarray(Image.open(io.BytesIO(content)).convert("L"))
+    rows, n = pixels.shape[0] // SIDE, pixels.shape[1] // SIDE
+    return pixels.reshape(rows, SIDE, n, SIDE).transpose(0, 2, 1, 3)
+
+
+def pack_embedding(embedding: Embedding) -> bytes:
+    """Return an `.npz` of an embedding, points as float16."""
+    arrays = {"real": embedding.real.astype(np.float16), "real_labels": _small(embedding[1])}
+    for t, (points, labels) in embedding.generations.items():
+        arrays |= {f"points-{t}": points.astype(np.float16), f"labels-{t}": _small(labels)}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
+
+
+def unpack_embedding(content: bytes) -> Embedding:
+    """Return what `pack_embedding` wrote."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        found = {key: arrays[key] for key in arrays}
+    wide = {k: v.astype(np.int64 if "labels" in k else np.float32) for k, v in found.items()}
+    generations = sorted(int(key.split("-")[1]) for key in wide if key.startswith("points-"))
+    return Embedding(
+        wide["real"],
+        wide["real_labels"],
+        {t: (wide[f"points-{t}"], wide[f"labels-{t}"]) for t in generations},
+    )
+
+
+def _small(labels: np.ndarray) -> np.ndarray:
+    return labels.astype(np.uint8)
+
+
+def describe(kind: str, chain: str, ending: str, content: bytes) -> dict[str, Any]:
+    """Return name, size and SHA-256 of a file; the name changes with the content."""
+    digest = hashlib.sha256(content).hexdigest()
+    words = "-".join(re.findall(r"[a-z0-9.]+", chain.lower()))
+    name = "-".join(filter(None, (kind, words, digest[:8])))
+    return {"file": f"{name}.{ending}", "bytes": len(content), "sha256": digest}
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return what a gallery says of itself; raises OSError where there is none or it is damaged."""
+    file = folder / ABOUT
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"there is no gallery in {folder}; build one with `madlab gallery build STORE`"
+        ) from None
+    except ValueError as error:
+        raise OSError(f"{file} is damaged: {error}. {_REBUILD}") from error
+    if not isinstance(about, dict) or "gallery" not in about:
+        raise OSError(f"{file} is not that of a gallery; give a gallery's folder")
+    if about["gallery"] != FORMAT:
+        raise OSError(
+            f"the gallery in {folder} has format {about['gallery']}, this madlab reads format "
+            f"{FORMAT}. {_REBUILD}"
+        )
+    return about
+
+
+def read_file(folder: Path, known: Mapping[str, Any]) -> bytes:
+    """Return the content of a file; raises OSError unless it is the one that was described."""
+    path = folder / known["file"]
+    try:
+        content: bytes = path.read_bytes()
+    except OSError as error:
+        raise OSError(f"{path} cannot be read: {error.strerror}. {_REBUILD}") from error
+    if hashlib.sha256(content).hexdigest() != known["sha256"]:
+        raise OSError(f"{path} is damaged: its SHA-256 differs. {_REBUILD}")
+    return content
+
+
+def publish(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) -> None:
+    """Put files into a folder beside what is there; they count once `about` has taken its place.
+
+    That is one step, so that a reader finds the old gallery or the new one, whatever stops this.
+    Raises FileExistsError where the folder has another thing's about.json, and OSError, leaving
+    no trace, where the disk does not take the files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if _is_foreign(folder / ABOUT):
+        raise FileExistsError(
+            f"{folder / ABOUT} is not that of a gallery; give another folder, or remove it"
+        )
+    body = json.dumps({"gallery": FORMAT, **about}, indent=1, ensure_ascii=False)
+    try:
+        for name, content in files.items():
+            if not ((folder / name).exists() and (folder / name).read_bytes() == content):
+                _put(folder / name, content)
+        _put(folder / ABOUT, f"{body}\n".encode())
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"the folder {folder} did not take the gallery ({error.strerror}); the one that was "
+            "there is intact: free some space or give another folder",
+        ) from error
+    finally:
+        _sweep(folder)
+
+
+def _put(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".gallery.{uuid.uuid4().hex}.part")
+    with aside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(path)
+
+
+def _is_foreign(file: Path) -> bool:
+    try:
+        return "gallery" not in json.loads(file.read_bytes())
+    except (OSError, ValueError, TypeError):
+        # None, or a gallery's that was damaged.
+        return False
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what no gallery in the folder names: an older one's files, or a stopped build's."""
+    try:
+        named = files_of(read_about(folder))
+    except FileNotFoundError:
+        named = {}
+    for path in folder.iterdir():
+        if _ASIDE.fullmatch(path.name) or (_OURS.fullmatch(path.name) and path.name not in named):
+            path.unlink()
+
+
+def files_of(about: Mapping[str, Any]) -> dict[str, int]:
+    """Return the sizes of the files that a gallery names, by their names."""
+    known = [about["records"], *about["sheets"].values(), *about["embeddings"].values()]
+    return {one["file"]: one["bytes"] for one in known}

@@ -1,0 +1,186 @@
+"""A gallery that is read: records, sheets of digits and embeddings of finished chains."""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from madlab.data.samples import Samples
+from madlab.gallery import files
+from madlab.gallery.chains import Finished, group
+from madlab.gallery.files import Embedding
+from madlab.store import COLUMNS, table
+
+HERE = Path(__file__).parent
+_ROOM = 4
+
+
+class Gallery:
+    """Finished chains, to be looked at without training: what `madlab.gallery.open` returns.
+
+    A chain is given by its name, the column `chain` of `records()` and `chains()`.
+
+    - `folder`: where it lies.
+    - `about`: what it says of itself: when, by which versions and from which data it was built.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.about = files.read_about(folder)
+
+    @cached_property
+    def finished(self) -> list[Finished]:
+        """All chains with their whole records: configuration, versions, device, cost and commit."""
+        content = files.read_file(self.folder, self.about["records"])
+        return group(json.loads(line) for line in content.splitlines())[0]
+
+    @cached_property
+    def size(self) -> int:
+        """How many bytes its data take, of `madlab.gallery.files.LIMIT` at most."""
+        listed = (self.folder / files.ABOUT).stat().st_size
+        return listed + sum(files.files_of(self.about).values())
+
+    def records(self, **wanted: Any) -> pd.DataFrame:
+        """Return one row a generation, with the columns of `Store.records()` and `chain`.
+
+        - `wanted`: columns and the value, or a list of the values, that they must have, as in
+          `records(model="mixture", bias=[1, 0.5])`.
+
+        Raises KeyError for a column that there is not, or a value that no row has, naming those
+        that there are.
+        """
+        return _select(self._records, wanted)
+
+    @cached_property
+    def _records(self) -> pd.DataFrame:
+        found = table([row for chain in self.finished for row in chain.rows])
+        names = [chain.name for chain in self.finished for _ in chain.rows]
+        return found.assign(chain=names)[[*COLUMNS, "chain"]]
+
+    def chains(self, **wanted: Any) -> pd.DataFrame:
+        """Return one row a chain.
+
+        Its columns are chain (the name), family (a digest of everything but the seed), loop, model,
+        bias, seed, n (training-set size of generation 1), sizes (of all generations, in words),
+        n_evaluate, features, generations (how many), device, seconds (of all generations, shared
+        ones too), commit, sheet and embedding (the generations that these have, often none: one
+        seed is enough to look at).
+
+        - `wanted`: as for `records`, which says what is raised.
+        """
+        return _select(self._chains, wanted)
+
+    @cached_property
+    def _chains(self) -> pd.DataFrame:
+        return pd.DataFrame([self._summary(chain) for chain in self.finished])
+
+    def _summary(self, chain: Finished) -> dict[str, Any]:
+        made = [row["provenance"] for row in chain.rows]
+        plain = ("family", "loop", "model", "bias", "seed", "n", "sizes")
+        return {
+            "chain": chain.name,
+            **{name: getattr(chain, name) for name in plain},
+            **{name: chain.rows[0][name] for name in ("n_evaluate", "features")},
+            "generations": chain.generations,
+            "device": ", ".join(sorted({str(one["device"]) for one in made})),
+            "seconds": sum(row["seconds"] for row in chain.rows),
+            "commit": ", ".join(sorted({str(one["commit"]) for one in made})),
+            "sheet": tuple(self._known("sheets", chain.name)),
+            "embedding": tuple(self._known("embeddings", chain.name)),
+        }
+
+    def _known(self, kind: str, chain: str) -> list[int]:
+        generations: list[int] = self.about[kind].get(chain, {}).get("generations", [])
+        return generations
+
+    def sheet(self, chain: str, generation: int) -> Samples:
+        """Return preview digits of a generation, drawn from the same noise in every generation.
+
+        - `chain`: a name of the column `chain`; `chains()` says which generations there are.
+
+        Returns uint8 images `(n, 28, 28)`, 255 = ink, in 16 levels of grey, and labels. Raises
+        KeyError for what is not there, naming what is, and OSError for damaged files.
+        """
+        known = self._entry("sheets", chain)
+        if generation not in known["generations"]:
+            raise KeyError(
+                f"the sheet of {chain!r} has no generation {generation!r}; it has "
+                f"{_listed(known['generations'])}"
+            )
+        labels = known["labels"]
+        return Samples(
+            self._sheet(chain)[known["generations"].index(generation)].copy(),
+            None if labels is None else np.array([int(label) for label in labels]),
+        )
+
+    def _sheet(self, chain: str) -> np.ndarray:
+        if chain not in self._unpacked:
+            content = files.read_file(self.folder, self._entry("sheets", chain))
+            self._unpacked[chain] = files.unpack_sheet(content)
+        return self._unpacked[chain]
+
+    @cached_property
+    def _unpacked(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def embedding(self, chain: str) -> Embedding:
+        """Return where t-SNE places real digits and those of some generations, all together.
+
+        - `chain`: a name of the column `chain`; `chains()` says which have an embedding.
+
+        Returns real points, real labels and `{generation: (points, labels)}`, as a named tuple.
+        Distances mean little in such a plane, neighbourhoods much. Raises as `sheet`.
+
+        Source: Alemohammad et al., "Self-Consuming Generative Models Go MAD", Figs. 5 and 7.
+        """
+        known = self._entry("embeddings", chain)
+        return files.unpack_embedding(files.read_file(self.folder, known))
+
+    def _entry(self, kind: str, chain: str) -> dict[str, Any]:
+        entries: dict[str, dict[str, Any]] = self.about[kind]
+        if chain in entries:
+            return entries[chain]
+        if all(chain != one.name for one in self.finished):
+            raise KeyError(
+                f"the gallery has no chain {chain!r}; names are in the column 'chain' of chains(), "
+                f"the first is {self.finished[0].name!r}"
+            )
+        family = {one.name for one in self.finished if one.family in chain}
+        near = sorted(family & set(entries)) or sorted(entries)
+        raise KeyError(
+            f"the gallery keeps no {kind[:-1]} of {chain!r}; those it keeps are of: "
+            f"{'; '.join(near[:_ROOM]) or 'none'}{'; ...' if len(near) > _ROOM else ''}"
+        )
+
+
+def open(folder: str | os.PathLike[str] | None = None) -> Gallery:
+    """Open a gallery.
+
+    - `folder`: what `madlab.gallery.build` wrote; None for the gallery that comes with madlab.
+
+    Raises OSError where there is none, or where it is damaged.
+    """
+    return Gallery(HERE if folder is None else Path(folder).expanduser())
+
+
+def _select(found: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
+    kept = np.ones(len(found), bool)
+    for column, value in wanted.items():
+        if column not in found:
+            raise KeyError(f"there is no column {column!r}; there are {_listed(list(found))}")
+        values = value if isinstance(value, list) else [value]
+        there = list(dict.fromkeys(found[column]))
+        for one in values:
+            if one not in there:
+                raise KeyError(f"the gallery has no {column} {one!r}; it has {_listed(there)}")
+        kept &= found[column].isin(values).to_numpy()
+    return found[kept].reset_index(drop=True)
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
