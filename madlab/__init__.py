@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _NAMES = {
     "Chain": "madlab.chain",
@@ -19,6 +19,7 @@ _MODULES = (
     "metrics",
     "models",
     "panels",
+    "paper",
     "plots",
     "presets",
     "report",

@@ -1,6 +1,8 @@
 """Pure functions that turn records and samples into matplotlib figures, in one visual language."""
 
 from madlab.plots.calibration import calibration, describe_calibration
+from madlab.plots.embedding import describe_digit_map, digit_map
+from madlab.plots.families import describe_families, failure_table, families
 from madlab.plots.gaussians import (
     describe_ellipses,
     describe_fan,
@@ -29,17 +31,22 @@ __all__ = [
     "describe_calibration",
     "describe_clouds",
     "describe_curves",
+    "describe_digit_map",
     "describe_drift",
     "describe_ellipses",
+    "describe_families",
     "describe_fan",
     "describe_settling",
     "describe_sizes",
     "describe_tails",
+    "digit_map",
     "draw_cloud",
     "draw_ellipses",
     "draw_fan",
     "drift",
     "ellipses",
+    "failure_table",
+    "families",
     "fans",
     "generations_sheet",
     "png",

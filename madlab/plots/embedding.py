@@ -78,7 +78,7 @@ def _draw(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
 
 
 def describe_digit_map(real: np.ndarray, real_labels: np.ndarray, generations: Placed) -> str:
-    """Return in words what `digit_map` shows: how digits lie among real ones and how wide they spread.
+    """Return in words what `digit_map` shows: how digits lie among real ones, how wide they spread.
 
     The spread of a digit is the median distance from the median of its points, averaged over the
     digits and divided by that of the real ones.

@@ -1,0 +1,152 @@
+"""Which failure goes with which family of models: what chains lose, and how soon."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+# Quality, then diversity, then the distance that sees both.
+SCORES = ("precision", "density", "read", "recall", "fd")
+LEAST_SHARE, LEAST_ERRORS = 0.05, 2.0
+
+_SIZES = ["n_real", "n_synthetic", "n_evaluate", "features"]
+
+
+class Loss(NamedTuple):
+    """What chains that differ in their seed alone lose of one score.
+
+    - `lost`: 1 - last / first, mean over seeds: 1 is all of it, below 0 it grew; NaN where a first
+      score is 0 or not defined, and where there is one generation only.
+    - `error`: the standard error of that mean; NaN for one seed.
+    - `trend`: "falls" or "rises" where the mean is more than 5% and more than 2 standard errors
+      away from 0, "holds" where it is not, "one seed" where no error is known, "" where `lost` is
+      NaN.
+    - `halves`: in how many generations after the first the score halves, median over seeds, with
+      straight lines between generations; infinite where it does not within those there are.
+    """
+
+    lost: float
+    error: float
+    trend: str
+    halves: float
+
+
+class Kind(NamedTuple):
+    """Chains that differ in their seed alone, and what they lose.
+
+    - `family`, `loop`, `bias`: what they have in common; `seeds`: how many there are.
+    - `generations`: the last generation that all of them have reached; losses are up to there.
+    - `losses`: by score, those of `SCORES`.
+    """
+
+    family: str
+    loop: str
+    bias: float
+    seeds: int
+    generations: int
+    losses: dict[str, Loss]
+
+
+def failures(records: pd.DataFrame) -> pd.DataFrame:
+    """Return what every family loses in every loop, at every bias, score by score.
+
+    - `records`: one row a generation, as `Chain.records()` gives them, of any number of chains and
+      seeds. A column `family`, where there is one, names the kind of model; otherwise `model` does.
+
+    Chains are compared from generation 1 to the last that all seeds of their kind have reached.
+    Returns one row for each family, loop, bias and score of `SCORES`, with these columns and
+    `seeds`, `generations` (that last one) and the fields of `Loss`.
+
+    Raises ValueError where a chain lacks generation 1, where a generation is there twice, and where
+    seeds of one kind have other sizes or features.
+    """
+    rows = [
+        [*kind[:-1], score, *loss] for kind in kinds(records) for score, loss in kind.losses.items()
+    ]
+    return pd.DataFrame(rows, columns=[*Kind._fields[:-1], "score", *Loss._fields])
+
+
+def kinds(records: pd.DataFrame) -> list[Kind]:
+    """Return the same as `failures`, a `Kind` for each family, loop and bias, in their order."""
+    found = []
+    for _, rows in with_family(records).groupby(["family", "loop", "bias"], sort=False):
+        family, loop, bias = (rows[name].iloc[0] for name in ("family", "loop", "bias"))
+        chains = _chains(rows, f"{family}, {loop}, bias {bias:g}")
+        last = int(min(chain.index.max() for chain in chains))
+        losses = {
+            score: _loss([chain.loc[:last, score].astype(float) for chain in chains])
+            for score in SCORES
+        }
+        found.append(Kind(family, loop, bias, len(chains), last, losses))
+    return found
+
+
+def with_family(records: pd.DataFrame) -> pd.DataFrame:
+    """Return each record once, with a column `family`, the model's name unless it is there."""
+    once = records.drop_duplicates("id") if "id" in records else records
+    return once if "family" in once else once.assign(family=once["model"])
+
+
+def halving(scores: pd.Series) -> float:
+    """Return in how many generations after the first a score halves; infinity where it does not.
+
+    - `scores`: numbers by generation, in order, joined by straight lines; the first above 0.
+    """
+    half = scores.iloc[0] / 2
+    low = np.flatnonzero(scores.to_numpy() <= half)
+    if not len(low):
+        return float("inf")
+    t, y = scores.index.to_numpy(float), scores.to_numpy(float)
+    i = low[0]
+    return float(t[i - 1] + (t[i] - t[i - 1]) * (y[i - 1] - half) / (y[i - 1] - y[i]) - t[0])
+
+
+def trend(changes: np.ndarray) -> str:
+    """Return "falls", "rises" or "holds" for losses over seeds `(n,)`, as `Loss` says."""
+    mean = float(np.mean(changes))
+    if np.isnan(mean):
+        return ""
+    if len(changes) < 2:
+        return "one seed"
+    error = float(np.std(changes, ddof=1)) / np.sqrt(len(changes))
+    if abs(mean) <= max(LEAST_SHARE, LEAST_ERRORS * error):
+        return "holds"
+    return "falls" if mean > 0 else "rises"
+
+
+def _loss(chains: list[pd.Series]) -> Loss:
+    first = np.array([chain.iloc[0] for chain in chains])
+    last = np.array([chain.iloc[-1] for chain in chains])
+    # A share of nothing is not defined, nor is a loss between a generation and itself.
+    known = (first > 0) & (len(chains[0]) > 1)
+    changes = 1 - last / np.where(known, first, np.nan)
+    n = len(changes)
+    error = float(np.std(changes, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    lost = float(np.mean(changes))
+    halves = float("nan") if np.isnan(lost) else float(np.median([halving(c) for c in chains]))
+    return Loss(lost, error, trend(changes), halves)
+
+
+def _chains(kind: pd.DataFrame, name: str) -> list[pd.DataFrame]:
+    """Return the chains of one kind, each by its generations, or raise where they do not fit."""
+    chains = []
+    for seed, chain in kind.groupby("seed"):
+        by_t = chain.set_index("generation").sort_index()
+        twice = by_t.index[by_t.index.duplicated()]
+        if len(twice):
+            raise ValueError(
+                f"generation {twice[0]} of {name}, seed {seed}, is there more than once; give "
+                "records of one setting, or a column 'family' that tells settings apart"
+            )
+        if by_t.index[0] != 1:
+            raise ValueError(
+                f"generation 1 of {name}, seed {seed}, is missing; losses are counted from it"
+            )
+        chains.append(by_t)
+    differ = kind.groupby("generation")[_SIZES].nunique().max()
+    if (differ > 1).any():
+        raise ValueError(
+            f"the seeds of {name} differ in {', '.join(differ.index[differ > 1])}; give records of "
+            "one setting, or a column 'family' that tells settings apart"
+        )
+    return chains

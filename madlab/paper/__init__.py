@@ -1,0 +1,20 @@
+"""The paper's figures beside ours: what each shows, and whether it held, judged on records.
+
+Numbers are those of arXiv v1 (2307.01850); the camera-ready version's differ.
+"""
+
+from madlab.paper.counterpart import DigitFigure, Figure, ToyFigure
+from madlab.paper.figures import FIGURES, figure
+from madlab.paper.records import frame
+from madlab.paper.verdict import Claim, Verdict
+
+__all__ = [
+    "FIGURES",
+    "Claim",
+    "DigitFigure",
+    "Figure",
+    "ToyFigure",
+    "Verdict",
+    "figure",
+    "frame",
+]

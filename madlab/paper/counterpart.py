@@ -1,0 +1,117 @@
+"""What a figure of the paper and its counterpart here are made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from madlab.metrics.failure import with_family
+from madlab.paper.records import largest
+from madlab.paper.verdict import NOT_RUN, Verdict
+
+# The paper's own model first, then stand-ins for it, quicker and further off.
+DIFFUSION = ("ddpm", "flow", "diffusion")
+OTHERS = ("gan", "wgan", "mixture")
+LINES, DRIFT, SHEET = "lines", "drift", "sheet"
+_NEAR = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure of arXiv v1 that has a counterpart here.
+
+    - `number`: as the paper has it, such as "9" or "10 left".
+    - `title`, `shows`, `settings`: what it is of, what the paper reads from it, and how it was run.
+    - `notebook`: which of ours has its counterpart.
+    """
+
+    number: str
+    title: str
+    shows: str
+    settings: str
+    notebook: str
+
+    def beside(self, verdict: Verdict) -> str:
+        """Return what the paper shows and what was found here, as Markdown."""
+        claims = verdict.said.replace("; ", "\n- ")
+        return f"{self.reading()}\n\n**Here: {verdict.held}.**\n\n- {claims}"
+
+    def reading(self) -> str:
+        """Return what the paper shows, as a line of Markdown."""
+        return f"**The paper, Fig. {self.number}.** {self.shows} *({self.settings})*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitFigure(Figure):
+    """A figure that chains on digits are compared with.
+
+    - `judge`: from the records of one family to a verdict.
+    - `loop`, `biases`: which chains it needs; all biases where None.
+    - `families`: whose chains count, the paper's own model first.
+    - `starts`: whether chains differ in n_initial.
+    - `picture`: "lines" of scores, a "drift" in the plane or a "sheet" of digits.
+    """
+
+    judge: Callable[[pd.DataFrame], Verdict]
+    loop: str
+    biases: tuple[float, ...] | None = None
+    families: tuple[str, ...] = (*DIFFUSION, *OTHERS)
+    starts: bool = False
+    picture: str = LINES
+
+    def select(self, records: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """Return the records that this figure is judged by, those of each family apart.
+
+        - `records`: as for `verdict`.
+        """
+        known = with_family(records)
+        fits = known["loop"] == self.loop
+        if self.biases is not None:
+            gaps = np.abs(np.subtract.outer(known["bias"].to_numpy(float), self.biases))
+            fits &= (gaps < _NEAR).any(axis=1)
+        groups = {family: known[fits & (known["family"] == family)] for family in self.families}
+        return {
+            family: largest(own, one_start=not self.starts)
+            for family, own in groups.items()
+            if len(own)
+        }
+
+    def verdict(self, records: pd.DataFrame) -> Verdict:
+        """Return whether the trend held.
+
+        - `records`: rows as `Chain.records()` gives them, or `frame`, of any number of chains; what
+          does not belong to this figure is left aside. A column `family` names the kind of model,
+          where a model has several. Judged is the first of `families` that can be.
+
+        Raises ValueError where two chains cannot be told apart.
+        """
+        for family, own in self.select(records).items():
+            found = self.judge(own)
+            if found.held != NOT_RUN:
+                return found._replace(said=f"{family}: {found.said}")
+        return Verdict(NOT_RUN, "there are no records that could tell")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyFigure(Figure):
+    """A figure on Gaussians or toys, judged by stored results or by theory.
+
+    - `judge`: a function of the results of one script in `benchmarks/`, or of nothing.
+    - `results`: the name of that script, "" where none is needed.
+    """
+
+    judge: Callable[..., Verdict]
+    results: str = ""
+
+    def verdict(self, results: Mapping[str, Any] | None = None) -> Verdict:
+        """Return whether the trend held.
+
+        - `results`: what `benchmarks/results/` has in the JSON file that is named `results`.
+        """
+        if not self.results:
+            return self.judge()
+        if results is None:
+            return Verdict(NOT_RUN, f"give what benchmarks/results/{self.results}.json holds")
+        return self.judge(results)

@@ -1,0 +1,71 @@
+"""Records of many chains as one table that says of each row which chain it is of."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from madlab.store import name_of, table
+
+
+def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return records as a table with the columns of `Chain.records()` and some more.
+
+    - `rows`: as `Store.rows()` gives them, or the rows of a gallery's chains.
+
+    The further columns are `family` (the recipe of a model that has several, else its name),
+    `n_initial` (the training-set size of generation 1), `run` (a digest of all that a chain depends
+    on except bias, seed and n_initial), `device` and `config` (the chain's configuration).
+    """
+    kept = list(rows)
+    return table([dict(row) for row in kept]).assign(
+        family=[family(row) for row in kept],
+        n_initial=[row["config"]["loop"]["n_initial"] for row in kept],
+        run=[_run(row) for row in kept],
+        device=[row["provenance"]["device"] for row in kept],
+        config=[row["config"] for row in kept],
+    )
+
+
+def family(row: Mapping[str, Any]) -> str:
+    """Return the kind of model that a record is of: its recipe where it has one, else its name."""
+    return str(row["config"]["settings"].get("recipe", row["model"]))
+
+
+def largest(records: pd.DataFrame, one_start: bool = True) -> pd.DataFrame:
+    """Return the records of one run: of the one with most biases, then the largest and longest.
+
+    Seeds that stopped before half of what others reached are left out, and generations stop where
+    the shortest chain that is left does.
+
+    - `records`: as `frame` gives them, of one loop and family; a table without a column `run` is
+      one run.
+    - `one_start`: whether all chains must have the same n_initial.
+    """
+    if "run" not in records:
+        return _even(records)
+    keys = ["run", "n_initial"] if one_start else ["run"]
+    return max([_even(own) for _, own in records.groupby(keys, sort=True)], key=_rank)
+
+
+def _even(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the chains that are long enough, up to the generation that all of them reach."""
+    kinds = [name for name in ("bias", "n_initial") if name in records]
+    reached = records.groupby([*kinds, "seed"])["generation"].transform("max")
+    longest = reached.groupby([records[name] for name in kinds]).transform("max")
+    enough = (reached >= longest / 2).to_numpy(bool)
+    within = (records["generation"] <= reached[enough].min()).to_numpy(bool)
+    kept: pd.DataFrame = records[enough & within]
+    return kept
+
+
+def _rank(records: pd.DataFrame) -> tuple[int, ...]:
+    kinds = records[["bias", "n_initial"]].drop_duplicates()
+    return len(kinds), records["n_initial"].max(), records["generation"].max(), len(records)
+
+
+def _run(row: Mapping[str, Any]) -> str:
+    config = row["config"]
+    loop = {name: value for name, value in config["loop"].items() if name != "n_initial"}
+    parts = {name: row[name] for name in ("model", "n_evaluate", "features")}
+    return name_of({**parts, "config": {**config, "loop": loop}})[:8]

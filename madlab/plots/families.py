@@ -1,0 +1,164 @@
+"""Which failure goes with which family: quality and diversity lost, a cell a family and loop."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch
+
+from madlab.metrics.failure import SCORES, Kind, Loss, kinds
+from madlab.plots.colours import BLUE, GREY, SKY, VERMILLION, WIDTH
+from madlab.plots.lines import LOOPS
+
+# Quality, quality, diversity: colour and hatching both say which.
+BARS = {
+    "precision": (BLUE, "", "precision (quality)"),
+    "read": (SKY, "////", "read share (quality)"),
+    "recall": (VERMILLION, "----", "recall (diversity)"),
+}
+MARKS = {"falls": "▼", "rises": "▲", "holds": "", "one seed": "?", "": ""}
+_UP, _DOWN = 0.3, -1.0
+_HIGH, _LOW = 0.52, -1.66
+
+
+def families(records: pd.DataFrame) -> Figure:
+    """Draw how much quality and diversity every family loses: a row a family, a column a loop.
+
+    Bars hang down from zero by the percentage lost between generation 1 and the last, and stand up
+    where a score grew; black lines reach one standard error either way. ▼ and ▲ mark what falls and
+    rises beyond doubt, ? a single seed. Below is in how many generations, of how many, recall has
+    halved, and the factor by which the distance grew.
+
+    - `records`: as for `madlab.metrics.failures`, which says what counts and what is raised.
+
+    Raises ValueError for records without rows.
+    """
+    cells = {(kind.family, kind.loop, kind.bias): kind for kind in _kinds(records)}
+    rows = list(dict.fromkeys(family for family, _, _ in cells))
+    columns = sorted({(loop, bias) for _, loop, bias in cells}, key=_place)
+    engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02)
+    figure = Figure(figsize=(WIDTH, 1.25 * len(rows) + 1.0), layout=engine)
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for line, family in zip(grid, rows, strict=True):
+        for axes, (loop, bias) in zip(line, columns, strict=True):
+            _draw_cell(axes, cells.get((family, loop, bias)))
+        line[0].set_ylabel(family, fontsize=10, rotation=0, ha="right", va="bottom")
+        line[0].text(-0.75, _LOW, "½ recall\nFD", ha="right", va="bottom", fontsize=7)
+    for i, (axes, (loop, bias)) in enumerate(zip(grid[0], columns, strict=True)):
+        first = i == 0 or columns[i - 1][0] != loop
+        over = loop.replace(" ", "\n", 1) if first else "\n"
+        axes.set_title(f"{over}\nλ = {bias:g}", fontsize=9, loc="left")
+    handles = [
+        Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=label)
+        for colour, hatch, label in BARS.values()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def describe_families(records: pd.DataFrame) -> str:
+    """Return in words what `families` shows: what falls in each family, loop by loop."""
+    said: dict[str, list[str]] = {}
+    for kind in _kinds(records):
+        known = {score: _change(kind.losses[score].lost) for score in BARS}
+        numbers = ", ".join(f"{score} {change}%" for score, change in known.items() if change)
+        words = f"{kind.loop}, λ = {kind.bias:g}: {failure(kind)} ({numbers or 'no scores'})"
+        said.setdefault(kind.family, []).append(words)
+    cells = [f"{family}: {'; '.join(lines)}" for family, lines in said.items()]
+    return f"What falls between the first generation and the last. {'. '.join(cells)}."
+
+
+def failure_table(records: pd.DataFrame) -> pd.DataFrame:
+    """Return what `madlab.metrics.failures` finds as text to read, a row a family, loop and bias.
+
+    Each score says how much it changed between generation 1 and the last, with its standard error
+    over seeds, whether that counts as a fall or a rise, and in how many generations it halved.
+    The last column names the failure: quality falls where precision or the read share does,
+    diversity where recall does.
+
+    - `records`: as for `madlab.metrics.failures`, which says what is raised.
+    """
+    rows = [
+        [*kind[:-1], *(_cell(kind.losses[score]) for score in SCORES), failure(kind)]
+        for kind in _kinds(records)
+    ]
+    return pd.DataFrame(rows, columns=[*Kind._fields[:-1], *SCORES, "falls"])
+
+
+def failure(kind: Kind) -> str:
+    """Return which of quality and diversity falls, in words."""
+    trends = {score: kind.losses[score].trend for score in BARS}
+    if "one seed" in trends.values():
+        return "one seed, not known"
+    falls = {score for score, trend in trends.items() if trend == "falls"}
+    quality, diversity = bool(falls & {"precision", "read"}), "recall" in falls
+    return " and ".join(["quality"] * quality + ["diversity"] * diversity) or "neither"
+
+
+def _kinds(records: pd.DataFrame) -> list[Kind]:
+    """Return what each family loses, family by family, in the order to show."""
+    if not len(records):
+        raise ValueError("there are no records to draw: run a chain first")
+    found = kinds(records)
+    families = list(dict.fromkeys(kind.family for kind in found))
+    return sorted(
+        found, key=lambda kind: (families.index(kind.family), _place((kind.loop, kind.bias)))
+    )
+
+
+def _place(column: tuple[str, float]) -> tuple[int, str, float]:
+    loop, bias = column
+    names = list(LOOPS)
+    return (names.index(loop) if loop in names else len(names), loop, -bias)
+
+
+def _change(lost: float) -> str:
+    # A true minus sign, and no sign on a zero.
+    percent = round(-100 * lost) if math.isfinite(lost) else None
+    return "" if percent is None else f"{percent:+d}".replace("-", "−").replace("+0", "0")
+
+
+def _cell(loss: Loss) -> str:
+    if math.isnan(loss.lost):
+        return ""
+    error = "" if math.isnan(loss.error) else f" ± {100 * loss.error:.0f}"
+    words = f"{_change(loss.lost)}{error}% {MARKS[loss.trend]}".strip()
+    return f"{words}, halves in {loss.halves:.1f}" if math.isfinite(loss.halves) else words
+
+
+def _draw_cell(axes: Axes, kind: Kind | None) -> None:
+    axes.set(xlim=(-0.6, 2.6), ylim=(_LOW, _HIGH), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    if kind is None:
+        axes.text(1, -0.3, "not run", ha="center", fontsize=8, color=GREY)
+        return
+    axes.plot([-0.6, 2.6], [0, 0], color=GREY, linewidth=1)
+    for i, score in enumerate(BARS):
+        _draw_bar(axes, i, score, kind.losses[score])
+    halves, times = kind.losses["recall"].halves, 1 - kind.losses["fd"].lost
+    half = f"{halves:.1f} of" if math.isfinite(halves) else "not in"
+    grown = f"× {times:.1f}" if math.isfinite(times) else ""
+    words = f"{half} {kind.generations - 1}\n{grown}"
+    axes.text(1, _LOW, words, ha="center", va="bottom", fontsize=7)
+    for text in axes.texts:
+        # Bars take all the room there is, whatever the words below them need.
+        text.set_in_layout(False)
+
+
+def _draw_bar(axes: Axes, x: int, score: str, loss: Loss) -> None:
+    if math.isnan(loss.lost):
+        axes.text(x, -0.2, "·", ha="center", fontsize=8, color=GREY)
+        return
+    colour, hatch, _ = BARS[score]
+    tip = float(np.clip(-loss.lost, _DOWN, _UP))
+    axes.bar(x, tip, 0.8, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+    if math.isfinite(loss.error):
+        ends = np.clip([-loss.lost - loss.error, -loss.lost + loss.error], _DOWN, _UP)
+        axes.plot([x, x], ends, color="black", linewidth=1.2)
+    # The number stands beyond the bar's end, the mark on the other side of zero.
+    away, near, gap = ("top", "bottom", -0.05) if tip <= 0 else ("bottom", "top", 0.05)
+    axes.text(x, tip + gap, _change(loss.lost), ha="center", va=away, fontsize=7)
+    axes.text(x, -gap, MARKS[loss.trend], ha="center", va=near, fontsize=7)
