@@ -171,11 +171,7 @@ def run(arguments: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     deadline = time.time() + arguments.seconds
     specs = [spec for name in arguments.set for spec in SETS[name]()]
-    # Long chains first, so that no core is left with one at the end.
-    specs = sorted(
-        (spec for spec in specs if spec.seed in arguments.seeds),
-        key=lambda spec: (-spec.generations, spec.seed),
-    )
+    specs = [spec for spec in specs if spec.seed in arguments.seeds]
     # CUDA does not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:

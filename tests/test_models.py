@@ -24,7 +24,15 @@ def digits():
 
 
 def test_names():
-    assert models.names() == ["coupling", "diffusion", "gaussian", "mixture", "picked"]
+    assert models.names() == [
+        "coupling",
+        "diffusion",
+        "gan",
+        "gaussian",
+        "mixture",
+        "picked",
+        "wgan",
+    ]
     for name in models.names():
         model = create(name)
         assert isinstance(model, Model)
@@ -39,7 +47,7 @@ def test_settings_go_round_through_json():
 
 
 def test_unknown_names_and_settings_are_answered_with_what_there_is():
-    with pytest.raises(KeyError, match=r"did you mean 'mixture'.*diffusion, gaussian, mixture"):
+    with pytest.raises(KeyError, match=r"did you mean 'mixture'.*gan, gaussian, mixture"):
         create("mixtures")
     with pytest.raises(KeyError, match="The models are"):
         create("zebra")

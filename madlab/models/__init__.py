@@ -13,9 +13,11 @@ from madlab.models.checks import check_model
 _WHERE = {
     "coupling": ("madlab.models.coupling", "Coupling"),
     "diffusion": ("madlab.models.diffusion", "Diffusion"),
+    "gan": ("madlab.models.gan", "Gan"),
     "gaussian": ("madlab.models.gaussian", "Gaussian"),
     "mixture": ("madlab.models.mixture", "Mixture"),
     "picked": ("madlab.models.picked", "Picked"),
+    "wgan": ("madlab.models.wgan", "Wgan"),
 }
 
 
