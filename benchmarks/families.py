@@ -50,10 +50,10 @@ LOOPS = {
     "fresh_data": {"n_real": N // 2, "n_synthetic": N // 2, "n_initial": N},
 }
 FLOW = {"steps": 800}
-DDPM = {"recipe": "ddpm", "channels": 32, "steps": 2000, "batch": 256}
+DDPM = {"recipe": "ddpm", "channels": 32, "steps": 1500, "batch": 256}
 FAMILIES: list[tuple[str, dict[str, Any], tuple[float, ...]]] = [
     ("mixture", {}, (1.0, 0.7)),
-    ("gan", {"steps": 1000}, (1.0, 0.8)),
+    ("gan", {"steps": 1500}, (1.0, 0.8)),
     ("wgan", {}, (1.0,)),
     ("diffusion", FLOW, (1.0, 0.5)),
 ]
@@ -79,7 +79,7 @@ def initial() -> Iterator[Spec]:
     for seed in range(3):
         for first in (2_000, 3_000):
             sizes = {"n_real": 2_000, "n_synthetic": 2_000, "n_initial": first}
-            yield Spec("fresh_data", sizes, "diffusion", FLOW, 1.0, seed, 15)
+            yield Spec("fresh_data", sizes, "diffusion", {"steps": 500}, 1.0, seed, 12)
 
 
 def grid() -> Iterator[Spec]:
@@ -171,7 +171,12 @@ def run(arguments: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     deadline = time.time() + arguments.seconds
     specs = [spec for name in arguments.set for spec in SETS[name]()]
-    specs = [spec for spec in specs if spec.seed in arguments.seeds]
+    specs = [
+        spec
+        for spec in specs
+        if spec.seed in arguments.seeds
+        and (arguments.models is None or spec.model in arguments.models)
+    ]
     # CUDA does not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
@@ -202,6 +207,7 @@ def main() -> None:
     runner = commands.add_parser("run")
     runner.add_argument("--store", required=True)
     runner.add_argument("--set", choices=SETS, nargs="+", required=True)
+    runner.add_argument("--models", nargs="+", help="only chains of these")
     runner.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     runner.add_argument("--workers", type=int, default=2)
     runner.add_argument("--threads", type=int, default=1)

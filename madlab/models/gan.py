@@ -40,7 +40,7 @@ def gradient_penalty(scores: Tensor, pictures: Tensor) -> Tensor:
 
 
 class Gan(Neural):
-    """A pair of small networks trained against each other, in half a minute on a CPU.
+    """A pair of small networks trained against each other, in about half a minute on a CPU.
 
     A generator draws digits from latent vectors and classes, a discriminator tells them from real
     ones. The loss is relativistic (Jolicoeur-Martineau 2019, arXiv 1807.00734): each real digit is
@@ -60,6 +60,8 @@ class Gan(Neural):
 
     name: ClassVar[str] = "gan"
     version: ClassVar[int] = 1
+    # What a latent vector means is another matter in every training.
+    follows_noise: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from madlab.streams import generator
 from madlab.training import Draws, Learner
 
 CPU_BATCH = 100
-DEVICE_BATCH = 2500
+DEVICE_BATCH = 500
 
 Sampler = Callable[[Tensor, Tensor, Draws], Tensor]
 

@@ -68,6 +68,8 @@ class Wgan(Neural):
     name: ClassVar[str] = "wgan"
     version: ClassVar[int] = 1
     biased: ClassVar[bool] = False
+    # What a latent vector means is another matter in every training.
+    follows_noise: ClassVar[bool] = False
 
     def __init__(
         self,

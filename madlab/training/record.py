@@ -55,9 +55,11 @@ def _describe(where: torch.device) -> str:
 
 @functools.cache
 def _commit() -> str | None:
+    if "MADLAB_COMMIT" in os.environ:
+        return os.environ["MADLAB_COMMIT"]
     tree = Path(__file__).resolve().parents[2]
     if not (tree / ".git").exists():
-        return os.environ.get("MADLAB_COMMIT")
+        return None
     try:
         commit = _git(tree, "rev-parse", "HEAD")
         changed = _git(tree, "status", "--porcelain", "--untracked-files=no")
