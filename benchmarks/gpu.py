@@ -205,7 +205,7 @@ def theory() -> dict[str, Any]:
             for _ in range(2):
                 start = wait()
                 result = ml.theory.simulate(
-                    loop, d=100, generations=generations, chains=chains, seed=0, device=device
+                    loop, d=100, generations=generations, chains=chains, seed=0, device=device, covariances=False
                 )
                 took = wait() - start
             found[f"{name}, {device}"] = {

@@ -81,7 +81,8 @@ def listing(folder):
 
 def test_records_are_those_of_the_chains(shown, chains, store):
     found = shown.records()
-    assert list(found) == [*COLUMNS, "chain"]
+    assert list(found) == [*COLUMNS, "family", "chain"]
+    assert set(found["family"]) == {"mixture"}
     assert len(found) == 15
     for chain in chains:
         own = shown.records(chain=name_of(shown, chain))
@@ -128,7 +129,7 @@ def test_chains_are_summed_up_in_a_row_each(shown, chains, store):
 
 def test_of_each_family_the_lowest_seed_has_the_sheet(shown, chains):
     found = shown.chains(loop="fully synthetic", bias=1)
-    assert len(set(found["family"])) == 1
+    assert len(set(found["setup"])) == 1
     assert dict(zip(found["seed"], found["sheet"], strict=True)) == {0: (1, 2, 3), 1: ()}
     lowest, other = (name_of(shown, chain) for chain in (chains[0], chains[4]))
     with pytest.raises(KeyError, match=f"no sheet of '{other}'; .* are of: {lowest}"):

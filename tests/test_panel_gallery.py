@@ -57,7 +57,7 @@ def controls_of(box):
 
 
 def test_it_begins_with_the_unbiased_fully_synthetic_loop_and_its_last_generation(shown):
-    chosen = (shown.model.value, shown.loop.value, shown.bias.value, shown.generation.value)
+    chosen = (shown.family.value, shown.loop.value, shown.bias.value, shown.generation.value)
     assert chosen[:3] == ("mixture", "fully synthetic", 1.0)
     assert values(shown.loop) == ["fully synthetic", "fresh data"]
     assert values(shown.bias) == [1.0, 0.5]
@@ -170,7 +170,7 @@ def test_without_a_kernel_there_is_a_contact_sheet_over_generations(shown):
 
 def test_what_the_gallery_does_not_have_is_refused(own, tmp_path):
     for given, message in [
-        ({"model": "gan"}, "no model 'gan'; it has mixture"),
+        ({"family": "gan"}, "no family 'gan'; it has mixture"),
         ({"loop": "fresh"}, "no loop 'fresh'; it has "),
         ({"bias": 0.7}, r"no bias 0\.7; it has 1, 0\.5"),
         ({"generation": 4, "bias": 0.5}, "has no generation 4; it has 1, 2, 3"),
@@ -189,7 +189,7 @@ def test_what_the_gallery_does_not_have_is_refused(own, tmp_path):
 
 
 def test_it_begins_where_it_is_told_to(own):
-    shown = GalleryBrowser(own, model="mixture", loop="fully synthetic", bias=0.5, generation=2)
+    shown = GalleryBrowser(own, family="mixture", loop="fully synthetic", bias=0.5, generation=2)
     assert (shown.loop.value, shown.bias.value, shown.generation.value) == (
         "fully synthetic", 0.5, 2,
     )  # fmt: skip

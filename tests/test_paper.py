@@ -456,3 +456,25 @@ def test_every_digit_figure_can_be_judged_and_reads_at_most_its_own_chains():
             for own in one.select(records).values():
                 assert set(own["loop"]) == {one.loop}
                 assert own["n_initial"].nunique() == (2 if one.starts else 1)
+
+
+def test_compare_reads_the_family_with_most_biases_and_names_the_others():
+    wide = chain(model="flow", bias=1.0, fd=1.2, recall=0.8) + chain(
+        model="flow", bias=0.5, fd=1.2, recall=0.5
+    )
+    records = paper.frame(wide + chain(model="ddpm", bias=1.0, fd=1.2, recall=0.8))
+    text, own = paper.figure("16").compare(records)
+    assert set(own["family"]) == {"flow"}
+    assert set(own["bias"]) == {1.0, 0.5}
+    assert text.startswith("**The paper, Fig. 16.**")
+    assert text.endswith(
+        f"Family by family: ddpm {paper.figure('16').judge(records[records['family'] == 'ddpm']).held}, "
+        f"flow {paper.figure('16').judge(own).held}."
+    )
+
+
+def test_compare_of_no_records_says_not_run_yet():
+    records = paper.frame(chain(model="gan", loop="fresh data"))
+    text, own = paper.figure("16").compare(records)
+    assert own.empty
+    assert "not run yet" in text

@@ -78,23 +78,23 @@ def build(
 
 def _order(found: "tuple[Finished, Source]") -> tuple[Any, ...]:
     chain = found[0]
-    return chain.model, chain.loop, -chain.bias, chain.n, chain.family, chain.seed
+    return chain.family, chain.loop, -chain.bias, chain.n, chain.setup, chain.seed
 
 
 def _bundle(
     chosen: "Sequence[tuple[Finished, Source]]", embed: Choice, left_out: dict[str, str]
 ) -> Bundle:
-    """Return the records of all chains, and the pictures of one chain of each family."""
+    """Return the records of all chains, and the pictures of one seed of each setup."""
     from madlab.gallery.sources import NotKeptError
 
     bundle = Bundle()
     bundle.add_records([row for chain, _ in chosen for row in chain.rows])
     shown: dict[str, tuple[Finished, Source]] = {}
     for chain, source in chosen:
-        if chain.family not in shown:
+        if chain.setup not in shown:
             try:
                 bundle.add_sheet(chain.name, source.sheet(chain))
-                shown[chain.family] = chain, source
+                shown[chain.setup] = chain, source
             except NotKeptError as error:
                 left_out[f"digits of {chain.name}"] = str(error)
     # Before the long part.

@@ -68,8 +68,13 @@ class Finished:
 
     @property
     def family(self) -> str:
-        """A name for this chain and those that differ from it in nothing but the seed."""
+        """The kind of model: its recipe where it has several, else its name."""
         return family(self.rows[0])
+
+    @property
+    def setup(self) -> str:
+        """A name for this chain and those that differ from it in nothing but the seed."""
+        return setup(self.rows[0])
 
     @property
     def name(self) -> str:
@@ -89,6 +94,11 @@ class Finished:
 
 
 def family(row: Row) -> str:
+    """Return the kind of model that a record is of: its recipe where it has one, else its name."""
+    return str(row["config"]["settings"].get("recipe", row["model"]))
+
+
+def setup(row: Row) -> str:
     """Return the digest of all that a record's chain depends on, except its seed."""
     parts = ("loop", "model", "bias", "n_evaluate", "features", "config")
     return name_of({part: row[part] for part in parts})[:8]
@@ -98,7 +108,7 @@ def name(row: Row) -> str:
     """Return the name of the chain that a record belongs to."""
     n = row["config"]["loop"]["n_initial"]
     return (
-        f"{row['loop']}, {row['model']} {family(row)}, bias {row['bias']:g}, seed {row['seed']}, "
+        f"{row['loop']}, {family(row)} {setup(row)}, bias {row['bias']:g}, seed {row['seed']}, "
         f"n {n}"
     )
 

@@ -27,7 +27,7 @@ def list_chains(
 
     found = gallery.open(folder)
     chains = found.chains()
-    for _, family in chains.groupby("family", sort=False):
+    for _, family in chains.groupby("setup", sort=False):
         first = family.iloc[0]
         seeds = ", ".join(map(str, family["seed"]))
         typer.echo(f"{first['model']}, {first['loop']}, bias {first['bias']:g}, seeds {seeds}")
@@ -65,7 +65,7 @@ def build_gallery(
     embed: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODEL:BIAS",
+            metavar="FAMILY:BIAS",
             help="A fully synthetic chain whose digits t-SNE is to place; give it again for more.",
         ),
     ] = None,
@@ -82,7 +82,7 @@ def build_gallery(
             stores,
             output,
             embed=lambda chain: (
-                chain.loop == "fully synthetic" and (chain.model, chain.bias) in wanted
+                chain.loop == "fully synthetic" and (chain.family, chain.bias) in wanted
             ),
         )
     except ImportError as error:
@@ -95,10 +95,10 @@ def build_gallery(
 
 
 def _pair(word: str) -> tuple[str, float]:
-    model, _, bias = word.partition(":")
+    family, _, bias = word.partition(":")
     try:
-        return model, float(bias)
+        return family, float(bias)
     except ValueError:
         raise ValueError(
-            f"--embed takes a model and a bias, as in `--embed mixture:1`, not {word!r}"
+            f"--embed takes a family of models and a bias, as in `--embed mixture:1`, not {word!r}"
         ) from None

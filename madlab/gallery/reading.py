@@ -46,10 +46,10 @@ class Gallery:
         return listed + sum(files.files_of(self.about).values())
 
     def records(self, **wanted: Any) -> pd.DataFrame:
-        """Return one row a generation, with the columns of `Store.records()` and `chain`.
+        """Return one row a generation, with the columns of `Store.records()`, `family` and `chain`.
 
         - `wanted`: columns and the value, or a list of the values, that they must have, as in
-          `records(model="mixture", bias=[1, 0.5])`.
+          `records(family="mixture", bias=[1, 0.5])`.
 
         Raises KeyError for a column that there is not, or a value that no row has, naming those
         that there are.
@@ -60,16 +60,18 @@ class Gallery:
     def _records(self) -> pd.DataFrame:
         found = table([row for chain in self.finished for row in chain.rows])
         names = [chain.name for chain in self.finished for _ in chain.rows]
-        return found.assign(chain=names)[[*COLUMNS, "chain"]]
+        families = [chain.family for chain in self.finished for _ in chain.rows]
+        found = found.assign(family=families, chain=names)
+        return found[[*COLUMNS, "family", "chain"]]
 
     def chains(self, **wanted: Any) -> pd.DataFrame:
         """Return one row a chain.
 
-        Its columns are chain (the name), family (a digest of everything but the seed), loop, model,
-        bias, seed, n (training-set size of generation 1), sizes (of all generations, in words),
-        n_evaluate, features, generations (how many), device, seconds (of all generations, shared
-        ones too), commit, sheet and embedding (the generations that these have, often none: one
-        seed is enough to look at).
+        Its columns are chain (the name), setup (a digest of everything but the seed), loop, model,
+        family (the model's recipe where it has several, else its name), bias, seed, n (training-set
+        size of generation 1), sizes (of all generations, in words), n_evaluate, features,
+        generations (how many), device, seconds (of all generations, shared ones too), commit, sheet
+        and embedding (the generations that these have, often none: one seed is enough to look at).
 
         - `wanted`: as for `records`, which says what is raised.
         """
@@ -81,7 +83,7 @@ class Gallery:
 
     def _summary(self, chain: Finished) -> dict[str, Any]:
         made = [row["provenance"] for row in chain.rows]
-        plain = ("family", "loop", "model", "bias", "seed", "n", "sizes")
+        plain = ("setup", "loop", "model", "family", "bias", "seed", "n", "sizes")
         return {
             "chain": chain.name,
             **{name: getattr(chain, name) for name in plain},
@@ -150,8 +152,8 @@ class Gallery:
                 f"the gallery has no chain {chain!r}; names are in the column 'chain' of chains(), "
                 f"the first is {self.finished[0].name!r}"
             )
-        family = {one.name for one in self.finished if one.family in chain}
-        near = sorted(family & set(entries)) or sorted(entries)
+        alike = {one.name for one in self.finished if one.setup in chain}
+        near = sorted(alike & set(entries)) or sorted(entries)
         raise KeyError(
             f"the gallery keeps no {kind[:-1]} of {chain!r}; those it keeps are of: "
             f"{'; '.join(near[:_ROOM]) or 'none'}{'; ...' if len(near) > _ROOM else ''}"

@@ -26,14 +26,15 @@ def names() -> list[str]:
     return sorted(_WHERE)
 
 
-def _class(name: str) -> type[Model]:
+def kind(name: str) -> type[Model]:
+    """Return the class of a model by its name; raises KeyError for a name that is not known."""
     if name not in _WHERE:
         close = difflib.get_close_matches(str(name), _WHERE, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise KeyError(f"no model named {name!r}{hint} The models are: {', '.join(names())}.")
     module, attribute = _WHERE[name]
-    kind: type[Model] = getattr(importlib.import_module(module), attribute)
-    return kind
+    found: type[Model] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def create(name: str, **settings: Any) -> Model:
@@ -45,8 +46,8 @@ def create(name: str, **settings: Any) -> Model:
     Raises KeyError for a name that is not known, TypeError for a setting that the model does
     not have, and ValueError for a value that it does not take.
     """
-    kind = _class(name)
-    allowed = list(inspect.signature(kind).parameters)
+    found = kind(name)
+    allowed = list(inspect.signature(found).parameters)
     for setting in settings:
         if setting not in allowed:
             close = difflib.get_close_matches(setting, allowed, n=1)
@@ -54,13 +55,13 @@ def create(name: str, **settings: Any) -> Model:
             raise TypeError(
                 f"{name!r} has no setting {setting!r}{hint} Its settings are: {', '.join(allowed)}."
             )
-    return kind(**settings)
+    return found(**settings)
 
 
 def load(folder: Path) -> Model:
     """Read a fitted model from a folder that a model's `save` wrote."""
     name = json.loads((Path(folder) / "model.json").read_text())["name"]
-    return _class(name).from_folder(Path(folder))
+    return kind(name).from_folder(Path(folder))
 
 
-__all__ = ["Model", "NotFittedError", "check_model", "create", "load", "names"]
+__all__ = ["Model", "NotFittedError", "check_model", "create", "kind", "load", "names"]

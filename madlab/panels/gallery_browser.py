@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from madlab import models
 from madlab.gallery import Gallery
 from madlab.panels.panel import Panel, choice_slider, labelled, row
 from madlab.plots import pages
@@ -26,8 +27,9 @@ class GalleryBrowser(Panel):
     that generation and of generation 1 stand below, with the size and the device.
 
     - `gallery`: what `madlab.gallery.open` returned.
-    - `model`, `loop`, `bias`, `generation`: what to begin with. Where not given: the first model,
-      the fully synthetic loop, the largest bias and the last generation.
+    - `family`, `loop`, `bias`, `generation`: what to begin with, `family` being a model's recipe
+      where it has several, else its name. Where not given: the first model, the fully synthetic
+      loop, the largest bias and the last generation.
 
     Without a kernel it shows a contact sheet over the generations of the chosen chain.
 
@@ -37,7 +39,7 @@ class GalleryBrowser(Panel):
     def __init__(
         self,
         gallery: Gallery,
-        model: str | None = None,
+        family: str | None = None,
         loop: str | None = None,
         bias: float | None = None,
         generation: int | None = None,
@@ -47,16 +49,16 @@ class GalleryBrowser(Panel):
         self._chains = found[found["sheet"].map(len) > 0]
         if self._chains.empty:
             raise ValueError(f"the gallery in {gallery.folder} has no sheets of digits to show")
-        self.model = labelled(widgets.Dropdown, "model", "mad-model")
+        self.family = labelled(widgets.Dropdown, "model", "mad-model")
         self.loop = labelled(widgets.Dropdown, "loop", "mad-loop")
         self.bias = labelled(widgets.Dropdown, "sampling bias", "mad-bias")
         self.chain = labelled(widgets.Dropdown, "training-set size", "mad-size")
         self.generation, box = choice_slider("generation", "mad-generation", [("1", 1)], 1)
         self._generations = (self.generation, box.children[0])
-        rows = [row(self.model, self.loop, self.bias), row(self.chain, box)]
+        rows = [row(self.family, self.loop, self.bias), row(self.chain, box)]
         super().__init__(rows, "mad-gallery")
-        self._begin({"model": model, "loop": loop, "bias": bias}, generation)
-        self.follow(self.model, self.loop, self.bias, self.chain, self.generation)
+        self._begin({"family": family, "loop": loop, "bias": bias}, generation)
+        self.follow(self.family, self.loop, self.bias, self.chain, self.generation)
         self.redraw()
 
     def _begin(self, given: Mapping[str, Any], generation: int | None) -> None:
@@ -66,7 +68,7 @@ class GalleryBrowser(Panel):
         missed = {name for name, value in wanted.items() if getattr(self, name).value != value}
         if missed:
             said = ", ".join(f"{name} {value}" for name, value in wanted.items())
-            there = self._chains[["model", "loop", "bias"]].drop_duplicates().astype(str)
+            there = self._chains[["family", "loop", "bias"]].drop_duplicates().astype(str)
             raise KeyError(
                 f"the gallery has no digits of {said} together; it has: "
                 f"{'; '.join(there.agg(', '.join, axis=1))}"
@@ -81,7 +83,7 @@ class GalleryBrowser(Panel):
         """Offer in every list what there is with the ones before it, and keep what was chosen."""
         self._settling = True
         found, t = self._chains, self.generation.value
-        for name in ("model", "loop", "bias", "chain"):
+        for name in ("family", "loop", "bias", "chain"):
             control, options = getattr(self, name), _options(name, found)
             control.options = options
             values = [value for _, value in options]
@@ -96,7 +98,7 @@ class GalleryBrowser(Panel):
     def _changed(self, change: Mapping[str, Any]) -> None:
         if self._settling:
             return
-        names = ("model", "loop", "bias", "chain")
+        names = ("family", "loop", "bias", "chain")
         self._settle({name: getattr(self, name).value for name in names})
         super()._changed(change)
 
@@ -106,7 +108,7 @@ class GalleryBrowser(Panel):
         return row
 
     def figure(self) -> Figure:
-        """Return the digits of generation 1 and of the chosen generation, from the same noise."""
+        """Return the digits of generation 1 and of the chosen generation."""
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
         grid = figure.subplots(1, 2, gridspec_kw={"wspace": 0.08})
         for axes, t in zip(grid, (1, self.generation.value), strict=True):
@@ -132,7 +134,7 @@ class GalleryBrowser(Panel):
         """Return the chain, the scores of the chosen generation and the first, size and device."""
         chain, t = self._row, self.generation.value
         return (
-            f"{chain['model']}, {chain['loop']}, sampling bias {chain['bias']:g}. Scores of "
+            f"{chain['family']}, {chain['loop']}, sampling bias {chain['bias']:g}. Scores of "
             f"generation {t}, with those of generation 1 in brackets: {self._scores()}. Trained on "
             f"{chain['sizes']} digits, on {chain['device']}."
         )
@@ -145,13 +147,18 @@ class GalleryBrowser(Panel):
     def settings(self) -> str:
         """Return seed, scores, cost and what is the same in every generation."""
         chain = self._row
-        alike = len(self.gallery.chains(family=chain["family"]))
+        alike = len(self.gallery.chains(setup=chain["setup"]))
         return (
             f"Gallery of {self.gallery.about['built'][:10]}; seed {chain['seed']}, one of {alike} "
             f"that were run; scores on {chain['n_evaluate']:,} samples with features "
             f"{chain['features']}; {chain['generations']} generations took {chain['seconds']:,.0f} "
-            "seconds. Digits in the same place come from the same noise in every generation."
+            f"seconds.{self._noise()}"
         )
+
+    def _noise(self) -> str:
+        if not models.kind(self._row["model"]).follows_noise:
+            return ""
+        return " Digits in the same place come from the same noise in every generation."
 
     def fallback(self) -> str:
         """Return a contact sheet of the chosen chain: one row a generation, two of each digit."""
@@ -193,5 +200,5 @@ def _options(name: str, chains: pd.DataFrame) -> list[tuple[str, Any]]:
 def _labels(chains: pd.DataFrame) -> list[str]:
     """Return the sizes of chains, with the digest in their names where others are as large."""
     alike = chains["sizes"].duplicated(keep=False)
-    digest = " (" + chains["family"] + ")"
+    digest = " (" + chains["setup"] + ")"
     return chains["sizes"].add(digest.where(alike, "")).tolist()

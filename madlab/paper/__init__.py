@@ -5,7 +5,7 @@ Numbers are those of arXiv v1 (2307.01850); the camera-ready version's differ.
 
 from madlab.paper.counterpart import DigitFigure, Figure, ToyFigure
 from madlab.paper.figures import FIGURES, figure
-from madlab.paper.records import frame
+from madlab.paper.records import frame, largest
 from madlab.paper.verdict import Claim, Verdict
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "Verdict",
     "figure",
     "frame",
+    "largest",
 ]

@@ -78,6 +78,20 @@ class DigitFigure(Figure):
             if len(own)
         }
 
+    def compare(self, records: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+        """Return the paper's reading and ours as Markdown, and the records that ours is read from.
+
+        Those are of the family whose chains differ most in bias and n_initial; the others are named
+        with whether the trend held in them.
+
+        - `records`: as for `verdict`; raises as it does.
+        """
+        families = self.select(records)
+        own = max(families.values(), key=_kinds, default=records.iloc[:0])
+        held = [f"{family} {self.judge(rows).held}" for family, rows in families.items()]
+        text = self.beside(self.verdict(own))
+        return f"{text}\n\nFamily by family: {', '.join(held) or NOT_RUN}.", own
+
     def verdict(self, records: pd.DataFrame) -> Verdict:
         """Return whether the trend held.
 
@@ -92,6 +106,11 @@ class DigitFigure(Figure):
             if found.held != NOT_RUN:
                 return found._replace(said=f"{family}: {found.said}")
         return Verdict(NOT_RUN, "there are no records that could tell")
+
+
+def _kinds(records: pd.DataFrame) -> int:
+    known = [name for name in ("bias", "n_initial") if name in records]
+    return len(records[known].drop_duplicates())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from madlab.gallery.chains import family
 from madlab.store import name_of, table
 
 
@@ -17,19 +18,14 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     `n_initial` (the training-set size of generation 1), `run` (a digest of all that a chain depends
     on except bias, seed and n_initial), `device` and `config` (the chain's configuration).
     """
-    kept = list(rows)
-    return table([dict(row) for row in kept]).assign(
+    kept = [dict(row) for row in rows]
+    return table(kept).assign(
         family=[family(row) for row in kept],
         n_initial=[row["config"]["loop"]["n_initial"] for row in kept],
         run=[_run(row) for row in kept],
         device=[row["provenance"]["device"] for row in kept],
         config=[row["config"] for row in kept],
     )
-
-
-def family(row: Mapping[str, Any]) -> str:
-    """Return the kind of model that a record is of: its recipe where it has one, else its name."""
-    return str(row["config"]["settings"].get("recipe", row["model"]))
 
 
 def largest(records: pd.DataFrame, one_start: bool = True) -> pd.DataFrame:

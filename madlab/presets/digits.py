@@ -14,6 +14,7 @@ class Digits(Preset):
     - `n`, `generations`, `seeds`: training-set size, length and number of the `mixture` chains.
     - `flow_n`, `flow_generations`, `flow`: the same of the `diffusion` chains, and its settings.
     - `n_evaluate`: samples scored in each generation of every chain.
+    - `classifier_steps`: training steps of a classifier that learns from one generation's samples.
     """
 
     n: int
@@ -23,6 +24,7 @@ class Digits(Preset):
     flow_n: int = 0
     flow_generations: int = 0
     flow: Mapping[str, Any] = field(default_factory=dict)
+    classifier_steps: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +89,10 @@ FULLY_SYNTHETIC = {
         flow_n=300,
         flow_generations=2,
         flow={"steps": 30},
+        classifier_steps=20,
     ),
     "quick": Digits(
-        minutes=2,
+        minutes=3,
         expect="scribbles without bias, look-alikes with it",
         n=5_000,
         generations=6,
@@ -98,6 +101,7 @@ FULLY_SYNTHETIC = {
         flow_n=2_500,
         flow_generations=4,
         flow={"steps": 600},
+        classifier_steps=250,
     ),
     "full": Digits(
         machine="one GPU",
@@ -109,6 +113,7 @@ FULLY_SYNTHETIC = {
         flow_n=60_000,
         flow_generations=10,
         flow={"steps": 20_000, "sampling_steps": 8},
+        classifier_steps=1_000,
     ),
 }
 
@@ -119,7 +124,7 @@ WITH_REAL_DATA = {
     "smoke": replace(FULLY_SYNTHETIC["smoke"], expect="every cell runs, no more"),
     "quick": replace(
         FULLY_SYNTHETIC["quick"],
-        minutes=1,
+        minutes=1.5,
         megabytes=920,
         expect="fresh data settle, augmentation falls slowly",
     ),

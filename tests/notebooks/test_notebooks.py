@@ -16,7 +16,9 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from PIL import Image
 
+from madlab import paper
 from madlab.execute import WIDGET_VIEW
+from madlab.paper.counterpart import SHEET
 from madlab.report import run_notebook, to_html
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -195,6 +197,18 @@ def test_every_panel_has_a_fallback_with_alt_text_and_a_caption(
             assert not blank(image["src"])
             pictures += 1
     assert pictures > 0
+
+
+@pytest.mark.notebook
+def test_the_papers_reading_stands_in_the_notebook_that_has_the_figures_counterpart(
+    ran: Ran, path: Path
+) -> None:
+    outputs = [output for cell in of_kind(ran.nb, "code") for output in cell.outputs]
+    shown = "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
+    for figure in paper.FIGURES:
+        # Sheets of digits are what the browser of the gallery shows.
+        if isinstance(figure, paper.DigitFigure) and figure.picture != SHEET:
+            assert (figure.reading() in shown) == (figure.notebook == path.stem)
 
 
 @pytest.mark.notebook
