@@ -1,7 +1,7 @@
 """Which failure, which family: every digit model through the three loops, and the paper's chains.
 
-    python benchmarks/families.py run --store DIR --set table initial [--workers 2] [--seconds 3600]
-    python benchmarks/families.py summary --store DIR [DIR ...]
+    python benchmarks/families.py --store DIR --set table initial [--workers 2] [--seconds 3600]
+    madlab gallery build DIR [DIR ...]
 
 A set is a list of chains, run side by side in processes of one thread each; `--set` names it:
 
@@ -12,21 +12,17 @@ A set is a list of chains, run side by side in processes of one thread each; `--
 - `paper-flow`, `paper-ddpm`: the paper's sizes, for one GPU (Figs. 4, 6, 26, 27).
 
 Whatever is stopped, by `--seconds` too, goes on from where it was when it is run again with the
-same store. `summary` writes every record to benchmarks/results/families.json.
+same store. The gallery that comes with madlab keeps the records, and docs/paper.md reads them.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-RESULTS = Path(__file__).parent / "results" / "families.json"
 
 
 @dataclass(frozen=True)
@@ -189,35 +185,18 @@ def run(arguments: argparse.Namespace) -> None:
             print(done.exception() or done.result(), flush=True)
 
 
-def summary(arguments: argparse.Namespace) -> None:
-    """Print the table of failures and write every record of the stores."""
-    from madlab import Store
-    from madlab.training import provenance
-
-    rows = [row for folder in arguments.store for row in Store(folder).rows()]
-    found = {"machine": provenance(), "rows": rows}
-    RESULTS.write_text(json.dumps(found, indent=None) + "\n")
-    print(f"{len(rows)} records written to {RESULTS}")
-
-
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    commands = parser.add_subparsers(required=True)
-    runner = commands.add_parser("run")
-    runner.add_argument("--store", required=True)
-    runner.add_argument("--set", choices=SETS, nargs="+", required=True)
-    runner.add_argument("--models", nargs="+", help="only chains of these")
-    runner.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    runner.add_argument("--workers", type=int, default=2)
-    runner.add_argument("--threads", type=int, default=1)
-    runner.add_argument("--seconds", type=float, default=1e9)
-    runner.set_defaults(work=run)
-    reader = commands.add_parser("summary")
-    reader.add_argument("--store", nargs="+", required=True)
-    reader.set_defaults(work=summary)
+    parser.add_argument("--store", required=True)
+    parser.add_argument("--set", choices=SETS, nargs="+", required=True)
+    parser.add_argument("--models", nargs="+", help="only chains of these")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1e9)
     arguments = parser.parse_args()
-    arguments.work(arguments)
+    run(arguments)
 
 
 if __name__ == "__main__":

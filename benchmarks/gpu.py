@@ -205,12 +205,18 @@ def theory() -> dict[str, Any]:
             for _ in range(2):
                 start = wait()
                 result = ml.theory.simulate(
-                    loop, d=100, generations=generations, chains=chains, seed=0, device=device, covariances=False
+                    loop,
+                    d=100,
+                    generations=generations,
+                    chains=chains,
+                    seed=0,
+                    device=device,
+                    covariances=False,
                 )
                 took = wait() - start
             found[f"{name}, {device}"] = {
                 "chains_times_generations_per_second": chains * generations / took,
-                "mean_w2_squared_of_generation_10": float(np.asarray(result[2])[:, 9].mean()),
+                "mean_w2_squared_of_generation_10": float(result.w2[:, 9].mean()),
             }
     print(json.dumps(found), flush=True)
     return found

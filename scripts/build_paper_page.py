@@ -21,7 +21,6 @@ from PIL import Image
 
 from madlab import gallery, models, paper, plots
 from madlab.paper.counterpart import DRIFT, SHEET
-from madlab.paper.records import largest
 from madlab.paper.verdict import NOT_RUN
 from madlab.plots.sheets import sheet
 
@@ -138,8 +137,10 @@ def _digits(
         for (family, own), found in zip(chosen.items(), verdicts.values(), strict=True)
     ]
     head = ["model", "trend", "what was found", "training sets", "chains", "device", "minutes"]
-    first, own = next(iter(chosen.items()))
-    figure, alt = _picture(one, own, shown)
+    drawn = {family: _digits_of(one, own, shown) for family, own in chosen.items()}
+    first = next((family for family, found in drawn.items() if found), next(iter(chosen)))
+    own = chosen[first]
+    figure, alt = drawn[first] or _lines(one, own)
     name = f"fig-{one.number.replace(' ', '-')}.png"
     pictures[name] = figure
     return (
@@ -168,10 +169,10 @@ def _made(own: pd.DataFrame) -> list[str]:
     ]
 
 
-def _picture(
+def _digits_of(
     one: paper.DigitFigure, own: pd.DataFrame, shown: gallery.Gallery | None
-) -> tuple[Figure, str]:
-    """Return the picture of a figure and what it shows, in words."""
+) -> tuple[Figure, str] | None:
+    """Return a map or a sheet of digits and its words, where the figure wants one that is kept."""
     if shown is not None and one.picture in (DRIFT, SHEET):
         kind = "embedding" if one.picture == DRIFT else "sheet"
         known = shown.chains()
@@ -181,6 +182,11 @@ def _picture(
                 return _sheet(shown, chain, generations)
             placed = shown.embedding(chain)
             return plots.digit_map(*placed), plots.describe_digit_map(*placed)
+    return None
+
+
+def _lines(one: paper.DigitFigure, own: pd.DataFrame) -> tuple[Figure, str]:
+    """Return the curves of a figure's scores and what they show, in words."""
     if one.starts:
         own = own.assign(label=[f"n_initial {n:,}" for n in own["n_initial"]])
     return plots.curves(own), plots.describe_curves(own)
@@ -193,21 +199,25 @@ def _sheet(shown: gallery.Gallery, chain: str, generations: Sequence[int]) -> tu
     return sheet(np.concatenate(rows), N_SHEET, rows=names), alt
 
 
+def _sizes(chosen: pd.DataFrame) -> str:
+    n = chosen["n_initial"].iloc[0]
+    return f"Chains with {n:,} digits in every training set; the picture is of λ = 1."
+
+
 def _families(records: pd.DataFrame, pictures: dict[str, Figure]) -> str:
     title = "## Which failure, which family\n"
     if not len(records):
         return f"{title}\nNot run yet.\n"
-    chosen = pd.concat(
-        largest(own, one_start=True) for _, own in records.groupby(["family", "loop"], sort=True)
-    )
-    pictures["families.png"] = plots.families(chosen)
+    chosen = paper.of_one_size(records)
+    unbiased = chosen[chosen["bias"] == 1]
+    pictures["families.png"] = plots.families(unbiased)
     found = plots.failure_table(chosen)
     found["bias"] = found["bias"].map("{:g}".format)
     rows = [[str(value) for value in row] for row in found.to_numpy()]
     return (
-        f"{title}\nEach family's largest chains in each loop. The paper's DDPM loses quality and "
+        f"{title}\n{_sizes(chosen)} The paper's DDPM loses quality and "
         "diversity at λ = 1 (its Fig. 4) and diversity alone with bias (its Fig. 6).\n\n"
-        f"![{plots.describe_families(chosen)}](paper/families.png)\n\n"
+        f"![{plots.describe_families(unbiased)}](paper/families.png)\n\n"
         "▼ falls and ▲ rises, by over 5% and two standard errors; ± is one standard error, over "
         "seeds.\n\n"
         f"{table(list(found.columns), rows)}"

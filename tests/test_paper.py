@@ -467,10 +467,9 @@ def test_compare_reads_the_family_with_most_biases_and_names_the_others():
     assert set(own["family"]) == {"flow"}
     assert set(own["bias"]) == {1.0, 0.5}
     assert text.startswith("**The paper, Fig. 16.**")
-    assert text.endswith(
-        f"Family by family: ddpm {paper.figure('16').judge(records[records['family'] == 'ddpm']).held}, "
-        f"flow {paper.figure('16').judge(own).held}."
-    )
+    judge = paper.figure("16").judge
+    other = judge(records[records["family"] == "ddpm"])
+    assert text.endswith(f"Family by family: ddpm {other.held}, flow {judge(own).held}.")
 
 
 def test_compare_of_no_records_says_not_run_yet():

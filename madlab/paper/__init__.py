@@ -5,7 +5,7 @@ Numbers are those of arXiv v1 (2307.01850); the camera-ready version's differ.
 
 from madlab.paper.counterpart import DigitFigure, Figure, ToyFigure
 from madlab.paper.figures import FIGURES, figure
-from madlab.paper.records import frame, largest
+from madlab.paper.records import frame, largest, of_one_size
 from madlab.paper.verdict import Claim, Verdict
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "figure",
     "frame",
     "largest",
+    "of_one_size",
 ]

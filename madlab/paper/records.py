@@ -44,6 +44,19 @@ def largest(records: pd.DataFrame, one_start: bool = True) -> pd.DataFrame:
     return max([_even(own) for _, own in records.groupby(keys, sort=True)], key=_rank)
 
 
+def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records of chains whose training sets all have the size that most families share.
+
+    - `records`: as `frame` gives them. Of each family, loop and bias the largest run is taken.
+    """
+    loops = pd.DataFrame([config["loop"] for config in records["config"]], index=records.index)
+    level = loops["n_real"] + loops["n_synthetic"] == records["n_initial"]
+    known = records[level & loops["memory"].eq(1)]
+    n = known.groupby("n_initial")["family"].nunique().idxmax()
+    runs = known[known["n_initial"] == n].groupby(["family", "loop", "bias"], sort=True)
+    return pd.concat([largest(run) for _, run in runs])
+
+
 def _even(records: pd.DataFrame) -> pd.DataFrame:
     """Return the chains that are long enough, up to the generation that all of them reach."""
     kinds = [name for name in ("bias", "n_initial") if name in records]
