@@ -141,7 +141,7 @@ class AcceptsAnyCount(Gaussian):
 
 
 class RemembersFits(Gaussian):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         before = self.mean
         super().fit(images, labels, seed=seed, progress=progress)
         if before is not None:
@@ -151,14 +151,21 @@ class RemembersFits(Gaussian):
 class CountsFits(Gaussian):
     fits = 0
 
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         self.fits += 1
         super().fit(images, labels, seed=seed, progress=progress)
         self.mean = self.mean + self.fits
 
 
+class TrustsAnyCheckpoint(Gaussian):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
+        super().fit(images, labels, seed=seed, progress=progress)
+        if checkpoint is not None:
+            self.mean = self.mean + 1
+
+
 class DrawsFromGlobalState(Gaussian):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         super().fit(images, labels, seed=seed, progress=progress)
         self.mean = self.mean + torch.randn(2).double().numpy()
 
@@ -244,7 +251,7 @@ class RaisesAnotherError(Gaussian):
 
 
 class SwallowsStop(Gaussian):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         try:
             super().fit(images, labels, seed=seed, progress=progress)
         except Exception:
@@ -252,12 +259,12 @@ class SwallowsStop(Gaussian):
 
 
 class NeverReports(Gaussian):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         super().fit(images, labels, seed=seed)
 
 
 class ReportsPercent(Gaussian):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         super().fit(images, labels, seed=seed)
         if progress:
             progress(50)
@@ -265,13 +272,13 @@ class ReportsPercent(Gaussian):
 
 
 class WritesIntoImages(Gaussian):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         super().fit(images, labels, seed=seed, progress=progress)
         images -= self.mean
 
 
 class TakesSingles(Gaussian):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         super().fit(images.astype(np.float64), labels, seed=seed, progress=progress)
 
 
@@ -313,6 +320,7 @@ BROKEN = {
     AcceptsAnyCount: r"sample\(-1\).*nothing was raised",
     RemembersFits: "fitting again differs from fitting once",
     CountsFits: "fitting again differs from fitting once",
+    TrustsAnyCheckpoint: "fitting again differs from fitting once",
     DrawsFromGlobalState: "fitting again differs from fitting once",
     SamplesFromGlobalState: "the same seed gives other samples",
     IgnoresSeed: "another seed gives the same samples",
@@ -374,7 +382,7 @@ class TakesAnyLabel(Mixture):
 
 
 class TakesFewLabels(Mixture):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         if labels is not None:
             images = images[: len(labels)]
         super().fit(images, labels, seed=seed, progress=progress)

@@ -29,8 +29,9 @@ def check_model(
     """Raise AssertionError, in one sentence, for the first promise of `Model` that is broken.
 
     Works for any model, a student's own included. Checked are shapes, dtypes and finite values;
-    what samples depend on; that a second fit forgets the first; progress; that a smaller bias
-    lowers the diversity; exact saving, as safetensors and JSON only; n = 0 and 1; clear errors.
+    what samples depend on; that a second fit forgets the first; progress and checkpoints; that a
+    smaller bias lowers the diversity; exact saving, as safetensors and JSON only; n = 0 and 1;
+    clear errors.
 
     - `model`: fitted or not; it stays as it is, for the checks work on new models of its class
       with its settings. Three whole fits are made, so choose settings that train quickly.
@@ -101,14 +102,18 @@ class _Bench:
         return made
 
     def fit(
-        self, model: Model, rows: slice = slice(None), progress: Progress | None = None
+        self,
+        model: Model,
+        rows: slice = slice(None),
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         """Fit to read-only copies, as the sets that ship with madlab are read-only too."""
         images = self.images[rows].copy()
         images.flags.writeable = False
         labels = None if self.labels is None else self.labels[rows]
         try:
-            model.fit(images, labels, seed=SEED, progress=progress)
+            model.fit(images, labels, seed=SEED, progress=progress, checkpoint=checkpoint)
         except ValueError as error:
             _require("read-only" not in str(error), "fit writes into the images that it is given")
             raise
@@ -337,14 +342,15 @@ def _check_saving(bench: _Bench, model: Model, bias: float) -> None:
 
 
 def _check_forgetting(bench: _Bench, fitted: Model) -> None:
-    """Stop a fit, fit to one set and then to another; only the last may count."""
+    """Stop a fit, fit to one set, then go on with the first; only the last may count."""
     again = bench.fresh()
-    with contextlib.suppress(_Stop):
-        bench.fit(again, progress=_stop)
-    bench.fit(again, slice(0, len(bench.images) // 2))
-    bench.fit(again)
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.suppress(_Stop):
+            bench.fit(again, progress=_stop, checkpoint=Path(folder))
+        bench.fit(again, slice(0, len(bench.images) // 2))
+        bench.fit(again, checkpoint=Path(folder))
     _require(
         _same(again.sample(bench.n, seed=SEED), fitted.sample(bench.n, seed=SEED)),
-        "fitting again differs from fitting once: fit must start from nothing and draw its "
-        "randomness from its seed alone",
+        "fitting again differs from fitting once: fit must start from nothing, or from a checkpoint "
+        "of the same fit, and draw its randomness from its seed alone",
     )

@@ -96,7 +96,7 @@ class LoopComparison(Panel):
     def settings(self) -> str:
         """Return what the chains have in common and the seeds they were run with."""
         found = self.records
-        models = ", ".join(sorted({str(name) for name in found["model"]}))
+        models = ", ".join(sorted({str(name) for name in found.get("family", found["model"])}))
         seeds = ", ".join(map(str, sorted(set(found["seed"].tolist()))))
         real = "" if self.floor is None else " The grey line is what real digits score."
         return (
