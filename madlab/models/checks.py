@@ -351,6 +351,6 @@ def _check_forgetting(bench: _Bench, fitted: Model) -> None:
         bench.fit(again, checkpoint=Path(folder))
     _require(
         _same(again.sample(bench.n, seed=SEED), fitted.sample(bench.n, seed=SEED)),
-        "fitting again differs from fitting once: fit must start from nothing, or from a checkpoint "
-        "of the same fit, and draw its randomness from its seed alone",
+        "fitting again differs from fitting once: fit must start from nothing, or from a "
+        "checkpoint of the same fit, and draw its randomness from its seed alone",
     )
