@@ -1,5 +1,6 @@
 """A chain: fit, sample, measure and record, one generation after another, always resumable."""
 
+import functools
 import hashlib
 import math
 import os
@@ -26,7 +27,7 @@ from madlab.models.base import (
 )
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
-from madlab.training import Clock, provenance
+from madlab.training import AnotherTrainingError, Clock, provenance
 
 N_PREVIEW = 100
 
@@ -252,14 +253,22 @@ class Chain:
         training, composing = self._compose(t)
         config = self._model_config(t)
         self._fitted_to = ""
+        scratch = self.store.scratch("models", name)
         clock = Clock()
-        self.model.fit(
+        fit = functools.partial(
+            self.model.fit,
             training.images,
             training.labels,
             seed=config["seed"],
             progress=lambda fraction: self._tell(t, "fit", fraction),
-            checkpoint=self.store.scratch("models", name),
+            checkpoint=scratch,
         )
+        try:
+            fit()
+        except AnotherTrainingError:
+            # Its data were drawn anew since, with other bytes, on another device say.
+            shutil.rmtree(scratch, ignore_errors=True)
+            fit()
         about = {
             "config": config,
             "cost": clock.read(),

@@ -118,11 +118,19 @@ def report(
 )
 def list_runs(store: _Store = Path("runs")) -> None:
     """List the models and samples in a store, and how many generations are recorded."""
+    from madlab.store import HALF_DONE
+
     found = _open(store)
     entries = found.entries()
     for entry in entries:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
-        state = made if entry.ok else f"NOT INTACT: {entry.why}"
+        state = (
+            made
+            if entry.ok
+            else entry.why
+            if entry.why == HALF_DONE
+            else f"NOT INTACT: {entry.why}"
+        )
         typer.echo(f"{entry.kind:8} {entry.id[:12]:12} {entry.bytes / 1e6:8.1f} MB  {state}")
     total = sum(entry.bytes for entry in entries) / 1e6
     typer.echo(f"{len(entries)} entries, {total:.1f} MB; {len(found.rows())} generations recorded")

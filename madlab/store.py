@@ -20,6 +20,8 @@ KINDS = ("models", "samples")
 _MARK = "madlab-store.json"
 _MANIFEST = "manifest.json"
 _RECORDS = "records.jsonl"
+HALF_DONE = "half-done: the next run goes on from it"
+_LEFT_OVER = "left over from a run that was stopped, or one that is writing now"
 _SPARE_BYTES = 16_000_000
 
 
@@ -254,7 +256,9 @@ class Store:
             folder = self.path / kind
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
                 if path.name.startswith(".") and path.name.endswith(".part"):
-                    why = "left over from a run that was stopped, or one that is writing now"
+                    # `scratch` has the name alone, an entry that is written a random part beside.
+                    half_done = path.name.count(".") == 2
+                    why = HALF_DONE if half_done else _LEFT_OVER
                 else:
                     why = _damage(path, path.name)
                 size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -264,7 +268,11 @@ class Store:
 
     def verify(self) -> list[str]:
         """Return a sentence for everything in the store that cannot be trusted; none is good."""
-        problems = [f"{entry.path}: {entry.why}" for entry in self.entries() if not entry.ok]
+        problems = [
+            f"{entry.path}: {entry.why}"
+            for entry in self.entries()
+            if not entry.ok and entry.why != HALF_DONE
+        ]
         for number, row in enumerate(self._lines(), start=1):
             if row is None:
                 problems.append(f"{self.path / _RECORDS}, line {number}: not an intact record")

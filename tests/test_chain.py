@@ -354,3 +354,31 @@ def test_a_model_without_bias_is_refused_one_before_any_training(digits):
 
     with pytest.raises(ValueError, match=r"bias is 0.8; 'gaussian' has no sampling bias"):
         chain(model=Unbiased(), bias=0.8)
+
+
+def test_half_done_work_on_other_bytes_is_thrown_away(tmp_path, digits):
+    class Stop(Exception):  # noqa: N818 - a request, not an error
+        pass
+
+    def stop(t, stage, fraction):
+        if (t, stage) == (2, "fit") and fraction > 0.5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        list(flow_chain(tmp_path, digits, progress=stop).run(2))
+    store = Store(tmp_path)
+    assert store.verify() == []
+    assert [entry.why for entry in store.entries() if not entry.ok] == [ml.store.HALF_DONE]
+    # As if the training samples had been drawn anew on another device.
+    drawn = ml.models.diffusion.Diffusion._sample
+    store.prune(samples=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ml.models.diffusion.Diffusion, "_sample", lambda *given: drawn(*given) ^ np.uint8(1)
+        )
+        assert len(list(flow_chain(tmp_path, digits).run(2))) == 2
+
+
+def test_picking_from_a_model_without_bias_has_none(digits):
+    with pytest.raises(ValueError, match="'picked' has no sampling bias"):
+        chain(data=digits, model=ml.models.create("picked", model="wgan"), bias=0.5)

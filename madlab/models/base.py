@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from madlab.data.samples import Samples
 
@@ -21,16 +21,18 @@ class Model(Protocol):
 
     `version` rises whenever the same settings and data would give other samples; with `name`
     and `settings` it is part of every name the model's work is stored under. `conditional` says
-    whether it uses class labels where there are any, `biased` whether it has a sampling bias below
-    1, and `follows_noise` whether one seed gives corresponding pictures in models trained on
-    different data.
+    whether it uses class labels where there are any, and `follows_noise` whether one seed gives
+    corresponding pictures in models trained on different data.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     conditional: ClassVar[bool]
-    biased: ClassVar[bool]
     follows_noise: ClassVar[bool]
+
+    @property
+    def biased(self) -> bool:
+        """Whether it has a sampling bias below 1; a class attribute will do."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def check_bias(bias: float) -> float:
     return float(bias)
 
 
-def check_model_bias(model: "Model | type[Model]", bias: float) -> float:
+def check_model_bias(model: Model, bias: float) -> float:
     """Return `bias` as `check_bias` does, or raise ValueError for one that the model lacks."""
     found = check_bias(bias)
     if found != 1 and not model.biased:
@@ -176,4 +178,5 @@ def load_model(folder: Path, kind: type[Model]) -> tuple[dict[str, Any], dict[st
             f"{folder} holds {about['name']!r} version {about['version']}, "
             f"not {kind.name!r} version {kind.version}"
         )
-    return about["settings"], load_file(folder / "model.safetensors")
+    # Read whole: a file that is mapped can be neither removed nor replaced on Windows.
+    return about["settings"], load((folder / "model.safetensors").read_bytes())

@@ -1,6 +1,5 @@
 """What the class-conditional network models of small pictures have in common."""
 
-import hashlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -120,23 +119,13 @@ class Neural(ABC):
         counts = np.bincount(labels)
         network = training.seeded(lambda: self._make(shape, len(counts)), seed)
         network.to(training.device())
-        identity = {
-            "model": self.name,
-            "version": self.version,
-            "settings": self.settings,
-            "seed": seed,
-        }
-        if checkpoint is not None:
-            content = hashlib.sha256(np.ascontiguousarray(images).tobytes())
-            content.update(labels.tobytes())
-            identity["data"] = content.hexdigest()
         training.train(
             self._learner(network, shape, len(counts), seed),
             {"images": images, "labels": labels},
             steps=self.steps,
             batch=self.batch,
             seed=seed,
-            identity=identity,
+            identity={"model": self.name, "version": self.version, "settings": self.settings},
             schedule=self._schedule,
             progress=progress,
             checkpoint=checkpoint,
@@ -157,7 +146,7 @@ class Neural(ABC):
         Returns uint8 images `(n, height, width)` with their labels. Raises NotFittedError before
         `fit`, ValueError or TypeError for a bias, a number or labels that are not allowed.
         """
-        n, bias = check_count("n", n), check_model_bias(type(self), bias)
+        n, bias = check_count("n", n), check_model_bias(self, bias)
         if self._network is None:
             raise NotFittedError("this model is not fitted: call fit before sample")
         if labels is None:
@@ -210,7 +199,7 @@ class Neural(ABC):
         height, width = tensors.pop("shape").tolist()
         model._shape = (height, width)
         model._frequencies = tensors.pop("frequencies").numpy()
-        network = model._make(model._shape, len(model._frequencies))
+        network = training.seeded(lambda: model._make(model._shape, len(model._frequencies)), 0)
         network.load_state_dict(
             {name.removeprefix("network."): value for name, value in tensors.items()}
         )

@@ -16,10 +16,10 @@ from madlab.models.base import (
     Model,
     NotFittedError,
     Progress,
-    check_bias,
     check_count,
     check_images,
     check_labels,
+    check_model_bias,
     draw_labels,
     load_model,
     save_model,
@@ -61,7 +61,6 @@ class Picked:
     # Rises by one with the version of any model that can be picked from.
     version: ClassVar[int] = 1
     conditional: ClassVar[bool] = True
-    biased: ClassVar[bool] = True
     # Equal noise gives corresponding candidates, but not the same choice among them.
     follows_noise: ClassVar[bool] = False
 
@@ -78,6 +77,7 @@ class Picked:
                 f"{model!r} takes no labels, so no sample can be what it was asked to be; pick "
                 "from a class-conditional model of digits, such as 'mixture'"
             )
+        self.biased = self._inner.biased
         self._frequencies: np.ndarray | None = None
 
     @property
@@ -122,7 +122,7 @@ class Picked:
 
         Raises ValueError or TypeError for bad arguments, NotFittedError before `fit`.
         """
-        n, bias = check_count("n", n), check_bias(bias)
+        n, bias = check_count("n", n), check_model_bias(self, bias)
         if self._frequencies is None:
             raise NotFittedError("this model is not fitted: call fit before sample")
         if labels is None:

@@ -105,6 +105,7 @@ class Ddpm:
     def __init__(self) -> None:
         variances = torch.linspace(2e-4, 0.04, LEVELS, dtype=torch.float64)
         self.kept = torch.cumprod(1 - variances, 0)
+        self._there: dict[torch.device, Tensor] = {}
 
     def times(self, draws: Draws, n: int) -> Tensor:
         """Return (level + 1) / T for uniform levels 0 to T - 1."""
@@ -135,9 +136,11 @@ class Ddpm:
         return x
 
     def _on(self, like: Tensor) -> Tensor:
-        if self.kept.device != like.device:
-            self.kept = self.kept.to(like.device)
-        return self.kept.float()
+        where = like.device
+        if where not in self._there:
+            # Rounded here, since not every device has float64.
+            self._there[where] = self.kept.float().to(where)
+        return self._there[where]
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"flow": Flow, "ddpm": Ddpm}

@@ -1,6 +1,6 @@
 """Training shared by the network models: device, data order, averaged weights, the step loop."""
 
-from madlab.training.checkpoint import Slots
+from madlab.training.checkpoint import AnotherTrainingError, Slots
 from madlab.training.device import MODES, Precision, device, mode, one_thread
 from madlab.training.ema import Ema
 from madlab.training.learner import Learner, OneLoss, adam, descend, parts
@@ -11,6 +11,7 @@ from madlab.training.schedule import Draws, batch_rows, rate, seeded
 
 __all__ = [
     "MODES",
+    "AnotherTrainingError",
     "Clock",
     "Draws",
     "Ema",

@@ -29,7 +29,11 @@ def state(learner: Learner, average: Ema) -> dict[str, Tensor]:
         for i, weight in enumerate(_weights(optimizer)):
             for key, value in optimizer.state.get(weight, {}).items():
                 found[f"optimizer/{name}/{i}/{key}"] = value
-    return {name: value.detach().cpu().clone() for name, value in found.items()}
+    return {
+        # Files keep no memory format.
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in found.items()
+    }
 
 
 def restore(learner: Learner, average: Ema, step: int, found: Mapping[str, Tensor]) -> None:
@@ -65,6 +69,10 @@ def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 
+class AnotherTrainingError(ValueError):
+    """A checkpoint is of other data, settings or another seed than the training that finds it."""
+
+
 class Slots:
     """Two files in a folder that hold the newest and the second newest state of a training.
 
@@ -84,7 +92,7 @@ class Slots:
     def newest(self) -> tuple[int, dict[str, Tensor]] | None:
         """Return the number of steps done and the state after them, or None where none is kept.
 
-        Raises ValueError where the folder holds the work of another training.
+        Raises AnotherTrainingError where the folder holds the work of another training.
         """
         best: tuple[int, dict[str, Tensor]] | None = None
         for i, name in enumerate(SLOTS):
@@ -112,7 +120,7 @@ class Slots:
             )
             return None
         if about["identity"] != self._identity:
-            raise ValueError(
+            raise AnotherTrainingError(
                 f"{path} holds another training ({about['identity']}) than this one "
                 f"({self._identity}): give another folder, or remove it"
             )
@@ -133,7 +141,8 @@ class Slots:
         except (OSError, SafetensorError) as error:
             with contextlib.suppress(OSError):
                 aside.unlink()
-            if not self._full:
+            # Another process that trained the same model may have published it and cleaned up.
+            if not self._full and not isinstance(error, FileNotFoundError):
                 warnings.warn(
                     f"half-done training could not be kept in {self.folder} ({error}); it goes on, "
                     "but a stop now loses the generation in work: free some space",

@@ -44,8 +44,9 @@ MODES = ("eager", "graph", "compiled")
 def mode(where: torch.device) -> str:
     """Return how steps run on `where`: "eager", "graph" or "compiled".
 
-    Elsewhere than on CUDA that is eager. There, a whole step is captured as one graph, which saves
-    the launch of each of its kernels; compiled networks in that graph pay after minutes. The
+    Elsewhere than on CUDA that is eager, and so it is with float16, whose scaler was never tried
+    in a graph. Otherwise a whole step is captured as one graph, which saves the launch of each of
+    its kernels; compiled networks in that graph pay after minutes. The
     environment variable `MADLAB_MODE` overrides the choice, which is part of no name.
 
     Raises ValueError for another value of that variable.
@@ -53,7 +54,8 @@ def mode(where: torch.device) -> str:
     wanted = os.environ.get("MADLAB_MODE") or "graph"
     if wanted not in MODES:
         raise ValueError(f"MADLAB_MODE is {wanted!r}; it must be one of {', '.join(MODES)}")
-    return wanted if where.type == "cuda" else "eager"
+    fast = where.type == "cuda" and Precision(where).name != "float16"
+    return wanted if fast else "eager"
 
 
 class Precision:
@@ -84,6 +86,10 @@ class Precision:
     def scaler(self) -> torch.amp.GradScaler | None:
         """What scales losses so that float16 gradients do not vanish; None for other formats."""
         return torch.amp.GradScaler("cuda") if self.name == "float16" else None
+
+    def renew(self) -> None:
+        """Forget the scaler: one that was stopped between two of its steps takes no more."""
+        self.__dict__.pop("scaler", None)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return a context in which networks compute in this format."""

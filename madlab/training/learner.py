@@ -165,15 +165,20 @@ def descend(
                 weight.grad = _laid_out_as(weight, gradient)
         else:
             torch._foreach_add_([weight.grad for weight in weights], gradients)
-    if scaler:
-        scaler.unscale_(optimizer)
-    if clip is not None:
-        nn.utils.clip_grad_norm_(weights, clip)
-    if scaler:
-        scaler.step(optimizer)
-        scaler.update()
-    else:
-        optimizer.step()
+    try:
+        if scaler:
+            scaler.unscale_(optimizer)
+        if clip is not None:
+            nn.utils.clip_grad_norm_(weights, clip)
+        if scaler:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            optimizer.step()
+    except BaseException:
+        if precision:
+            precision.renew()
+        raise
     for weight in weights:
         weight.grad = None
     return total

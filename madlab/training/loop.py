@@ -1,5 +1,6 @@
 """The step loop of every trained model: resumable, frugal with memory, and never past a NaN."""
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -96,24 +97,46 @@ class _Run:
                 f"lower the learning rate, which is {' and '.join(sorted(rates))}"
             )
 
+    def check_weights(self) -> None:
+        """Raise FloatingPointError unless the averaged weights are finite, as losses lag a step."""
+        if not all(bool(torch.isfinite(weight).all()) for weight in self.average.average):
+            raise FloatingPointError(
+                f"weights are not finite after step {self.done} of {self.steps}: training "
+                "diverged; lower the learning rate"
+            )
+
     def keep(self) -> None:
         """Save the state as it is, unless it diverged."""
         if self.slots and self.done:
             self.check()
+            self.check_weights()
             self.slots.save(self.done, state(self.learner, self.average))
 
-    def halve(self, error: torch.OutOfMemoryError) -> None:
+    def halve(self) -> None:
         """Compute gradients in twice as many pieces from now on, from a state before the error."""
         if 2 * self.pieces > min(MOST_PIECES, self.batch):
             raise MemoryError(
                 f"the device has too little memory for batches of {self.batch}, even in "
                 f"{self.pieces} pieces: take a smaller batch or network"
-            ) from error
+            )
         self.pieces *= 2
         self._replays.clear()
         if self.where.type == "cuda":
             torch.cuda.empty_cache()
         self.resume()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    # MPS has no class of its own for it.
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+
+
+def _digest(data: Mapping[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(data):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(data[name]).tobytes())
+    return found.hexdigest()
 
 
 def train(
@@ -132,13 +155,14 @@ def train(
     """Train a learner and leave the averaged weights in its `averaged` network, set to `eval`.
 
     The data stay on the device as they are given, pictures as bytes; the batch of a step is a
-    function of (`seed`, step). Where the device runs out of memory, the gradients of each batch are
+    function of (`seed`, step). Where a GPU runs out of memory, the gradients of each batch are
     computed in pieces.
 
     - `data`: arrays of equal length n by name, for instance "images" uint8 `(n, height, width)` and
       "labels" int64 `(n,)`; a step is given the same rows of each.
     - `steps`, `batch`: how many steps, and how many rows in each, both at least 1.
-    - `identity`: JSON values that say which training this is; a checkpoint of another is refused.
+    - `identity`: JSON values that say, beside the seed and the data, which training this is; a
+      checkpoint of another is refused.
     - `schedule`: maps (step, steps) to the factor on the learning rates.
     - `gamma`: the width of the weights' average, see `Ema`.
     - `progress`: called after each step with the fraction done; an exception that it raises
@@ -150,16 +174,24 @@ def train(
     Raises FloatingPointError where a loss is no longer a finite number, MemoryError where the
     device has too little memory even for pieces, ValueError for a checkpoint of another training.
     """
-    slots = Slots(checkpoint, identity) if checkpoint else None
+    slots = None
+    if checkpoint is not None:
+        slots = Slots(checkpoint, {**identity, "seed": seed, "data": _digest(data)})
     learner.networks.train()
     run = _Run(learner, data, steps, batch, seed, schedule, gamma, slots)
     run.resume()
     kept = time.monotonic()
     while run.done < steps:
+        short = False
         try:
             run.step()
-        except torch.OutOfMemoryError as error:
-            run.halve(error)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            short = True
+        if short:
+            # Outside of the handler, which would hold on to the step's tensors.
+            run.halve()
             continue
         if progress is not None:
             try:
@@ -171,5 +203,6 @@ def train(
             run.keep()
             kept = time.monotonic()
     run.check()
+    run.check_weights()
     run.average.copy_back()
     learner.networks.eval()

@@ -32,7 +32,8 @@ def provenance() -> dict[str, Any]:
 
     The keys are python, torch, numpy and madlab (versions), device (a description), precision (of
     the networks), threads, and commit: that of the source tree madlab was imported from, with "+"
-    where tracked files differ from it, or None where there is no git.
+    where tracked files differ from it, or None where there is no git. For a tree that was copied
+    without it the environment variable `MADLAB_COMMIT` says it.
     """
     where = device()
     return {

@@ -67,7 +67,9 @@ class Draws:
     def uniform(self, *shape: int) -> Tensor:
         """Return numbers that are uniform in [0, 1), float32 of `shape`."""
         if self._numpy is not None:
-            return torch.from_numpy(self._numpy.random(shape)).float()
+            # Rounding to float32 would make 1 of the largest numbers below it.
+            drawn = torch.from_numpy(self._numpy.random(shape)).float()
+            return drawn.clamp_(max=1 - 2**-24)
         return torch.rand(shape, generator=self._torch, device=self._where)
 
 
