@@ -1,22 +1,16 @@
 """A class-conditional generative adversarial network of small pictures."""
 
-import math
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from madlab import training
-from madlab.models._nets.digits import Discriminator, Generator
-from madlab.models.base import check_between, check_bias, check_count
-from madlab.models.neural import Neural, Sampler
-from madlab.streams import derive
-from madlab.training import Draws, Learner, Precision, Replay
+from madlab.models._nets.digits import Discriminator
+from madlab.models.adversarial import LATENT, Adversarial, Rivals
+from madlab.training import Learner
 
-LATENT = 48
 BLOCKS = 1
 BETAS = (0.0, 0.99)
 PENALTY = 0.1
@@ -39,7 +33,7 @@ def gradient_penalty(scores: Tensor, pictures: Tensor) -> Tensor:
     return slopes.square().flatten(1).sum(1).mean()
 
 
-class Gan(Neural):
+class Gan(Adversarial):
     """A pair of small networks trained against each other, in about half a minute on a CPU.
 
     A generator draws digits from latent vectors and classes, a discriminator tells them from real
@@ -60,8 +54,6 @@ class Gan(Neural):
 
     name: ClassVar[str] = "gan"
     version: ClassVar[int] = 1
-    # What a latent vector means is another matter in every training.
-    follows_noise: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -70,70 +62,26 @@ class Gan(Neural):
         batch: int = 32,
         learning_rate: float = 1.5e-3,
     ) -> None:
-        super().__init__()
-        self.channels = check_count("channels", channels, least=4)
-        if self.channels % 4:
-            raise ValueError(f"channels is {channels}; it must be a multiple of 4")
-        self.steps = check_count("steps", steps, least=1)
-        self.batch = check_count("batch", batch, least=1)
-        self.learning_rate = check_between("learning_rate", learning_rate, 0, math.inf)
+        super().__init__(channels, steps, batch, learning_rate)
 
     def _schedule(self, step: int, steps: int) -> float:
         left = (steps - step) / (DECAY * steps)
         return min(1.0, LAST_RATE + (1 - LAST_RATE) * left)
 
-    def _make(self, shape: tuple[int, int], classes: int) -> Generator:
-        return Generator(self.channels, classes, LATENT, shape)
-
     def _learner(
         self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
     ) -> Learner:
-        discriminator = training.seeded(
-            lambda: Discriminator(self.channels, classes, shape, BLOCKS),
-            derive(seed, "discriminator"),
-        )
-        where = next(network.parameters()).device
-        return _Duel(network, discriminator.to(where), self.learning_rate, seed)
+        def make() -> Discriminator:
+            return Discriminator(self.channels, classes, shape, BLOCKS)
 
-    def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
-        return rng.standard_normal((n, LATENT), dtype=np.float32)
-
-    def _sampler(self, network: nn.Module, bias: float) -> Sampler:
-        truncation = check_bias(bias)
-        where = next(network.parameters()).device
-        precision = Precision(where)
-        run = training.compiled(network)
-
-        def draw(given: Mapping[str, Tensor]) -> Tensor:
-            with precision.autocast():
-                found: Tensor = run(given["noise"] * truncation, given["labels"])
-            return found
-
-        replay = Replay(draw, where)
-
-        def pictures(noise: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-            return replay({"noise": noise, "labels": labels})
-
-        return pictures
+        return _Duel(network, make, self.learning_rate, seed)
 
 
-class _Duel:
+class _Duel(Rivals):
     """What a training step changes: first the discriminator, then the generator against it."""
 
-    def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, learning_rate: float, seed: int
-    ) -> None:
-        self.averaged = generator
-        self.networks = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
-        self.optimizers = {
-            name: training.adam(network.parameters(), learning_rate, BETAS)
-            for name, network in self.networks.items()
-        }
-        self._where = next(generator.parameters()).device
-        self._precision = Precision(self._where)
-        self._draw = training.compiled(generator)
-        self._judge = training.compiled(discriminator)
-        self._seed = seed
+    judge: ClassVar[str] = "discriminator"
+    betas: ClassVar[tuple[float, float]] = BETAS
 
     def kind(self, step: int) -> str:
         """The slopes are held down in every fourth step."""
@@ -141,7 +89,7 @@ class _Duel:
 
     def draw(self, step: int, n: int) -> dict[str, Tensor]:
         """Return the latent vectors of a step."""
-        return {"noise": Draws(self._where, self._seed, "noise", step).normal(n, LATENT)}
+        return {"noise": self._draws(step).normal(n, LATENT)}
 
     def update(self, batch: Mapping[str, Tensor], kind: str, pieces: int) -> Tensor:
         """Take one step of both and return their losses, the discriminator's first."""
@@ -171,21 +119,7 @@ class _Duel:
             return relative_loss(self._scores(drawn(rows), labels[rows]), goal)
 
         losses = [
-            training.descend(
-                self.optimizers[name], loss, len(labels), pieces=pieces, precision=self._precision
-            )
+            self._descend(name, loss, len(labels), pieces)
             for name, loss in (("discriminator", telling), ("generator", fooling))
         ]
         return torch.stack(losses)
-
-    # Each call casts the weights anew: between two of them they change.
-
-    def _drawn(self, noise: Tensor, labels: Tensor) -> Tensor:
-        with self._precision.autocast():
-            found: Tensor = self._draw(noise, labels)
-        return found
-
-    def _scores(self, pictures: Tensor, labels: Tensor) -> Tensor:
-        with self._precision.autocast():
-            found: Tensor = self._judge(pictures, labels)
-        return found.float()

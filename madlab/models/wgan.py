@@ -1,26 +1,21 @@
 """A class-conditional Wasserstein network pair with gradient penalty, for small pictures."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from madlab import training
-from madlab.models._nets.digits import Discriminator, Generator
-from madlab.models.base import check_between, check_count
-from madlab.models.neural import Neural, Sampler
-from madlab.streams import derive
-from madlab.training import Draws, Learner, Precision, Replay
+from madlab.models._nets.digits import Discriminator
+from madlab.models.adversarial import LATENT, Adversarial, Loss, Rivals
+from madlab.models.base import check_count
+from madlab.training import Learner
 
-LATENT = 48
 BETAS = (0.0, 0.9)
 PENALTY = 10.0
 
 Critic = Callable[[Tensor, Tensor], Tensor]
-Loss = Callable[[slice], Tensor]
 
 
 def gradient_penalty(
@@ -41,7 +36,7 @@ def gradient_penalty(
     return penalty
 
 
-class Wgan(Neural):
+class Wgan(Adversarial):
     """A small WGAN-GP of labelled digits (Gulrajani et al. 2017, arXiv 1704.00028).
 
     A critic learns the largest difference between its mean scores of real and of drawn digits that
@@ -68,8 +63,6 @@ class Wgan(Neural):
     name: ClassVar[str] = "wgan"
     version: ClassVar[int] = 1
     biased: ClassVar[bool] = False
-    # What a latent vector means is another matter in every training.
-    follows_noise: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -79,83 +72,43 @@ class Wgan(Neural):
         critic_updates: int = 5,
         learning_rate: float = 3e-3,
     ) -> None:
-        super().__init__()
-        self.channels = check_count("channels", channels, least=4)
-        if self.channels % 4:
-            raise ValueError(f"channels is {channels}; it must be a multiple of 4")
-        self.steps = check_count("steps", steps, least=1)
-        self.batch = check_count("batch", batch, least=1)
+        super().__init__(channels, steps, batch, learning_rate)
         self.critic_updates = check_count("critic_updates", critic_updates, least=1)
         if self.batch % self.critic_updates:
             raise ValueError(
                 f"batch is {batch}; it must be a multiple of critic_updates, which is "
                 f"{critic_updates}: they share it out equally"
             )
-        self.learning_rate = check_between("learning_rate", learning_rate, 0, math.inf)
-
-    def _make(self, shape: tuple[int, int], classes: int) -> Generator:
-        return Generator(self.channels, classes, LATENT, shape)
 
     def _learner(
         self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
     ) -> Learner:
-        critic = training.seeded(
-            lambda: Discriminator(self.channels, classes, shape), derive(seed, "critic")
-        )
-        where = next(network.parameters()).device
-        return _Transport(network, critic.to(where), self.critic_updates, self.learning_rate, seed)
+        def make() -> Discriminator:
+            return Discriminator(self.channels, classes, shape)
 
-    def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
-        return rng.standard_normal((n, LATENT), dtype=np.float32)
-
-    def _sampler(self, network: nn.Module, bias: float) -> Sampler:
-        where = next(network.parameters()).device
-        precision = Precision(where)
-        run = training.compiled(network)
-
-        def draw(given: Mapping[str, Tensor]) -> Tensor:
-            with precision.autocast():
-                found: Tensor = run(given["noise"], given["labels"])
-            return found
-
-        replay = Replay(draw, where)
-
-        def pictures(noise: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-            return replay({"noise": noise, "labels": labels})
-
-        return pictures
+        return _Transport(network, make, self.learning_rate, seed, self.critic_updates)
 
 
-class _Transport:
+class _Transport(Rivals):
     """What a training step changes: the critic several times, then the generator once."""
+
+    judge: ClassVar[str] = "critic"
+    betas: ClassVar[tuple[float, float]] = BETAS
 
     def __init__(
         self,
         generator: nn.Module,
-        critic: nn.Module,
-        critic_updates: int,
+        make: Callable[[], nn.Module],
         learning_rate: float,
         seed: int,
+        critic_updates: int,
     ) -> None:
-        self.averaged = generator
-        self.networks = nn.ModuleDict({"generator": generator, "critic": critic})
-        self.optimizers = {
-            name: training.adam(network.parameters(), learning_rate, BETAS)
-            for name, network in self.networks.items()
-        }
-        self._where = next(generator.parameters()).device
-        self._precision = Precision(self._where)
-        self._draw = training.compiled(generator)
-        self._judge = training.compiled(critic)
-        self._critic_updates, self._seed = critic_updates, seed
-
-    def kind(self, step: int) -> str:
-        """All steps are of one kind."""
-        return "plain"
+        super().__init__(generator, make, learning_rate, seed)
+        self._critic_updates = critic_updates
 
     def draw(self, step: int, n: int) -> dict[str, Tensor]:
         """Return the latent vectors of a step, and where between real and drawn digits to look."""
-        draws = Draws(self._where, self._seed, "noise", step)
+        draws = self._draws(step)
         return {
             "noise": draws.normal(n, LATENT),
             "places": draws.uniform(n),
@@ -195,19 +148,3 @@ class _Transport:
         ]
         generator = self._descend("generator", pleasing, each, pieces)
         return torch.stack([torch.stack(critic).mean(), generator])
-
-    def _descend(self, name: str, loss: Loss, n: int, pieces: int) -> Tensor:
-        optimizer, precision = self.optimizers[name], self._precision
-        return training.descend(optimizer, loss, n, pieces=pieces, precision=precision)
-
-    # Each call casts the weights anew: between two of them they change.
-
-    def _drawn(self, noise: Tensor, labels: Tensor) -> Tensor:
-        with self._precision.autocast():
-            found: Tensor = self._draw(noise, labels)
-        return found
-
-    def _scores(self, pictures: Tensor, labels: Tensor) -> Tensor:
-        with self._precision.autocast():
-            found: Tensor = self._judge(pictures, labels)
-        return found.float()
