@@ -10,6 +10,7 @@ same text.
 import argparse
 import io
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,8 @@ def _made(own: pd.DataFrame) -> list[str]:
         first = f"{chain['n_initial'].iloc[0]:,} real"
         sizes.append(f"{first}, then {real}{later['n_synthetic']:,} synthetic")
     kinds = own.groupby(["bias", "n_initial"])["seed"].nunique()
-    seeds = "1 seed" if kinds.max() == 1 else f"{kinds.max()} seeds"
+    few = "" if kinds.min() == kinds.max() else f"{kinds.min()} to "
+    seeds = f"{few}{kinds.max()} seed{'s' if kinds.max() > 1 else ''}"
     biases = "λ = " + ", ".join(f"{bias:g}" for bias in sorted(set(own["bias"]), reverse=True))
     return [
         "; ".join(sizes),
@@ -206,10 +208,10 @@ def _sizes(chosen: pd.DataFrame) -> str:
 
 def _families(records: pd.DataFrame, pictures: dict[str, Figure]) -> str:
     title = "## Which failure, which family\n"
-    if not len(records):
-        return f"{title}\nNot run yet.\n"
     chosen = paper.of_one_size(records)
     unbiased = chosen[chosen["bias"] == 1]
+    if unbiased.empty:
+        return f"{title}\nNot run yet.\n"
     pictures["families.png"] = plots.families(unbiased)
     found = plots.failure_table(chosen)
     found["bias"] = found["bias"].map("{:g}".format)
@@ -225,24 +227,19 @@ def _families(records: pd.DataFrame, pictures: dict[str, Figure]) -> str:
 
 
 def code(own: pd.DataFrame) -> str:
-    """Return the Python code that runs the chains of these records."""
+    """Return the Python code that runs the chains of these records, and no others."""
     config, first = own["config"].iloc[0], own.iloc[0]
-    starts = sorted(set(own["n_initial"]))
-    loop = _loop(config["loop"], "n_initial" if len(starts) > 1 else str(starts[0]))
+    lines, vary = _over(own)
+    given = {name: name if name in vary else _number(first[name]) for name in ("bias", "seed")}
+    n_initial = "n_initial" if "n_initial" in vary else str(first["n_initial"])
+    loop = _loop(config["loop"], n_initial)
     model = _model(str(first["model"]), config["settings"])
     size = "" if first["n_evaluate"] == 10_000 else f", n_evaluate={first['n_evaluate']}"
-    biases = sorted(set(own["bias"]), reverse=True)
-    loops = {"n_initial": starts, "bias": biases, "seed": sorted(set(own["seed"]))}
-    values = {name: ", ".join(f"{v:g}" if v < 1 else str(int(v)) for v in many)
-              for name, many in loops.items()}  # fmt: skip
-    lines, indent = ["import madlab as ml", ""], ""
-    for name, many in loops.items():
-        if len(many) > 1:
-            lines.append(f"{indent}for {name} in ({values[name]}):")
-            indent += "    "
-    given = {name: name if len(loops[name]) > 1 else values[name] for name in ("bias", "seed")}
+    indent = "    " * len(lines)
     return "\n".join(
         [
+            "import madlab as ml",
+            "",
             *lines,
             f"{indent}loop = {loop}",
             f"{indent}chain = ml.Chain(",
@@ -252,6 +249,26 @@ def code(own: pd.DataFrame) -> str:
             f"{indent}list(chain.run({own['generation'].max()}))",
         ]
     )
+
+
+def _over(own: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return the heads of the loops over the chains of these records, and what varies in them.
+
+    One loop a variable where every combination was run, else one over those that were.
+    """
+    names = ["n_initial", "bias", "seed"]
+    chains = own[names].drop_duplicates().sort_values(names, ascending=[True, False, True])
+    values = {name: [_number(one) for one in chains[name].unique()] for name in names}
+    vary = [name for name in names if len(values[name]) > 1]
+    if math.prod(map(len, values.values())) == len(chains):
+        heads = [f"for {name} in ({', '.join(values[name])}):" for name in vary]
+        return [f"{'    ' * i}{head}" for i, head in enumerate(heads)], vary
+    run = [f"({', '.join(map(_number, chain))})" for chain in chains[vary].to_numpy()]
+    return [f"for {', '.join(vary)} in ({', '.join(run)}):"], vary
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _loop(loop: dict[str, Any], n_initial: str) -> str:

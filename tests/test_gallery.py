@@ -298,6 +298,36 @@ def test_samples_that_are_gone_are_not_made_again(store, chains, tmp_path):
     assert sorted(path.relative_to(own) for path in own.rglob("*")) == before
 
 
+def pruned(store, folder):
+    own = Path(shutil.copytree(store, folder))
+    Store(own).prune(samples=True)
+    return own
+
+
+@pytest.mark.parametrize("store_first", [True, False])
+def test_pictures_that_a_store_lost_come_from_the_gallery_that_has_them(
+    store, shown, tmp_path, store_first
+):
+    sources = [pruned(store, tmp_path / "store"), shown.folder][:: 1 if store_first else -1]
+    found = gallery.build(sources, tmp_path / "out")
+    assert found.left_out == {}
+    assert found.gallery.about["sheets"] == shown.about["sheets"]
+    assert found.gallery.about["embeddings"] == shown.about["embeddings"]
+
+
+def test_pictures_of_other_digits_by_the_same_name_are_not_taken(
+    store, shown, tmp_path, monkeypatch
+):
+    own = pruned(store, tmp_path / "store")
+    # As of another device, which rounds otherwise.
+    rows = [{**row, "fd": 7.0} for row in Store(own).rows()]
+    monkeypatch.setattr(Store, "rows", lambda store: rows)
+    found = gallery.build([own, shown.folder], tmp_path / "out")
+    assert set(found.gallery.records()["fd"]) == {7.0}
+    assert found.gallery.about["sheets"] == {}
+    assert len(found.left_out) == 5
+
+
 def test_digits_of_another_version_are_left_out_and_their_records_kept(
     store, chains, tmp_path, monkeypatch
 ):
@@ -393,6 +423,9 @@ while True:
     for known in found["sheets"].values():
         files.read_file(folder, known)
     ends.append("old" if found["sheets"] == old["sheets"] else "new")
+    # What a stopped build left is another's to remove an hour later.
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
     publish(folder, NEW)
     assert len(list(folder.iterdir())) == 4, list(folder.iterdir())
     if not killed:
@@ -412,6 +445,69 @@ def test_a_kill_at_any_moment_leaves_the_old_gallery_or_the_new_one(tmp_path):
     assert ends == ["old"] * ends.count("old") + ["new"] * ends.count("new")
     assert ends.count("old") >= 4
     assert ends.count("new") >= 2
+
+
+def small_gallery(**sheets):
+    """Files and about of a gallery without chains, for `files.publish`."""
+    known = {name: files.describe("sheet", name, "png", body) for name, body in sheets.items()}
+    records = files.describe("records", "", "jsonl", b"")
+    content = {known[name]["file"]: body for name, body in sheets.items()} | {records["file"]: b""}
+    return content, {"sheets": known, "embeddings": {}, "records": records}
+
+
+def test_two_builds_into_one_folder_leave_the_later_gallery_whole(tmp_path, monkeypatch):
+    files.publish(tmp_path, *small_gallery(old=b"1", shared=b"2"))
+    put, ours = files._put, small_gallery(shared=b"2", ours=b"3")
+
+    def other_build_first(path, content):
+        if path.name == files.ABOUT:
+            monkeypatch.setattr(files, "_put", put)
+            files.publish(tmp_path, *small_gallery(theirs=b"4"))
+        put(path, content)
+
+    monkeypatch.setattr(files, "_put", other_build_first)
+    files.publish(tmp_path, *ours)
+    for known in files.read_about(tmp_path)["sheets"].values():
+        files.read_file(tmp_path, known)
+    # The other's files are young: it might have been about to name them.
+    left = {path.name.split("-")[1] for path in tmp_path.glob("sheet-*")}
+    assert left == {"shared", "ours", "theirs"}
+
+
+def test_an_hour_later_what_no_gallery_names_is_removed_and_other_files_are_not(tmp_path):
+    names = ["sheet-a-01234567.png", f".gallery.{'0' * 32}.part", "notes.txt"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"1")
+    files.publish(tmp_path, *small_gallery())
+    assert {*names} < set(listing(tmp_path))
+    for name in names:
+        os.utime(tmp_path / name, (0, 0))
+    files.publish(tmp_path, *small_gallery())
+    assert {*names} & set(listing(tmp_path)) == {"notes.txt"}
+
+
+def test_a_full_disk_is_named_though_the_old_gallery_is_damaged(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    files.publish(tmp_path, *small_gallery(old=b"1"))
+    (tmp_path / files.ABOUT).write_text("{")
+    before = listing(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"did not take the gallery \(No space left on device\)"):
+        files.publish(tmp_path, *small_gallery(new=b"2"))
+    assert listing(tmp_path) == before
+
+
+def test_a_gallery_is_built_though_a_file_of_the_old_one_is_in_use(tmp_path, monkeypatch):
+    def locked(path, missing_ok=False):
+        raise PermissionError(errno.EACCES, "in use", str(path))
+
+    files.publish(tmp_path, *small_gallery(old=b"1"))
+    monkeypatch.setattr(Path, "unlink", locked)
+    files.publish(tmp_path, *small_gallery(new=b"2"))
+    assert list(files.read_about(tmp_path)["sheets"]) == ["new"]
+    monkeypatch.undo()
 
 
 def test_damaged_missing_and_other_files_are_told_apart(copy, store, chains, tmp_path):
@@ -476,6 +572,20 @@ def test_neighbours_in_an_embedding_are_mostly_of_the_same_digit(monkeypatch):
     read = files.unpack_embedding(files.pack_embedding(found))
     np.testing.assert_allclose(read.real, found.real, rtol=2**-11, atol=1e-6)
     np.testing.assert_array_equal(read.generations[1][1], labels)
+
+
+def test_only_the_points_and_labels_are_packed(monkeypatch):
+    """numpy before 2.2 takes `allow_pickle` of `savez_compressed` for one more array."""
+    save, names = np.savez_compressed, []
+
+    def recorded(file, *arrays, **named):
+        names.extend(named)
+        save(file, *arrays, **named)
+
+    monkeypatch.setattr(np, "savez_compressed", recorded)
+    points, labels = np.zeros((3, 2), np.float32), np.arange(3)
+    files.pack_embedding(files.Embedding(points, labels, {2: (points, labels)}))
+    assert names == ["real", "real_labels", "points-2", "labels-2"]
 
 
 def test_what_cannot_be_embedded_is_refused(monkeypatch):
@@ -554,6 +664,14 @@ def test_the_commands_build_and_list(store, chains, tmp_path, monkeypatch, capsy
     assert "  3 generations on 300 real, then 150 real and 150 synthetic; 200 scored; " in said
     assert said.count("  digits of generations 1, 2, 3\n") == 4
     assert "5 chains, 15 generations, 0." in said.splitlines()[-1]
+
+
+def test_recipes_of_one_model_are_listed_apart(capsys):
+    assert main(["gallery", "list"]) == 0
+    said = capsys.readouterr().out
+    assert "\nflow, fully synthetic, bias 1, seeds " in said
+    assert "ddpm, fully synthetic, bias 1, seeds " in said
+    assert "diffusion," not in said
 
 
 def test_the_commands_say_what_is_left_out_and_what_is_wrong(store, chains, tmp_path, capsys):

@@ -143,6 +143,10 @@ def test_records_twice_count_once_and_none_give_an_empty_table():
     [
         (chain([0.8, 0.4]).iloc[1:], "generation 1 of mixture, fully synthetic, bias 1, seed 0"),
         (
+            chain([0.8, 0.6, 0.5, 0.3]).query("generation != 3"),
+            "generation 3 of mixture.*, seed 0, is missing; give records of every generation",
+        ),
+        (
             pd.concat([chain([0.8, 0.4]), chain([0.8, 0.4]).assign(id=["a", "b"])]),
             "generation 1 of mixture.* more than once.*column 'family'",
         ),

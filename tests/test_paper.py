@@ -312,6 +312,26 @@ def test_a_frame_says_of_each_record_which_run_and_family_it_is_of():
     assert found["device"].unique().tolist() == ["cpu: test"]
 
 
+def test_chains_of_the_size_that_most_families_share_are_chosen():
+    rows = [
+        *chain(model="ddpm", n=200, **BAD),
+        *chain(model="ddpm", **BAD),
+        *chain(model="gan", **BAD),
+        *chain(model="wgan", n_initial=50, **BAD),
+    ]
+    found = paper.of_one_size(paper.frame(rows))
+    assert set(found["n_initial"]) == {100}
+    assert set(found["family"]) == {"ddpm", "gan"}
+
+
+@pytest.mark.parametrize("rows", [[], chain(model="ddpm", n_initial=50, **BAD)])
+def test_of_chains_without_one_size_none_are_chosen(rows):
+    records = paper.frame(rows)
+    found = paper.of_one_size(records)
+    assert found.empty
+    assert list(found) == list(records)
+
+
 # Gaussians and toys.
 
 

@@ -27,7 +27,7 @@ def shown(tmp_path_factory):
     """A gallery of small chains: of a mixture in two loops, and of a diffusion hardly trained."""
     folder = tmp_path_factory.mktemp("gallery")
     store, data = folder / "store", ml.data.mnist()
-    full, fresh = ml.Loop.fully_synthetic(300), ml.Loop.fresh_data(100, 200, n_initial=150)
+    full, fresh = ml.Loop.fully_synthetic(300), ml.Loop.fresh_data(100, 200, n_initial=300)
     flow = ml.models.create("diffusion", channels=4, steps=2)
     for model, loop, bias, seed in [
         *(("mixture", full, bias, seed) for bias in (1.0, 0.5) for seed in (0, 1)),
@@ -133,6 +133,33 @@ def test_the_code_on_the_page_makes_the_chains_it_stands_by(script, shown, writt
     rows = [row for chain in shown.finished for row in chain.rows]
     known = {r["id"] for r in rows if r["model"] == "mixture" and r["loop"] == "fully synthetic"}
     assert again == known
+
+
+def test_of_biases_with_unlike_seeds_the_page_says_what_was_run(script, shown, monkeypatch):
+    records = paper.frame(row for chain in shown.finished for row in chain.rows)
+    own = records[(records["model"] == "mixture") & (records["loop"] == "fully synthetic")]
+    own = own[(own["bias"] == 1) | (own["seed"] == 1)]
+    assert "λ = 1, 0.5; 1 to 2 seeds; 2 generations" in script._made(own)
+    made = []
+
+    class Recorded:
+        def __init__(self, loop, model, data, *, bias, seed, store, n_evaluate):
+            made.append((bias, seed))
+
+        def run(self, generations):
+            return iter([])
+
+    monkeypatch.setattr(ml, "Chain", Recorded)
+    exec(script.code(own), {})
+    assert made == [(1, 0), (1, 1), (0.5, 1)]
+
+
+def test_chains_without_one_size_are_in_no_table_of_families(script, shown):
+    records = paper.frame(row for chain in shown.finished for row in chain.rows)
+    pictures = {}
+    said = script._families(records.assign(n_initial=7), pictures)
+    assert said.endswith("\n\nNot run yet.\n")
+    assert pictures == {}
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from madlab.gallery import files
 from madlab.gallery.bundle import Bundle
@@ -15,7 +16,10 @@ from madlab.store import Store
 if TYPE_CHECKING:
     from madlab.gallery.sources import Source
 
+    Found = tuple[Finished, list[Source]]
+
 Choice = Callable[[Finished], bool]
+T = TypeVar("T")
 
 
 class Built(NamedTuple):
@@ -42,11 +46,12 @@ def build(
     also a sheet of 50 preview digits in generations 1, 2, 3, 5, 10, 20, 50, 100 and the last.
 
     - `stores`: folders, or stores. A gallery's folder counts as a store, so that chains stay whose
-      store is gone. Of a chain that is in several the longest is taken, of equals the first.
+      store is gone. Of a chain that is in several the longest is taken, of equals the first; its
+      pictures are taken from the first source of the same scores that still has them.
     - `folder`: where the gallery goes; one that is there is replaced, in one step.
     - `keep`: which chains are taken; all where not given.
     - `embed`: of which chains, among those with a sheet, t-SNE is to place the digits; it takes
-      about ten seconds each. Chains that are taken from a gallery keep the embedding they have.
+      about ten seconds each. Chains that are in a gallery keep the embedding they have there.
 
     Raises ValueError where there is no chain, or where the files would take more than
     `madlab.gallery.files.LIMIT` bytes, OSError for folders that cannot be read or written, and
@@ -57,7 +62,7 @@ def build(
 
     data = mnist()
     sources = [open_source(store, data) for store in stores]
-    chosen: dict[str, tuple[Finished, Source]] = {}
+    chosen: dict[str, Found] = {}
     left_out: dict[str, str] = {}
     for source in sources:
         left_out |= source.left_out
@@ -65,7 +70,9 @@ def build(
             if chain.data != data.id:
                 left_out[chain.name] = f"its data are {chain.data}, not {data.id}"
             elif chain.name not in chosen or chosen[chain.name][0].generations < chain.generations:
-                chosen[chain.name] = chain, source
+                chosen[chain.name] = chain, [source]
+            elif _scores(chain) == _scores(chosen[chain.name][0]):
+                chosen[chain.name][1].append(source)
     left_out = {name: why for name, why in left_out.items() if name not in chosen}
     if not chosen:
         why = "; ".join(f"{name}: {why}" for name, why in left_out.items())
@@ -76,37 +83,57 @@ def build(
     return Built(Gallery(Path(folder).expanduser()), left_out)
 
 
-def _order(found: "tuple[Finished, Source]") -> tuple[Any, ...]:
+def _scores(chain: Finished) -> list[dict[str, Any]]:
+    """Return the records of a chain without what differs where the same digits are made again."""
+    apart = ("cost", "seconds", "provenance")
+    return [{key: row[key] for key in row if key not in apart} for row in chain.rows]
+
+
+def _order(found: "Found") -> tuple[Any, ...]:
     chain = found[0]
     return chain.family, chain.loop, -chain.bias, chain.n, chain.setup, chain.seed
 
 
-def _bundle(
-    chosen: "Sequence[tuple[Finished, Source]]", embed: Choice, left_out: dict[str, str]
-) -> Bundle:
+def _bundle(chosen: "Sequence[Found]", embed: Choice, left_out: dict[str, str]) -> Bundle:
     """Return the records of all chains, and the pictures of one seed of each setup."""
     from madlab.gallery.sources import NotKeptError
 
     bundle = Bundle()
     bundle.add_records([row for chain, _ in chosen for row in chain.rows])
-    shown: dict[str, tuple[Finished, Source]] = {}
-    for chain, source in chosen:
+    shown: dict[str, Found] = {}
+    for chain, sources in chosen:
         if chain.setup not in shown:
             try:
-                bundle.add_sheet(chain.name, source.sheet(chain))
-                shown[chain.setup] = chain, source
+                sheet = _first([partial(source.sheet, chain) for source in sources])
+                bundle.add_sheet(chain.name, sheet)
+                shown[chain.setup] = chain, sources
             except NotKeptError as error:
                 left_out[f"digits of {chain.name}"] = str(error)
     # Before the long part.
     bundle.check_size()
-    for chain, source in shown.values():
-        if chain.name in source.embedded or embed(chain):
+    for chain, sources in shown.values():
+        able = [source for source in sources if chain.name in source.embedded or embed(chain)]
+        if able:
             try:
-                bundle.add_embedding(chain.name, *source.embedding(chain))
+                made = _first([partial(source.embedding, chain) for source in able])
+                bundle.add_embedding(chain.name, *made)
             except NotKeptError as error:
                 left_out[f"embedding of {chain.name}"] = str(error)
     bundle.check_size()
     return bundle
+
+
+def _first(ways: Sequence[Callable[[], T]]) -> T:
+    """Return what the first way gives that gives anything, or raise why the first does not."""
+    from madlab.gallery.sources import NotKeptError
+
+    why = []
+    for way in ways:
+        try:
+            return way()
+        except NotKeptError as error:
+            why.append(error)
+    raise why[0]
 
 
 def _provenance() -> dict[str, Any]:

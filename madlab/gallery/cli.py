@@ -30,7 +30,7 @@ def list_chains(
     for _, family in chains.groupby("setup", sort=False):
         first = family.iloc[0]
         seeds = ", ".join(map(str, family["seed"]))
-        typer.echo(f"{first['model']}, {first['loop']}, bias {first['bias']:g}, seeds {seeds}")
+        typer.echo(f"{first['family']}, {first['loop']}, bias {first['bias']:g}, seeds {seeds}")
         typer.echo(
             f"  {family['generations'].max()} generations on {first['sizes']}; "
             f"{first['n_evaluate']:,} scored; {family['seconds'].sum():,.0f} s on {first['device']}"

@@ -1,12 +1,14 @@
 """The files of a gallery: sheets as PNG, embeddings as `.npz`, and the one that names them all."""
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import re
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +20,8 @@ ABOUT = "about.json"
 # Bytes of all data files. With the modules beside them the folder stays below 6 MB.
 LIMIT = 5_900_000
 SIDE = 28
+# Seconds that a file which no gallery names is left alone: another build may be about to name it.
+_YOUNG = 3600
 # Levels of grey on a sheet are 17 apart: 0, 17, ..., 255.
 _STEP = 17
 _OURS = re.compile(r"(records|sheet|embedding)-[a-z0-9.-]*[0-9a-f]{8}\.(jsonl|png|npz)")
@@ -60,11 +64,14 @@ def unpack_sheet(content: bytes) -> np.ndarray:
 
 def pack_embedding(embedding: Embedding) -> bytes:
     """Return an `.npz` of an embedding, points as float16."""
-    arrays = {"real": embedding.real.astype(np.float16), "real_labels": _small(embedding[1])}
+    arrays: dict[str, Any] = {
+        "real": embedding.real.astype(np.float16),
+        "real_labels": _small(embedding.real_labels),
+    }
     for t, (points, labels) in embedding.generations.items():
         arrays |= {f"points-{t}": points.astype(np.float16), f"labels-{t}": _small(labels)}
     stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    np.savez_compressed(stream, **arrays)
     return stream.getvalue()
 
 
@@ -129,9 +136,12 @@ def read_file(folder: Path, known: Mapping[str, Any]) -> bytes:
 def publish(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) -> None:
     """Put files into a folder beside what is there; they count once `about` has taken its place.
 
-    That is one step, so that a reader finds the old gallery or the new one, whatever stops this.
-    Raises FileExistsError where the folder has another thing's about.json, and OSError, leaving
-    no trace, where the disk does not take the files.
+    That is one step, so that a reader finds the old gallery or the new one, whatever stops this; of
+    two builds at once the later one counts. What the old gallery alone had is then removed, if it
+    can be, and what stopped builds left over an hour ago.
+
+    Raises FileExistsError where the folder has another thing's about.json, and OSError, leaving no
+    trace, where the disk does not take the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if _is_foreign(folder / ABOUT):
@@ -139,28 +149,39 @@ def publish(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) 
             f"{folder / ABOUT} is not that of a gallery; give another folder, or remove it"
         )
     body = json.dumps({"gallery": FORMAT, **about}, indent=1, ensure_ascii=False)
+    new = {name for name in files if not (folder / name).exists()}
     try:
-        for name, content in files.items():
-            if not ((folder / name).exists() and (folder / name).read_bytes() == content):
-                _put(folder / name, content)
+        _fill(folder, files)
+        old = _named(folder)
         _put(folder / ABOUT, f"{body}\n".encode())
     except OSError as error:
+        _remove(folder, new - _named(folder))
         raise OSError(
             error.errno,
             f"the folder {folder} did not take the gallery ({error.strerror}); the one that was "
             "there is intact: free some space or give another folder",
         ) from error
-    finally:
-        _sweep(folder)
+    # Another build may have removed what was there already, as the old gallery's.
+    _fill(folder, files)
+    _remove(folder, (old | _left_over(folder)) - _named(folder))
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        if not ((folder / name).exists() and (folder / name).read_bytes() == content):
+            _put(folder / name, content)
 
 
 def _put(path: Path, content: bytes) -> None:
     aside = path.with_name(f".gallery.{uuid.uuid4().hex}.part")
-    with aside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    finally:
+        _remove(path.parent, [aside.name])
 
 
 def _is_foreign(file: Path) -> bool:
@@ -171,15 +192,34 @@ def _is_foreign(file: Path) -> bool:
         return False
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what no gallery in the folder names: an older one's files, or a stopped build's."""
+def _named(folder: Path) -> set[str]:
+    """Return the files that the gallery in a folder names: none where it is damaged or not there.
+
+    Only names of the kind that `describe` gives, so that no other file is ever removed.
+    """
     try:
-        named = files_of(read_about(folder))
-    except FileNotFoundError:
-        named = {}
+        return {name for name in files_of(read_about(folder)) if _OURS.fullmatch(name)}
+    except (OSError, KeyError, TypeError, AttributeError):
+        return set()
+
+
+def _left_over(folder: Path) -> set[str]:
+    """Return the files of galleries, and parts of files, that have not changed for an hour."""
+    found = set()
     for path in folder.iterdir():
-        if _ASIDE.fullmatch(path.name) or (_OURS.fullmatch(path.name) and path.name not in named):
-            path.unlink()
+        if _ASIDE.fullmatch(path.name) or _OURS.fullmatch(path.name):
+            # Another build may remove it in this moment.
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _YOUNG:
+                    found.add(path.name)
+    return found
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    """Remove files; one that cannot be removed, as it is in use or gone, stays."""
+    for name in names:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
 
 
 def files_of(about: Mapping[str, Any]) -> dict[str, int]:

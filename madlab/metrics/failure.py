@@ -57,8 +57,8 @@ def failures(records: pd.DataFrame) -> pd.DataFrame:
     Returns one row for each family, loop, bias and score of `SCORES`, with these columns and
     `seeds`, `generations` (that last one) and the fields of `Loss`.
 
-    Raises ValueError where a chain lacks generation 1, where a generation is there twice, and where
-    seeds of one kind have other sizes or features.
+    Raises ValueError where a chain lacks a generation between 1 and its last, where one is there
+    twice, and where seeds of one kind have other sizes or features.
     """
     rows = [
         [*kind[:-1], score, *loss] for kind in kinds(records) for score, loss in kind.losses.items()
@@ -138,9 +138,11 @@ def _chains(kind: pd.DataFrame, name: str) -> list[pd.DataFrame]:
                 f"generation {twice[0]} of {name}, seed {seed}, is there more than once; give "
                 "records of one setting, or a column 'family' that tells settings apart"
             )
-        if by_t.index[0] != 1:
+        missing = np.setdiff1d(np.arange(1, by_t.index[-1]), by_t.index)
+        if len(missing):
             raise ValueError(
-                f"generation 1 of {name}, seed {seed}, is missing; losses are counted from it"
+                f"generation {missing[0]} of {name}, seed {seed}, is missing; give records of "
+                "every generation from 1 on, as losses and halvings are counted through them"
             )
         chains.append(by_t)
     differ = kind.groupby("generation")[_SIZES].nunique().max()

@@ -48,10 +48,17 @@ def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
     """Return the records of chains whose training sets all have the size that most families share.
 
     - `records`: as `frame` gives them. Of each family, loop and bias the largest run is taken.
+
+    Returns no rows where no chain has one size throughout and trains on one model's samples.
     """
-    loops = pd.DataFrame([config["loop"] for config in records["config"]], index=records.index)
-    level = loops["n_real"] + loops["n_synthetic"] == records["n_initial"]
-    known = records[level & loops["memory"].eq(1)]
+    loops = [config["loop"] for config in records["config"]]
+    level = [
+        loop["memory"] == 1 and loop["n_real"] + loop["n_synthetic"] == n
+        for loop, n in zip(loops, records["n_initial"], strict=True)
+    ]
+    known = records[pd.Series(level, records.index, bool)]
+    if known.empty:
+        return known
     n = known.groupby("n_initial")["family"].nunique().idxmax()
     runs = known[known["n_initial"] == n].groupby(["family", "loop", "bias"], sort=True)
     return pd.concat([largest(run) for _, run in runs])
