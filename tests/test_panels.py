@@ -257,7 +257,7 @@ def test_what_a_start_finds_wrong_is_said_and_raised(digits, store):
 class Slow(type(models.create("mixture"))):
     """A mixture that takes five seconds to fit."""
 
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         for i in range(100):
             progress(i / 100)
             time.sleep(0.05)
@@ -265,7 +265,7 @@ class Slow(type(models.create("mixture"))):
 
 
 class Broken(Slow):
-    def fit(self, images, labels=None, *, seed, progress=None):
+    def fit(self, images, labels=None, *, seed, progress=None, checkpoint=None):
         raise FloatingPointError("the loss is not a number")
 
 
