@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from madlab.cli_data import app as _data
 from madlab.gallery.cli import app as _gallery
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ _runs = typer.Typer(
 )
 app.add_typer(_runs, name="runs")
 app.add_typer(_gallery, name="gallery")
+app.add_typer(_data, name="data")
 
 _Notebook = Annotated[
     str, typer.Argument(help="A path, a name as `06_digits_fully_synthetic`, or its start, `06`.")
@@ -174,28 +176,6 @@ def prune(
         typer.echo(f"{entry.kind:8} {entry.id[:12]:12} {entry.why}".rstrip())
     verb = "would be removed" if dry_run else "removed"
     typer.echo(f"{len(gone)} entries {verb}, {sum(e.bytes for e in gone) / 1e6:.1f} MB")
-
-
-@app.command(short_help="List and check the data sets.", epilog="\b\nExample:\n  madlab data")
-def data() -> None:
-    """List the data sets, reading and checking every digit of MNIST."""
-    import importlib.resources
-
-    from madlab.data import mnist
-
-    digits = mnist()
-    file = importlib.resources.files("madlab.data") / "mnist.xz"
-    with importlib.resources.as_file(file) as path:
-        size = path.stat().st_size / 1e6
-    height, width = digits.images.shape[1:]
-    typer.echo(
-        f"mnist     {len(digits):,} training and {len(digits.held_out.images):,} held-out digits, "
-        f"{height} x {width} pixels, id {digits.id}, {size:.1f} MB, all SHA-256 checksums agree"
-    )
-    typer.echo("Drawn when asked for:")
-    typer.echo("gaussian    points of a standard normal distribution, in any dimension")
-    typer.echo("modes       points of 25 small Gaussians on a 5 x 5 grid")
-    typer.echo("rosenbrock  points of a banana-shaped density with long tails")
 
 
 @app.command(

@@ -1,7 +1,7 @@
 """What several test files need: small notebooks made on the spot."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +34,11 @@ def make_notebook() -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests out of the user's cache of pictures; what they run inherits it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MADLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

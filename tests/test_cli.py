@@ -27,6 +27,8 @@ COMMANDS = [
     "gallery list",
     "gallery build",
     "data",
+    "data ffhq",
+    "data folder",
     "doctor",
 ]
 

@@ -1,8 +1,25 @@
 """Data sets, each split once into a training pool and a held-out reference."""
 
 from madlab.data import damage
+from madlab.data.drawn import drawn_faces
+from madlab.data.ffhq import faces, ffhq
+from madlab.data.folder import folder
 from madlab.data.mnist import mnist
+from madlab.data.prepare import PictureDataset
 from madlab.data.samples import Dataset, Samples
 from madlab.data.toy import gaussian, modes, rosenbrock
 
-__all__ = ["Dataset", "Samples", "damage", "gaussian", "mnist", "modes", "rosenbrock"]
+__all__ = [
+    "Dataset",
+    "PictureDataset",
+    "Samples",
+    "damage",
+    "drawn_faces",
+    "faces",
+    "ffhq",
+    "folder",
+    "gaussian",
+    "mnist",
+    "modes",
+    "rosenbrock",
+]

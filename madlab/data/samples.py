@@ -10,7 +10,8 @@ import numpy as np
 class Samples(NamedTuple):
     """Images or points, with labels where there are any.
 
-    - `images`: uint8 `(n, height, width)` for images, float64 `(n, d)` for points.
+    - `images`: uint8 `(n, height, width)` for images, `(n, height, width, 3)` for those in colour,
+      float64 `(n, d)` for points.
     - `labels`: int64 `(n,)`, or None.
     """
 

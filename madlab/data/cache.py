@@ -1,0 +1,186 @@
+"""Prepared pictures on disk: one folder a set, published whole or not at all, read as a memory map.
+
+Each folder holds `pictures.u8`, the raw pixels, and `about.json`, which says what they are. Like
+the entries of a store they are written aside and moved to their name in one step.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1
+PICTURES = "pictures.u8"
+_ABOUT = "about.json"
+_SPARE_BYTES = 16_000_000
+# Up to here the hash is checked in every process; it takes a quarter of a second at most.
+HASHED_BYTES = 256_000_000
+_DAY = 86_400
+_checked: set[tuple[Path, int]] = set()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A prepared set of pictures.
+
+    - `path`: its folder.
+    - `about`: what `publish` was given, with "sha256" and "count" of its pictures.
+    """
+
+    path: Path
+    about: Mapping[str, Any]
+
+    def pictures(self) -> np.ndarray:
+        """Return a read-only memory map of the pixels, uint8 `(count, size, size, 3)`."""
+        return np.memmap(self.path / PICTURES, np.uint8, "r", shape=_shape(self.about))
+
+
+def location() -> Path:
+    r"""Return the folder of all caches: `MADLAB_CACHE`, else madlab's in the user's cache folder.
+
+    That is `~/.cache/madlab` (or `$XDG_CACHE_HOME/madlab`) on Linux, `~/Library/Caches/madlab` on
+    macOS and `%LOCALAPPDATA%\madlab\Cache` on Windows.
+    """
+    if os.environ.get("MADLAB_CACHE"):
+        return Path(os.environ["MADLAB_CACHE"]).expanduser()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return Path(local) / "madlab" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "madlab"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "madlab"
+
+
+def find(name: str, *, verify: bool = False) -> Entry | None:
+    """Return the entry `name`, or None; a damaged one is named in a RuntimeWarning and not used.
+
+    - `verify`: also compare the SHA-256 of a set beyond `HASHED_BYTES`, or checked before.
+    """
+    folder = location() / name
+    if not folder.is_dir():
+        return None
+    about, why = _read(folder, verify)
+    if about is None:
+        warnings.warn(f"{folder} is damaged ({why}); it is made anew", RuntimeWarning, 2)
+        return None
+    return Entry(folder, about)
+
+
+def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) -> Entry:
+    """Let `write` fill a folder, and give it the name `name` in one step.
+
+    - `need`: bytes that writing takes at most.
+    - `write`: called with an empty folder, where it leaves `pictures.u8`; returns JSON values with
+      "training", "held_out" (counts) and "size", as well as "sha256" of the file.
+
+    Returns the entry, another process's where that was first. Raises OSError, leaving no trace,
+    where the disk does not take it; what `write` raises passes through.
+    """
+    root = location()
+    final = root / name
+    aside = root / f".{name}.{uuid.uuid4().hex}.part"
+    try:
+        aside.mkdir(parents=True)
+        _tidy(root)
+        free = shutil.disk_usage(root).free
+        if free < need + _SPARE_BYTES:
+            raise OSError(
+                errno.ENOSPC,
+                f"it needs about {(need + _SPARE_BYTES) / 1e6:,.0f} MB and has {free / 1e6:,.0f}",
+            )
+        about = dict(write(aside))
+        about |= {"format": FORMAT, "name": name, "created": time.time()}
+        (aside / _ABOUT).write_text(json.dumps({**about, "check": _check(about)}))
+        # A smaller set that a power cut tore is told by its hash, so nothing waits for the disk.
+        if (aside / PICTURES).stat().st_size > HASHED_BYTES:
+            _sync(aside / PICTURES)
+            _sync(aside / _ABOUT)
+        _move(aside, final)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"the cache {root} did not take the pictures ({error.strerror or error}); nothing "
+            "half-done is kept: free some space, or name another folder in MADLAB_CACHE",
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    found, why = _read(final, verify=False)
+    if found is None:
+        raise OSError(errno.EIO, f"{final} was damaged while it was written ({why}); run again")
+    return Entry(final, found)
+
+
+def _move(aside: Path, final: Path) -> None:
+    try:
+        aside.rename(final)
+    except OSError as error:
+        taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES)
+        if not taken or not final.is_dir():
+            raise
+        if _read(final, verify=True)[0] is not None:
+            return
+        broken = final.with_name(f".{final.name}.{uuid.uuid4().hex}.part")
+        final.rename(broken)
+        aside.rename(final)
+        shutil.rmtree(broken, ignore_errors=True)
+
+
+def _tidy(root: Path) -> None:
+    """Remove what a killed process left, once it is a day old and so nobody's work any more."""
+    for left in root.glob(".*.part"):
+        try:
+            if time.time() - left.stat().st_mtime > _DAY:
+                shutil.rmtree(left, ignore_errors=True)
+        except FileNotFoundError:
+            continue
+
+
+def _read(folder: Path, verify: bool) -> tuple[dict[str, Any] | None, str]:
+    """Return what `about.json` says, or None and what is wrong."""
+    try:
+        about = json.loads((folder / _ABOUT).read_text())
+        check = about.pop("check")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, f"no readable {_ABOUT}"
+    if check != _check(about) or about.get("format") != FORMAT or about.get("name") != folder.name:
+        return None, f"{_ABOUT} is not an intact one of format {FORMAT} and of this name"
+    file = folder / PICTURES
+    expected = int(np.prod(_shape(about)))
+    try:
+        found = file.stat()
+    except OSError:
+        return None, f"{PICTURES} is missing"
+    if found.st_size != expected:
+        return None, f"{PICTURES} has {found.st_size} bytes, not {expected}"
+    known = (file, found.st_mtime_ns)
+    if verify or (known not in _checked and expected <= HASHED_BYTES):
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != about["sha256"]:
+                return None, f"the SHA-256 of {PICTURES} differs"
+        _checked.add(known)
+    return about, ""
+
+
+def _shape(about: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    size = about["size"]
+    return about["training"] + about["held_out"], size, size, 3
+
+
+def _check(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())

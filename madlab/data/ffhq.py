@@ -1,0 +1,101 @@
+"""Flickr-Faces-HQ from your own copy; madlab never ships a face of it."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from madlab.data.drawn import drawn_faces
+from madlab.data.prepare import HELD_OUT, Found, PictureDataset, Progress, Recipe, prepare
+from madlab.data.samples import Dataset
+
+COUNT = 70_000
+# The official split: the last 10,000 of the 70,000.
+VALIDATION = 10_000
+VARIABLE = "MADLAB_FFHQ"
+
+
+def ffhq(
+    path: str | os.PathLike[str] | None = None,
+    size: int = 32,
+    *,
+    resize: str = "lanczos",
+    n: int | None = None,
+    seed: int = 0,
+    on_bad: str = "skip",
+    progress: Progress | None = None,
+    verify: bool = False,
+) -> PictureDataset:
+    """Return the FFHQ faces in a folder, a zip or a tar, resized and split once by their ids.
+
+    A face's id is the number in its file's name, wherever the file lies: `00042.png`,
+    `thumbnails128x128/00000/00042.png` or `img00000042.jpg`. The highest ids are held out: 3 of
+    11 of the faces, at most 10,000, which of all 70,000 are the official validation set. Files
+    without an id, or with one that another file has, cannot be used.
+
+    - `path`: the folder or archive; where None, the environment variable `MADLAB_FFHQ` names it.
+    - `size`, `resize`, `n`, `seed`, `on_bad`, `progress`, `verify`: as for `folder`.
+
+    Returns the faces in the order of their ids, otherwise as `folder` does. Raises as `folder`
+    does, and ValueError where neither `path` nor the variable is given.
+
+    Source: T. Karras, S. Laine, T. Aila, "A Style-Based Generator Architecture for Generative
+    Adversarial Networks", CVPR 2019. For non-commercial use, and not for facial recognition.
+    """
+    named = os.environ.get(VARIABLE)
+    if path is None and named and not Path(named).expanduser().exists():
+        raise FileNotFoundError(f"{VARIABLE} names {named}, but there is nothing; set it anew")
+    path = named if path is None else path
+    if not path:
+        raise ValueError(
+            f"no FFHQ is named: give a path, or set {VARIABLE} to a folder or .zip of its pictures "
+            "(`madlab data ffhq --download` gets the thumbnails); madlab.data.drawn_faces() needs "
+            "no download"
+        )
+    recipe = Recipe("ffhq", _by_id, _highest)
+    return prepare(recipe, path, size, resize, n, seed, on_bad, progress, verify)
+
+
+def faces(size: int = 32, *, n: int | None = None, seed: int = 0) -> Dataset:
+    """Return FFHQ where the environment variable `MADLAB_FFHQ` names it, else drawn faces.
+
+    - `size`: side of the pictures, pixels.
+    - `n`: how many training faces; where None, all of FFHQ's, or 800 drawn ones.
+    - `seed`: which faces are taken, or drawn.
+
+    The data set's `id` begins with "ffhq" or "drawn-faces" and so tells which they are.
+
+    Raises as `ffhq` and `drawn_faces` do.
+    """
+    if os.environ.get(VARIABLE):
+        return ffhq(size=size, n=n, seed=seed)
+    return drawn_faces(size=size, seed=seed) if n is None else drawn_faces(n, size, seed)
+
+
+def _id(name: str) -> int | None:
+    numbers = re.findall(r"[0-9]+", PurePosixPath(name).stem)
+    return int(numbers[0]) if len(numbers) == 1 and len(numbers[0]) <= 12 else None
+
+
+def _by_id(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    refused: dict[str, str] = {}
+    known: dict[int, str] = {}
+    for name in names:
+        found = _id(name)
+        if found is None:
+            refused[name] = "has no id: its name must hold one number, as 00042.png does"
+        elif found >= COUNT:
+            refused[name] = f"has the id {found}; FFHQ's go from 0 to {COUNT - 1:,}"
+        elif found in known:
+            refused[name] = f"has the id {found}, as {known[found]} has"
+        else:
+            known[found] = name
+    return [known[id] for id in sorted(known)], refused
+
+
+def _highest(pictures: Sequence[Found]) -> np.ndarray:
+    part, whole = HELD_OUT
+    count = min(VALIDATION, round(part * len(pictures) / whole))
+    return np.arange(len(pictures)) >= len(pictures) - count

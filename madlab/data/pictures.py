@@ -1,0 +1,135 @@
+"""One picture: from the bytes of a JPEG, PNG or WebP file to a small square of colour pixels."""
+
+import io
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+RESIZE = ("lanczos", "bicubic", "bilinear", "box")
+# Beyond this a few kilobytes of file could ask for gigabytes of memory.
+PIXELS = 80_000_000
+_FORMATS = ("JPEG", "PNG", "WEBP")
+_MAGIC = (b"\xff\xd8", b"\x89PNG", b"RIFF")
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+class UnusableError(ValueError):
+    """A file that gives no picture; the message is the end of a sentence about it."""
+
+
+class Picture(NamedTuple):
+    """A decoded picture.
+
+    - `pixels`: uint8 `(size, size, 3)`, red, green and blue.
+    - `changes`: what was done to it besides resizing, in words.
+    """
+
+    pixels: np.ndarray
+    changes: tuple[str, ...]
+
+
+def decode(content: bytes, size: int, resize: str) -> Picture:
+    """Return the picture in `content`, upright, its middle square, resized from full size.
+
+    - `content`: the bytes of a JPEG, PNG or WebP file, whatever its name.
+    - `size`: the side of the result, pixels.
+    - `resize`: one of `RESIZE`; all of them average over the pixels that become one.
+
+    CMYK and palettes become red, green and blue, transparency is laid on white, and of a file with
+    a picture and its previews (MPO, as phones write it) the picture is taken. Colour profiles are
+    not applied.
+
+    Raises UnusableError for what is no picture, is cut short, smaller than `size`, grey, of more
+    than 8 bits a channel, animated, or of more than `PIXELS` pixels.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not content:
+        raise UnusableError("is empty")
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            _check(image, content, size)
+            if image.format == "PNG":
+                # Checks the checksums in the file, which decoding does not.
+                with Image.open(io.BytesIO(content), formats=_FORMATS) as copy:
+                    copy.verify()
+            return _square(image, size, resize)
+    except (UnusableError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        broken = content.startswith(_MAGIC)
+        raise UnusableError(
+            "is cut short or corrupt" if broken else "is no JPEG, PNG or WebP picture"
+        ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnusableError(f"has more than {PIXELS / 1e6:.0f} million pixels") from error
+    # A broken file can make a decoder raise anything, from SyntaxError to struct.error.
+    except Exception as error:
+        raise UnusableError(f"is cut short or corrupt ({error})") from error
+
+
+def _check(image: "Image.Image", content: bytes, size: int) -> None:
+    """Raise UnusableError for what the head of the file tells, before any pixel is decoded."""
+    width, height = image.size
+    if width * height > PIXELS:
+        raise UnusableError(
+            f"has {width * height / 1e6:,.0f} million pixels, more than {PIXELS / 1e6:.0f} million"
+        )
+    if min(width, height) < size:
+        raise UnusableError(f"is {width} x {height} pixels, smaller than {size} x {size}")
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise UnusableError("is animated")
+    # Byte 24 of a PNG is its bit depth; Pillow would drop the lower 8 of 16 without a word.
+    if image.mode.startswith(("I", "F")) or (image.format == "PNG" and content[24] == 16):
+        raise UnusableError("has 16 bits a channel, not 8")
+    if image.mode in ("1", "L", "LA", "La"):
+        raise UnusableError("is grey (1 channel), not in colour")
+
+
+def _square(image: "Image.Image", size: int, resize: str) -> Picture:
+    from PIL import Image
+
+    changes = []
+    turn = _UPRIGHT.get(_orientation(image))
+    if image.mode == "CMYK":
+        changes.append("converted from CMYK")
+    elif image.mode in ("P", "PA"):
+        changes.append("converted from a palette")
+    if image.mode in ("RGBA", "RGBa", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            changes.append("transparency laid on white")
+            white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+            image = Image.alpha_composite(white, image)
+    image = image.convert("RGB")
+    if turn is not None:
+        changes.append("turned upright")
+        image = image.transpose(Image.Transpose[turn])
+    width, height = image.size
+    if width != height:
+        changes.append("cropped to the middle square")
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    image = image.resize((size, size), Image.Resampling[resize.upper()])
+    return Picture(np.asarray(image, np.uint8), tuple(changes))
+
+
+def _orientation(image: "Image.Image") -> int:
+    """Return the orientation that a camera noted, or 1; unreadable notes spoil no picture."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        return 1
