@@ -17,7 +17,7 @@ import pandas as pd
 from madlab import models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
-from madlab.metrics import Reference, Scores
+from madlab.metrics import AnyScores, reference_for
 from madlab.models.base import (
     Model,
     check_count,
@@ -41,14 +41,14 @@ class Generation:
     """What one generation came to.
 
     - `t`: its number, from 1.
-    - `scores`: how its samples compare with the held-out set.
+    - `scores`: how its samples compare with the held-out set; `PictureScores` of colour pictures.
     - `samples`: the `n_evaluate` samples that were scored, at the chain's bias.
     - `preview`: 100 samples from the same noise in every generation; with classes, label i is
       i modulo the number of classes.
     """
 
     t: int
-    scores: Scores
+    scores: AnyScores
     samples: Samples
     preview: Samples
 
@@ -63,8 +63,10 @@ class Chain:
     - `seed`: a whole number from 0 from which every random stream of the chain is derived.
     - `store`: a folder, or a `Store`; what it has is not computed again. None keeps the work in a
       temporary folder that goes with the chain.
-    - `n_evaluate`: how many samples are scored, against as many held-out ones.
-    - `features`: "lenet" (the default for images) or "points" (the default for points).
+    - `n_evaluate`: how many samples are scored: of digits and points against as many held-out
+      ones, 10,000 where not given; of colour pictures against all, as many as there are real ones.
+    - `features`: "lenet" (the default for digits), "points" (the default for points), or for colour
+      pictures "efficientnet" (the default), "inception", "dinov2" or "pca".
     - `progress`: called with (generation, "fit", "sample" or "measure", fraction done); an
       exception raised in it stops the chain and passes through.
 
@@ -80,7 +82,7 @@ class Chain:
         bias: float = 1.0,
         seed: int = 0,
         store: str | os.PathLike[str] | Store | None = None,
-        n_evaluate: int = 10_000,
+        n_evaluate: int | None = None,
         features: str | None = None,
         progress: Report | None = None,
     ) -> None:
@@ -91,14 +93,13 @@ class Chain:
         self.data = data
         self.bias = check_model_bias(self.model, bias)
         self.seed = check_count("seed", seed)
-        self.n_evaluate = check_count("n_evaluate", n_evaluate, least=2)
+        if n_evaluate is not None:
+            check_count("n_evaluate", n_evaluate, least=2)
         self._check_pool(1)
         if data.labels is not None:
             check_labels(data.labels, len(data))
-        default = "lenet" if data.images.dtype == np.uint8 else "points"
-        self.reference = Reference(
-            data.held_out, n_evaluate=self.n_evaluate, features=features or default
-        )
+        self.reference = reference_for(data, n_evaluate, features)
+        self.n_evaluate = self.reference.n_evaluate
         self.store = _open(store, self)
         self.progress = progress
         self._order = generator(self.seed, "permutation").permutation(len(data))
@@ -296,7 +297,8 @@ class Chain:
             row |= self._measure(t, samples, sampling, next(measured, None))
             self.store.append(row)
         self._rows[t] = row
-        scores = Scores(**{name: _number(row[name]) for name in Scores._fields})
+        kind = self.reference.scores
+        scores = kind(**{name: _number(row[name]) for name in kind._fields})
         return Generation(t, scores, samples, preview)
 
     def _row(self, t: int, scored: str) -> dict[str, Any]:
@@ -334,7 +336,7 @@ class Chain:
             self._tell(t, "measure", 1.0)
             found = {name: _json(value) for name, value in scores._asdict().items()}
         else:
-            found = {name: earlier[name] for name in Scores._fields}
+            found = {name: earlier[name] for name in self.reference.scores._fields}
             measuring = earlier["cost"]["measure"]
         # The model's entry can have been pruned while its samples were kept.
         known = self.store.find("models", self._model_name(t))

@@ -306,11 +306,19 @@ COLUMNS = [
     "generation", "loop", "model", "bias", "seed", "n_real", "n_synthetic", "n_evaluate",
     "features", "fd", "precision", "recall", "density", "coverage", "read", "seconds", "id",
 ]  # fmt: skip
+# What colour pictures are scored by beside these.
+PICTURE_COLUMNS = [
+    "kid", "kid_error", "fd_ratio", "precision_error", "recall_error", "distance", "memorisation",
+]  # fmt: skip
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return records as a table with the columns that every plot and panel reads."""
-    return pd.DataFrame([[row.get(name) for name in COLUMNS] for row in rows], columns=COLUMNS)
+    """Return records as a table with the columns that every plot and panel reads.
+
+    Where there are scores of colour pictures, `PICTURE_COLUMNS` follow.
+    """
+    columns = COLUMNS + (PICTURE_COLUMNS if any("kid" in row for row in rows) else [])
+    return pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)
 
 
 def _sealed(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,9 +42,22 @@ def test_no_candidate_with_the_label_is_minus_one():
     assert nearest(a, Samples(b.images[:0])).tolist() == [-1, -1]
 
 
+def test_colour_pictures_are_matched_over_all_their_channels():
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(0, 256, (n, 12, 12, 3)).astype(np.uint8) for n in (20, 90))
+    distance = ((a[:, None].astype(int) - b[None].astype(int)) ** 2).sum((2, 3, 4))
+    assert np.array_equal(nearest(Samples(a), Samples(b)), distance.argmin(1))
+    grey = Samples(np.repeat(a.mean(3, keepdims=True), 3, 3).astype(np.uint8))
+    assert not np.array_equal(nearest(grey, Samples(b)), distance.argmin(1))
+
+
 def test_points_and_other_sizes_are_refused():
     a = pictures(3, 0)
     with pytest.raises(TypeError, match="candidates must be uint8"):
         nearest(a, Samples(np.zeros((3, 2))))
+    with pytest.raises(TypeError, match="queries must be uint8"):
+        nearest(Samples(np.zeros((3, 8, 8, 2), np.uint8)), a)
+    with pytest.raises(ValueError, match="one size"):
+        nearest(Samples(np.zeros((3, 28, 28, 3), np.uint8)), a)
     with pytest.raises(ValueError, match="one size"):
         nearest(a, Samples(np.zeros((3, 14, 14), np.uint8)))

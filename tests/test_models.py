@@ -27,10 +27,13 @@ def test_names():
     assert models.names() == [
         "coupling",
         "diffusion",
+        "face_flow",
+        "face_gan",
         "gan",
         "gaussian",
         "mixture",
         "picked",
+        "principal",
         "wgan",
     ]
     for name in models.names():

@@ -11,9 +11,10 @@ from PIL import Image
 from madlab import plots
 from madlab.data.samples import Samples
 from madlab.metrics import Scores
+from madlab.metrics.pictures import PictureScores
 from madlab.plots import sheets
-from madlab.plots.lines import number, styles
-from madlab.store import COLUMNS
+from madlab.plots.lines import number, offered, styles
+from madlab.store import COLUMNS, PICTURE_COLUMNS
 
 
 def records(loops=("fully synthetic",), biases=(1.0,), seeds=(0,), generations=4, **other):
@@ -26,6 +27,19 @@ def records(loops=("fully synthetic",), biases=(1.0,), seeds=(0,), generations=4
         row |= {"density": 1.2, "coverage": 0.3} | other
         rows.append(row)
     return pd.DataFrame(rows, columns=[*COLUMNS, *(set(other) - set(COLUMNS))])
+
+
+def face_records(seeds=(0,), **other):
+    """Return records as chains of colour pictures write them: without a read share."""
+    found = records(seeds=seeds, model="face_gan", features="efficientnet-1a2b3c4d")
+    found = found.drop(columns="read")
+    found["kid"] = 1.0 + 0.5 * found["generation"]
+    found["distance"] = 0.9 ** found["generation"]
+    found["fd_ratio"], found["memorisation"] = found["fd"] / 10, 1.01
+    for error in ("kid_error", "precision_error", "recall_error"):
+        found[error] = 0.04
+    assert set(PICTURE_COLUMNS) <= set(found)
+    return found.assign(**other)
 
 
 def pixels(content):
@@ -138,6 +152,53 @@ def test_the_floor_is_a_line_where_it_is_defined():
     assert [line.get_label() for line in axes["read share"].lines] == ["fully synthetic, bias 1"]
 
 
+def test_curves_of_faces_draw_the_scores_of_colour_pictures():
+    floor = PictureScores(
+        **dict.fromkeys(PictureScores._fields, 0) | {"kid": -0.002, "recall": 0.9}
+    )
+    axes = axes_by_title(plots.curves(face_records(), floor=floor))
+    assert list(axes) == [
+        "KID-EfficientNet",
+        "recall (diversity)",
+        "pairwise distance / real",
+        "precision (quality)",
+    ]
+    kid = axes["KID-EfficientNet"]
+    line = next(line for line in kid.lines if "fully" in str(line.get_label()))
+    assert line.get_xydata().tolist() == [[1, 1.5], [2, 2], [3, 2.5], [4, 3]]
+    # What real pictures score is in sight, though it is below zero.
+    assert kid.get_ylim()[0] <= -0.002
+    assert kid.lines[-1].get_label() == "real pictures"
+    for title, one in axes.items():
+        assert title.startswith("KID") or one.get_ylim()[0] == 0
+
+
+def test_a_score_of_one_seed_gets_a_bar_of_its_error_and_several_seeds_a_band():
+    axes = axes_by_title(plots.curves(face_records()))
+    (bars,) = axes["KID-EfficientNet"].collections
+    spans = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert np.allclose(spans, [[1.46, 1.54], [1.96, 2.04], [2.46, 2.54], [2.96, 3.04]])
+    assert not axes["pairwise distance / real"].collections
+    several = axes_by_title(plots.curves(face_records(seeds=(0, 1))))
+    (band,) = several["recall (diversity)"].collections
+    assert not hasattr(band, "get_segments")
+
+
+def test_scores_of_faces_name_their_features_and_digits_are_offered_no_kid():
+    names = offered(face_records())
+    assert list(names) == list(plots.PICTURE_METRICS)
+    assert names["fd_ratio"] == "FD-EfficientNet / floor"
+    assert offered(face_records(features="dinov2-0f"))["kid"] == "KID-DINOv2"
+    assert set(offered(records())) == set(plots.METRICS)
+    text = plots.describe_curves(face_records(), ["kid", "read", "distance"])
+    assert text == (
+        "From generation 1 to 4: fully synthetic, bias 1: KID-EfficientNet 1.5 to 3.0, pairwise "
+        "distance / real 0.90 to 0.66."
+    )
+    with pytest.raises(ValueError, match="none of the metrics kid is in the records"):
+        plots.curves(records(), ["kid"])
+
+
 def test_curves_in_words_name_first_and_last_values():
     text = plots.describe_curves(records(seeds=(0, 2)), ["fd", "recall"])
     assert text == (
@@ -150,7 +211,15 @@ def test_curves_in_words_name_first_and_last_values():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0.00"), (0.0203, "0.020"), (0.123, "0.12"), (2.34, "2.3"), (1234.6, "1,235")],
+    [
+        (0.0, "0.00"),
+        (0.0203, "0.020"),
+        (0.123, "0.12"),
+        (2.34, "2.3"),
+        (1234.6, "1,235"),
+        (-0.0002, "0.000"),
+        (-0.002, "-0.002"),
+    ],
 )
 def test_numbers_have_about_three_figures(value, text):
     assert number(value) == text
@@ -181,9 +250,41 @@ def test_generations_sheet_leaves_room_for_what_is_to_come():
     assert (drawn[60:88, :28] == 255 - sheets.EMPTY).all()
 
 
-def test_points_have_no_picture():
+def test_colour_pictures_are_shown_as_they_are():
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.uint8)
+    shown = sheets.mosaic(images, columns=3, gap=1)
+    assert shown.shape == (9, 14, 3)
+    assert np.array_equal(shown[0:4, 5:9], images[1])
+    assert np.array_equal(shown[5:9, 0:4], images[3])
+    assert (shown[5:9, 10:14] == 255).all()
+    drawn = plots.sheet(images, columns=3).axes[0].images[0]
+    assert np.array_equal(np.asarray(drawn.get_array()), sheets.mosaic(images, 3))
+
+
+def test_a_sheet_makes_no_coarse_pattern_of_a_fine_one():
+    board = np.indices((128, 128)).sum(0) % 2 * 200
+    images = np.repeat(board.astype(np.uint8)[None, ..., None], 3, -1)
+    drawn = pixels(plots.png(plots.sheet(np.repeat(images, 20, 0), columns=20), colours=None))
+    inside = drawn[20:50, 20:50].astype(float)
+    # 128 pixels are drawn on about 60: one in two left out would leave all of the contrast.
+    assert inside.mean() == pytest.approx(100, abs=5)
+    assert inside.std() < 15
+
+
+def test_generations_of_colour_pictures_are_their_first_ten():
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
+    axes = plots.generations_sheet({1: Samples(images)}, total=2).axes[0]
+    drawn = np.asarray(axes.images[0].get_array())
+    assert np.array_equal(drawn[:8, :8], images[0])
+    assert np.array_equal(drawn[:8, 90:98], images[9])
+    assert (drawn[10:, :8] == 255 - sheets.EMPTY).all()
+    assert not axes.get_xticklabels()
+
+
+@pytest.mark.parametrize("images", [np.zeros((4, 2)), np.zeros((4, 8, 8, 4), np.uint8)])
+def test_points_and_other_channels_have_no_picture(images):
     with pytest.raises(TypeError, match="points have no picture"):
-        plots.sheet(np.zeros((4, 2)))
+        plots.sheet(images)
 
 
 def test_class_histogram_shows_read_and_asked():

@@ -11,18 +11,18 @@ def nearest(queries: Samples, candidates: Samples) -> np.ndarray:
     Distances are Euclidean over pixels, exact in whole numbers; the first of equal ones is taken.
     Where either side has no labels, every candidate counts.
 
-    - `queries`: uint8 images `(n, h, w)`, with labels or without.
-    - `candidates`: uint8 images `(m, h, w)`.
+    - `queries`: uint8 images `(n, h, w)`, or `(n, h, w, 3)` in colour, with labels or without.
+    - `candidates`: uint8 images `(m, h, w)` or `(m, h, w, 3)`.
 
     Returns int64 `(n,)`, -1 where no candidate has the label.
 
     Raises TypeError for images that are not uint8 and ValueError for other shapes.
     """
     for name, images in (("queries", queries.images), ("candidates", candidates.images)):
-        if images.dtype != np.uint8 or images.ndim != 3:
+        if images.dtype != np.uint8 or images.ndim < 3 or images.shape[3:] not in ((), (3,)):
             raise TypeError(
-                f"{name} must be uint8 images of shape (n, height, width), not {images.dtype} of "
-                f"shape {images.shape}"
+                f"{name} must be uint8 images of shape (n, height, width) or (n, height, width, "
+                f"3), not {images.dtype} of shape {images.shape}"
             )
     if queries.images.shape[1:] != candidates.images.shape[1:]:
         raise ValueError(
@@ -43,7 +43,7 @@ def nearest(queries: Samples, candidates: Samples) -> np.ndarray:
 def _nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     if not len(candidates):
         return np.full(len(queries), -1, np.int64)
-    # Sums of 784 squares of bytes are exact in float64.
+    # Sums of some thousand squares of bytes are exact in float64.
     a = queries.reshape(len(queries), -1).astype(np.float64)
     b = candidates.reshape(len(candidates), -1).astype(np.float64)
     found: np.ndarray = np.argmin((b**2).sum(1) - 2 * a @ b.T, axis=1)

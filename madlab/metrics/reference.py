@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,8 @@ class Reference:
 
     Raises ValueError for sizes that do not fit, KeyError for unknown features.
     """
+
+    scores: ClassVar[type[Scores]] = Scores
 
     def __init__(
         self, held_out: Samples, n_evaluate: int = 10_000, features: str = "lenet", k: int = 5

@@ -13,10 +13,13 @@ from madlab.models.checks import check_model
 _WHERE = {
     "coupling": ("madlab.models.coupling", "Coupling"),
     "diffusion": ("madlab.models.diffusion", "Diffusion"),
+    "face_flow": ("madlab.models.face_flow", "FaceFlow"),
+    "face_gan": ("madlab.models.face_gan", "FaceGan"),
     "gan": ("madlab.models.gan", "Gan"),
     "gaussian": ("madlab.models.gaussian", "Gaussian"),
     "mixture": ("madlab.models.mixture", "Mixture"),
     "picked": ("madlab.models.picked", "Picked"),
+    "principal": ("madlab.models.principal", "Principal"),
     "wgan": ("madlab.models.wgan", "Wgan"),
 }
 

@@ -38,7 +38,7 @@ class Adversarial(Neural):
         self.batch = check_count("batch", batch, least=1)
         self.learning_rate = check_between("learning_rate", learning_rate, 0, math.inf)
 
-    def _make(self, shape: tuple[int, int], classes: int) -> Generator:
+    def _make(self, shape: tuple[int, int], classes: int) -> nn.Module:
         return Generator(self.channels, classes, LATENT, shape)
 
     def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:

@@ -135,13 +135,17 @@ def check_labels(labels: np.ndarray | None, n: int, classes: int | None = None) 
     return np.asarray(found, dtype=np.int64)
 
 
-def check_images(images: np.ndarray) -> np.ndarray:
-    """Return `images` as they are, or raise unless they are uint8 `(n >= 1, height, width)`."""
+def check_images(images: np.ndarray, *, colour: bool = False) -> np.ndarray:
+    """Return `images` as they are, or raise unless they are uint8 `(n >= 1, height, width)`.
+
+    With `colour` they are `(n >= 1, height, width, 3)`.
+    """
     found = np.asarray(images)
-    if found.dtype != np.uint8 or found.ndim != 3:
+    fits = found.ndim == 4 and found.shape[3] == 3 if colour else found.ndim == 3
+    if found.dtype != np.uint8 or not fits:
+        wanted = "(n, height, width, 3), in colour" if colour else "(n, height, width)"
         raise TypeError(
-            f"images must be uint8 with shape (n, height, width), not {found.dtype} with "
-            f"shape {found.shape}"
+            f"images must be uint8 with shape {wanted}, not {found.dtype} with shape {found.shape}"
         )
     if not len(found):
         raise ValueError("there are no images to fit: give at least one")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from madlab import training
 from madlab.models._nets.unet import GROUPS, UNet
 from madlab.models.base import check_between, check_bias, check_count
-from madlab.models.neural import Neural, Sampler
+from madlab.models.neural import Neural, Sampler, scaled
 from madlab.models.recipes import RECIPES
 from madlab.training import Draws, Learner, OneLoss, Precision, Replay
 
@@ -95,7 +95,7 @@ class Diffusion(Neural):
             }
 
         def loss(batch: Mapping[str, Tensor]) -> Tensor:
-            data = (batch["images"] / 127.5 - 1)[:, None]
+            data = scaled(batch["images"])
             labels = batch["labels"].masked_fill(batch["dropped"], classes)
 
             def predict(x: Tensor, times: Tensor) -> Tensor:

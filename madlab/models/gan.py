@@ -1,6 +1,6 @@
 """A class-conditional generative adversarial network of small pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -9,6 +9,8 @@ from torch.nn.functional import softplus
 
 from madlab.models._nets.digits import Discriminator
 from madlab.models.adversarial import LATENT, Adversarial, Rivals
+from madlab.models.augment import Augment, flipped
+from madlab.models.neural import scaled
 from madlab.training import Learner
 
 BLOCKS = 1
@@ -27,7 +29,8 @@ def relative_loss(winners: Tensor, losers: Tensor) -> Tensor:
 def gradient_penalty(scores: Tensor, pictures: Tensor) -> Tensor:
     """Return the mean squared length of the gradient of each score by its own picture.
 
-    - `scores`: `(n,)`; `pictures`: `(n, 1, h, w)`, of which score i depends on picture i alone.
+    - `scores`: `(n,)`; `pictures`: `(n, channels, h, w)`, of which score i depends on picture i,
+      but for a minibatch deviation on that alone.
     """
     (slopes,) = torch.autograd.grad(scores.sum(), pictures, create_graph=True)
     return slopes.square().flatten(1).sum(1).mean()
@@ -74,32 +77,68 @@ class Gan(Adversarial):
         def make() -> Discriminator:
             return Discriminator(self.channels, classes, shape, BLOCKS)
 
-        return _Duel(network, make, self.learning_rate, seed)
+        return Duel(network, make, self.learning_rate, seed, latent=LATENT, penalty=PENALTY)
 
 
-class _Duel(Rivals):
-    """What a training step changes: first the discriminator, then the generator against it."""
+class Duel(Rivals):
+    """What a training step changes: first the discriminator, then the generator against it.
+
+    - `generator`, `make`, `learning_rate`, `seed`: see `Rivals`.
+    - `latent`: how many random numbers the generator takes for a picture.
+    - `penalty`: the weight of the squared slopes, half of it for each kind of picture.
+    - `augment`: where given, changes all pictures that the discriminator sees, and real ones are
+      mirrored at random.
+    """
 
     judge: ClassVar[str] = "discriminator"
     betas: ClassVar[tuple[float, float]] = BETAS
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        make: Callable[[], nn.Module],
+        learning_rate: float,
+        seed: int,
+        *,
+        latent: int,
+        penalty: float,
+        augment: Augment | None = None,
+    ) -> None:
+        super().__init__(generator, make, learning_rate, seed)
+        self._latent, self._penalty, self._augment = latent, penalty, augment
 
     def kind(self, step: int) -> str:
         """The slopes are held down in every fourth step."""
         return "plain" if step % PENALTY_EVERY else "penalty"
 
     def draw(self, step: int, n: int) -> dict[str, Tensor]:
-        """Return the latent vectors of a step."""
-        return {"noise": self._draws(step).normal(n, LATENT)}
+        """Return the latent vectors of a step, and the numbers that its augmentations take."""
+        draws = self._draws(step)
+        drawn = {"noise": draws.normal(n, self._latent)}
+        if self._augment is not None:
+            drawn["flips"] = draws.uniform(n)
+            drawn["on_real"] = self._augment.draw(draws, n)
+            drawn["on_drawn"] = self._augment.draw(draws, n)
+        return drawn
 
     def update(self, batch: Mapping[str, Tensor], kind: str, pieces: int) -> Tensor:
         """Take one step of both and return their losses, the discriminator's first."""
         noise, labels = batch["noise"], batch["labels"]
-        real = (batch["images"] / 127.5 - 1)[:, None]
+        real = scaled(batch["images"])
+        if self._augment is not None:
+            real = self._augment(flipped(real, batch["flips"]), batch["on_real"])
+
+        def made(rows: slice) -> Tensor:
+            pictures = self._drawn(noise[rows], labels[rows])
+            if self._augment is None:
+                return pictures
+            return self._augment(pictures, batch["on_drawn"][rows])
+
         # One pass through the generator serves both losses, unless it is too large to be kept.
-        kept = self._drawn(noise, labels) if pieces == 1 else None
+        kept = made(slice(None)) if pieces == 1 else None
 
         def drawn(rows: slice) -> Tensor:
-            return self._drawn(noise[rows], labels[rows]) if kept is None else kept
+            return made(rows) if kept is None else kept
 
         def telling(rows: slice) -> Tensor:
             pictures = torch.cat([real[rows], drawn(rows).detach()])
@@ -109,9 +148,9 @@ class _Duel(Rivals):
             # In float32, and not compiled: it is differentiated twice.
             pictures.requires_grad_()
             scores = self.networks["discriminator"](pictures, classes)
-            # The mean over real and drawn digits together is half the sum of the two penalties.
+            # The mean over real and drawn pictures together is half the sum of the two penalties.
             slopes = gradient_penalty(scores, pictures)
-            return relative_loss(*scores.chunk(2)) + PENALTY_EVERY * PENALTY * slopes
+            return relative_loss(*scores.chunk(2)) + PENALTY_EVERY * self._penalty * slopes
 
         def fooling(rows: slice) -> Tensor:
             with torch.no_grad():

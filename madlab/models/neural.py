@@ -1,4 +1,4 @@
-"""What the class-conditional network models of small pictures have in common."""
+"""What the network models of small pictures have in common."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -33,17 +33,28 @@ DEVICE_BATCH = 500
 Sampler = Callable[[Tensor, Tensor, Draws], Tensor]
 
 
+def scaled(images: Tensor) -> Tensor:
+    """Return uint8 pictures `(n, h, w)` or `(n, h, w, 3)` as float `(n, channels, h, w)`.
+
+    Bytes 0 to 255 become -1 to 1.
+    """
+    x = images / 127.5 - 1
+    return x[:, None] if images.ndim == 3 else x.permute(0, 3, 1, 2)
+
+
 class Neural(ABC):
-    """A class-conditional network model of pictures of one channel.
+    """A network model of pictures: class-conditional ones of one channel, or in colour.
 
     A kind of model says how its network is made, trained and sampled from; checks, the batches of
     sampling and files are here. Its settings are the arguments of its `__init__`, kept as
-    attributes of the same names, `steps` and `batch` among them.
+    attributes of the same names, `steps` and `batch` among them. One that is not `conditional`
+    ignores labels, and is told that all pictures are of one class.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     conditional: ClassVar[bool] = True
+    colour: ClassVar[bool] = False
     biased: ClassVar[bool] = True
     follows_noise: ClassVar[bool] = True
 
@@ -59,6 +70,9 @@ class Neural(ABC):
     def _make(self, shape: tuple[int, int], classes: int) -> nn.Module:
         """Return the network that samples, with initial weights from torch's global stream."""
 
+    def _start(self, network: nn.Module, images: np.ndarray) -> None:
+        """Set initial weights that depend on the training pictures; by default none do."""
+
     @abstractmethod
     def _learner(
         self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
@@ -67,13 +81,16 @@ class Neural(ABC):
 
     @abstractmethod
     def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
-        """Return the noise that `n` samples start from, float32 `(n, ...)`, drawn row by row."""
+        """Return the noise that `n` samples start from, float32 `(n, ...)`, drawn row by row.
+
+        `shape` is the height and width of a picture.
+        """
 
     @abstractmethod
     def _sampler(self, network: nn.Module, bias: float) -> Sampler:
         """Return what maps noise, labels and random numbers to pictures in [-1, 1].
 
-        It is called with whole batches on the network's device; pictures are `(n, 1, h, w)`.
+        It is called with whole batches on the network's device; pictures are `(n, channels, h, w)`.
         """
 
     def _schedule(self, step: int, steps: int) -> float:
@@ -94,11 +111,12 @@ class Neural(ABC):
         progress: Progress | None = None,
         checkpoint: Path | None = None,
     ) -> None:
-        """Train from nothing on labelled pictures, whatever was fitted before.
+        """Train from nothing on pictures, whatever was fitted before.
 
-        - `images`: uint8 `(n, height, width)`, sides multiples of 4.
+        - `images`: uint8 `(n, height, width)`, or `(n, height, width, 3)` for a model of colour
+          pictures; sides are multiples of 4.
         - `labels`: int64 `(n,)`, from 0; the number of classes is the largest plus one. Pictures of
-          one kind take zeros.
+          one kind take zeros; models that are not class-conditional need none.
         - `seed`: sets the initial weights, the data order and the noise.
         - `progress`: called after each step with the fraction done; an exception that it raises
           stops the training and passes through.
@@ -107,8 +125,8 @@ class Neural(ABC):
         Raises ValueError or TypeError for data that do not fit together, FloatingPointError
         where training diverges, MemoryError where the device has too little memory.
         """
-        images = check_images(images)
-        labels = check_labels(labels, len(images))
+        images = check_images(images, colour=self.colour)
+        labels = check_labels(self._known(labels, len(images)), len(images))
         if images.shape[1] % 4 or images.shape[2] % 4:
             raise ValueError(
                 f"images are {images.shape[1]} x {images.shape[2]} pixels; both sides must be "
@@ -118,6 +136,7 @@ class Neural(ABC):
         shape = (images.shape[1], images.shape[2])
         counts = np.bincount(labels)
         network = training.seeded(lambda: self._make(shape, len(counts)), seed)
+        self._start(network, images)
         network.to(training.device())
         training.train(
             self._learner(network, shape, len(counts), seed),
@@ -143,19 +162,25 @@ class Neural(ABC):
 
         - `labels`: int64 `(n,)`; None draws them from the training frequencies.
 
-        Returns uint8 images `(n, height, width)` with their labels. Raises NotFittedError before
+        Returns uint8 images of the shape that was trained on, with labels where the model is
+        class-conditional. Raises NotFittedError before
         `fit`, ValueError or TypeError for a bias, a number or labels that are not allowed.
         """
         n, bias = check_count("n", n), check_model_bias(self, bias)
         if self._network is None:
             raise NotFittedError("this model is not fitted: call fit before sample")
+        labels = self._known(labels, n)
         if labels is None:
             labels = draw_labels(n, self._frequencies, generator(seed, "labels"))
         labels = check_labels(labels, n, len(self._frequencies))
         unseen = np.flatnonzero(self._frequencies[labels] == 0)
         if len(unseen):
             raise ValueError(f"label {labels[unseen[0]]} is on no training image: ask for others")
-        return Samples(self._sample(self._network, bias, seed, labels), labels)
+        images = self._sample(self._network, bias, seed, labels)
+        return Samples(images, labels if self.conditional else None)
+
+    def _known(self, labels: np.ndarray | None, n: int) -> np.ndarray | None:
+        return labels if self.conditional else np.zeros(n, np.int64)
 
     @torch.no_grad()
     def _sample(self, network: nn.Module, bias: float, seed: int, labels: np.ndarray) -> np.ndarray:
@@ -165,7 +190,8 @@ class Neural(ABC):
         size = CPU_BATCH if where.type == "cpu" else DEVICE_BATCH
         rng = generator(seed, "noise")
         sampler = self._sampler(network, bias)
-        images = np.empty((len(labels), *self._shape), dtype=np.uint8)
+        channels = (3,) if self.colour else ()
+        images = np.empty((len(labels), *self._shape, *channels), dtype=np.uint8)
         for start in range(0, len(labels), size):
             asked = labels[start : start + size]
             here = len(asked)
@@ -179,7 +205,8 @@ class Neural(ABC):
                 torch.from_numpy(wanted).to(where),
                 Draws(where, seed, "sampling", start),
             )
-            images[start : start + here] = to_bytes((found[:here, 0].cpu().numpy() + 1) * 127.5)
+            pictures = found[:here].permute(0, 2, 3, 1) if self.colour else found[:here, 0]
+            images[start : start + here] = to_bytes((pictures.cpu().numpy() + 1) * 127.5)
         return images
 
     def save(self, folder: Path) -> None:

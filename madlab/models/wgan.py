@@ -10,6 +10,7 @@ from madlab import training
 from madlab.models._nets.digits import Discriminator
 from madlab.models.adversarial import LATENT, Adversarial, Loss, Rivals
 from madlab.models.base import check_count
+from madlab.models.neural import scaled
 from madlab.training import Learner
 
 BETAS = (0.0, 0.9)
@@ -117,7 +118,7 @@ class _Transport(Rivals):
 
     def update(self, batch: Mapping[str, Tensor], kind: str, pieces: int) -> Tensor:
         """Take one step and return the critic's mean loss over its updates, and the generator's."""
-        real = (batch["images"] / 127.5 - 1)[:, None]
+        real = scaled(batch["images"])
         labels, places, last = batch["labels"], batch["places"], batch["last"]
         # The generator is the same for all updates of the critic: one pass draws for them.
         with torch.no_grad():

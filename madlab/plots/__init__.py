@@ -11,16 +11,20 @@ from madlab.plots.gaussians import (
     ellipses,
     fans,
 )
-from madlab.plots.lines import METRICS, curves, describe_curves, tidy
+from madlab.plots.lines import METRICS, PICTURE_METRICS, curves, describe_curves, tidy
 from madlab.plots.modes import Drift, describe_drift, describe_tails, drift, tails
 from madlab.plots.pages import png, show
 from madlab.plots.phase import Settling, describe_settling, settling
 from madlab.plots.points import clouds, describe_clouds, draw_cloud
+from madlab.plots.sameness import describe_sameness, sameness
 from madlab.plots.scores import balls, describe_sizes, size_curves
 from madlab.plots.sheets import class_histogram, generations_sheet, sheet
+from madlab.plots.spectra import describe_spectra, draw_spectrum, spectra
+from madlab.plots.timelapse import timelapse
 
 __all__ = [
     "METRICS",
+    "PICTURE_METRICS",
     "Drift",
     "Settling",
     "balls",
@@ -36,13 +40,16 @@ __all__ = [
     "describe_ellipses",
     "describe_families",
     "describe_fan",
+    "describe_sameness",
     "describe_settling",
     "describe_sizes",
+    "describe_spectra",
     "describe_tails",
     "digit_map",
     "draw_cloud",
     "draw_ellipses",
     "draw_fan",
+    "draw_spectrum",
     "drift",
     "ellipses",
     "failure_table",
@@ -50,10 +57,13 @@ __all__ = [
     "fans",
     "generations_sheet",
     "png",
+    "sameness",
     "settling",
     "sheet",
     "show",
     "size_curves",
+    "spectra",
     "tails",
     "tidy",
+    "timelapse",
 ]

@@ -22,7 +22,7 @@ from madlab.plots.colours import (
 )
 
 if TYPE_CHECKING:
-    from madlab.metrics import Scores
+    from madlab.metrics import AnyScores
 
 Dash = tuple[int, tuple[float, ...]] | str
 
@@ -50,19 +50,61 @@ METRICS = {
     "density": "density",
     "coverage": "coverage",
 }
+# Of small sets of colour pictures, whose Fréchet distance says nothing except beside its floor.
+PICTURE_METRICS = {
+    "kid": "KID",
+    "recall": METRICS["recall"],
+    "distance": "pairwise distance / real",
+    "precision": METRICS["precision"],
+    "fd_ratio": "Fréchet distance / floor",
+    "memorisation": "memorisation (1 = none)",
+    "density": METRICS["density"],
+    "coverage": METRICS["coverage"],
+}
 USUAL = ("fd", "precision", "recall", "read")
+PICTURES_USUAL = ("kid", "recall", "distance", "precision")
+_NAMES = {**PICTURE_METRICS, **METRICS}
 _SHARES = ("precision", "recall", "read", "coverage")
-_FEATURES = {"lenet": "LeNet"}
+# Scores that are named after their features.
+_OF_FEATURES = {"fd": "FD-{}", "kid": "KID-{}", "fd_ratio": "FD-{} / floor"}
+_FEATURES = {
+    "lenet": "LeNet",
+    "efficientnet": "EfficientNet",
+    "inception": "Inception",
+    "dinov2": "DINOv2",
+    "pca": "PCA",
+}
+
+
+def of_pictures(records: pd.DataFrame) -> bool:
+    """Return whether records are of colour pictures, scored by `metrics.PictureScores`."""
+    return _defined("kid", records)
+
+
+def _defined(metric: str, records: pd.DataFrame) -> bool:
+    return metric in records and bool(records[metric].notna().any())
+
+
+def offered(records: pd.DataFrame) -> dict[str, str]:
+    """Return the metrics that records can be drawn by, with their names."""
+    metrics = PICTURE_METRICS if of_pictures(records) else METRICS
+    return {name: metric_label(name, records) for name in metrics if _defined(name, records)}
+
+
+def usual(records: pd.DataFrame) -> tuple[str, ...]:
+    """Return the metrics that are drawn where none are named: the headline ones of the records."""
+    return PICTURES_USUAL if of_pictures(records) else USUAL
 
 
 def metric_label(metric: str, records: pd.DataFrame) -> str:
-    """Return the name of a metric as figures show it; the Fréchet distance names its features."""
-    if metric not in METRICS:
-        raise KeyError(f"no metric named {metric!r}; the metrics are: {', '.join(METRICS)}")
-    if metric != "fd":
-        return METRICS[metric]
+    """Return the name of a metric as figures show it; FD and KID name their features."""
+    if metric not in _NAMES:
+        raise KeyError(f"no metric named {metric!r}; the metrics are: {', '.join(_NAMES)}")
+    if metric not in _OF_FEATURES:
+        return _NAMES[metric]
     kinds = {str(name).split("-")[0] for name in records["features"]}
-    return "FD-" + "/".join(sorted(_FEATURES.get(kind, kind) for kind in kinds))
+    named = "/".join(sorted(_FEATURES.get(kind, kind) for kind in kinds))
+    return _OF_FEATURES[metric].format(named)
 
 
 def tidy(records: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +127,8 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
                 f"instance records[records.{column} == {found[0]!r}]"
             )
     tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
-    tidied = tidied.astype(dict.fromkeys(METRICS, float)).reset_index(drop=True)
+    numbers = dict.fromkeys((name for name in _NAMES if name in tidied), float)
+    tidied = tidied.astype(numbers).reset_index(drop=True)
     parts = ["loop"]
     parts += ["model"] if len(set(tidied["model"])) > 1 else []
     parts += ["label"] if "label" in tidied else []
@@ -126,22 +169,24 @@ def styles(records: pd.DataFrame) -> dict[str, tuple[str, str, Dash]]:
 
 def curves(
     records: pd.DataFrame,
-    metrics: Sequence[str] = USUAL,
-    floor: "Scores | None" = None,
+    metrics: Sequence[str] | None = None,
+    floor: "AnyScores | None" = None,
     generations: int | None = None,
 ) -> Figure:
     """Draw metrics against the generation, one line a loop, model and bias.
 
     Several seeds become a band from their least to their greatest value, each seed a thin line
-    and their mean a thick one.
+    and their mean a thick one. Where a score of a single seed comes with its error, a bar spans it.
 
     - `records`: as for `tidy`, which says what cannot share an axis.
-    - `metrics`: keys of `METRICS`; one that is nowhere defined is left out.
-    - `floor`: the scores of real digits, drawn as a grey line.
+    - `metrics`: keys of `METRICS`, or of `PICTURE_METRICS` for colour pictures; one that is nowhere
+      defined is left out. The usual ones of the records where None.
+    - `floor`: the scores of real digits or pictures, drawn as a grey line.
     - `generations`: how far the axis reaches; to the last record where None.
     """
-    figure = Figure(figsize=(WIDTH, height(len(metrics))), layout="constrained")
-    draw_curves(figure, tidy(records), metrics, floor, generations)
+    chosen = usual(records) if metrics is None else metrics
+    figure = Figure(figsize=(WIDTH, height(len(chosen))), layout="constrained")
+    draw_curves(figure, tidy(records), chosen, floor, generations)
     return figure
 
 
@@ -157,8 +202,8 @@ def height(count: int) -> float:
 def draw_curves(
     target: Figure | SubFigure,
     records: pd.DataFrame,
-    metrics: Sequence[str] = USUAL,
-    floor: "Scores | None" = None,
+    metrics: Sequence[str] | None = None,
+    floor: "AnyScores | None" = None,
     generations: int | None = None,
     looks: Mapping[str, tuple[str, str, Dash]] | None = None,
 ) -> None:
@@ -167,8 +212,9 @@ def draw_curves(
     - `looks`: the styles of a larger table, so that choosing among its lines changes no style.
     """
     looks = looks or styles(records)
+    metrics = usual(records) if metrics is None else metrics
     names = {metric: metric_label(metric, records) for metric in metrics}
-    defined = [metric for metric in names if records[metric].notna().any()]
+    defined = [metric for metric in names if _defined(metric, records)]
     if not defined:
         raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
     columns = _columns(len(defined))
@@ -177,10 +223,13 @@ def draw_curves(
     for axes, metric in zip(grid, defined, strict=False):
         _draw_lines(axes, records, metric, looks)
         if floor is not None and np.isfinite(getattr(floor, metric)):
-            axes.axhline(getattr(floor, metric), color=GREY, linewidth=1, label="real digits")
+            real = "real pictures" if of_pictures(records) else "real digits"
+            axes.axhline(getattr(floor, metric), color=GREY, linewidth=1, label=real)
         _dress(axes, names[metric], last)
         # Axes start at zero, and shares end at one, so that no fall looks larger than it is.
-        axes.set_ylim(0, 1 if metric in _SHARES else max(1.05 * axes.get_ylim()[1], 1e-9))
+        # A KID as good as real pictures' may fall a little below it.
+        low = min(0.0, axes.dataLim.y0) if metric == "kid" else 0.0
+        axes.set_ylim(low, 1 if metric in _SHARES else max(1.05 * axes.get_ylim()[1], 1e-9))
     for axes in grid[len(defined) :]:
         axes.set_axis_off()
     drawn, legend = grid[0].get_legend_handles_labels()
@@ -212,6 +261,17 @@ def _draw_lines(
             axes.fill_between(t, low, high, color=colour, alpha=0.15, linewidth=0)
             for _, one in own.sort_values("generation").groupby("seed"):
                 axes.plot(one["generation"], one[metric], color=colour, alpha=0.45, linewidth=0.7)
+        elif _defined(f"{metric}_error", own):
+            bars = own[f"{metric}_error"].astype(float)
+            axes.errorbar(
+                own["generation"],
+                own[metric],
+                bars,
+                fmt="none",
+                ecolor=colour,
+                capsize=3,
+                alpha=0.8,
+            )
         mean = over.mean()
         # Markers at 0 and at 1 stay whole.
         axes.plot(
@@ -242,10 +302,11 @@ def _dress(axes: Axes, title: str, last: int) -> None:
     axes.set_axisbelow(True)
 
 
-def describe_curves(records: pd.DataFrame, metrics: Sequence[str] = USUAL) -> str:
+def describe_curves(records: pd.DataFrame, metrics: Sequence[str] | None = None) -> str:
     """Return in words what `curves` shows: each line's first and last value, mean over seeds."""
     found = tidy(records)
-    metrics = [metric for metric in metrics if found[metric].notna().any()]
+    metrics = usual(records) if metrics is None else metrics
+    metrics = [metric for metric in metrics if _defined(metric, found)]
     said = []
     for line in styles(found):
         own = found[found["line"] == line]
@@ -267,4 +328,4 @@ def number(value: float) -> str:
     """Return a score as text, with about three figures."""
     size = abs(value)
     digits = 3 if 0 < size < 0.1 else 2 if size < 1.5 else 1 if size < 100 else 0
-    return f"{value:,.{digits}f}"
+    return f"{value:z,.{digits}f}"

@@ -22,16 +22,23 @@ _SHARPNESS = 1.5
 _DRAWING = threading.Lock()
 
 
-def png(figure: Figure) -> bytes:
-    """Return a figure as a small PNG of at most 256 colours, sharp on dense screens."""
+def png(figure: Figure, colours: int | None = 256) -> bytes:
+    """Return a figure as a small PNG, sharp on dense screens.
+
+    - `colours`: how many it may have at most; None for as many as there are, which colour pictures
+      need so that no scar in them is the file's.
+    """
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(DPI * _SHARPNESS)
     with _DRAWING:
         canvas.draw()
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    pixels = pixels.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    if colours is not None:
+        method = Image.Quantize.MEDIANCUT
+        pixels = pixels.quantize(colours, method=method, dither=Image.Dither.NONE)
     stream = io.BytesIO()
-    pixels.save(stream, format="png", optimize=True)
+    # The last per cent of size takes most of the time where there are many colours.
+    pixels.save(stream, format="png", optimize=colours is not None)
     return stream.getvalue()
 
 
@@ -52,11 +59,12 @@ def embed(content: bytes, width: int, alt: str, caption: str = "") -> str:
     )
 
 
-def show(figure: Figure, alt: str, caption: str = "") -> "HTML":
+def show(figure: Figure, alt: str, caption: str = "", colours: int | None = 256) -> "HTML":
     """Return a display of a figure with alt text, which notebooks' own figures lack.
 
     - `alt`: one or two sentences that say what the figure shows, with numbers.
     - `caption`: the settings it was made with, shown below it.
+    - `colours`: as for `png`.
 
     Raises ValueError without alt text.
     """
@@ -64,4 +72,4 @@ def show(figure: Figure, alt: str, caption: str = "") -> "HTML":
 
     if not alt.strip():
         raise ValueError("alt is empty: say in one or two sentences what the figure shows")
-    return HTML(embed(png(figure), page_size(figure)[0], alt, caption))
+    return HTML(embed(png(figure, colours), page_size(figure)[0], alt, caption))

@@ -1,4 +1,4 @@
-"""Sheets of digits, and histograms of what they are read as."""
+"""Sheets of digits and of colour pictures, and histograms of what digits are read as."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,16 +12,22 @@ from madlab.plots.colours import BLACK, SKY, VERMILLION, WIDTH
 
 # The ink of a place where no picture is, or none yet: a pale grey.
 EMPTY = 10
+# Inches a side that a picture has at most in a sheet: digits, and colour pictures.
+_SIDE, _COLOUR_SIDE = 0.5, 0.75
 
 
 def mosaic(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
-    """Return uint8 images `(n, h, w)` as one uint8 picture, dark ink on white, row after row."""
-    n, h, w = images.shape
+    """Return uint8 images as one uint8 picture, row after row, on white.
+
+    - `images`: `(n, h, w)`, which become dark ink on white, or in colour `(n, h, w, 3)`, which stay
+      as they are.
+    """
+    (n, h, w), colour = images.shape[:3], images.shape[3:]
     rows = max(1, -(-n // columns))
-    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap), 255, np.uint8)
-    for i, image in enumerate(images):
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, *colour), 255, np.uint8)
+    for i, image in enumerate(images if colour else 255 - images):
         y, x = divmod(i, columns)
-        sheet[y * (h + gap) : y * (h + gap) + h, x * (w + gap) : x * (w + gap) + w] = 255 - image
+        sheet[y * (h + gap) : y * (h + gap) + h, x * (w + gap) : x * (w + gap) + w] = image
     return sheet
 
 
@@ -35,13 +41,16 @@ def draw_sheet(
     frame: int | None = None,
     gap: int = 2,
 ) -> None:
-    """Draw uint8 images `(n, h, w)` in rows of `columns`, with names for rows and columns.
+    """Draw uint8 images in rows of `columns`, with names for rows and columns.
 
+    - `images`: `(n, h, w)`, drawn as dark ink on white, or in colour `(n, h, w, 3)`.
     - `frame`: the image that gets a coloured frame.
     """
     images = check_pictures(images)
-    _, h, w = images.shape
-    axes.imshow(mosaic(images, columns, gap), cmap="gray", vmin=0, vmax=255, interpolation="none")
+    h, w = images.shape[1:3]
+    # Colour pictures are smoothed where pixels would be uneven or lost: that looks like scars.
+    smooth = "none" if images.ndim == 3 else "antialiased"
+    axes.imshow(mosaic(images, columns, gap), cmap="gray", vmin=0, vmax=255, interpolation=smooth)
     axes.set_yticks([i * (h + gap) + h / 2 for i in range(len(rows))], rows, fontsize=9)
     axes.set_xticks([i * (w + gap) + w / 2 for i in range(len(heads))], heads, fontsize=9)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
@@ -54,11 +63,11 @@ def draw_sheet(
 
 
 def check_pictures(images: np.ndarray) -> np.ndarray:
-    """Return `images`, or raise TypeError unless they are uint8 `(n, height, width)`."""
-    if images.dtype != np.uint8 or images.ndim != 3:
+    """Return `images`, or raise TypeError unless uint8 `(n, height, width)`, or with 3 colours."""
+    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[3:] not in ((), (3,)):
         raise TypeError(
-            f"pictures must be uint8 of shape (n, height, width), not {images.dtype} of shape "
-            f"{images.shape}; points have no picture"
+            "pictures must be uint8 of shape (n, height, width) or (n, height, width, 3), not "
+            f"{images.dtype} of shape {images.shape}; points have no picture"
         )
     return images
 
@@ -66,9 +75,12 @@ def check_pictures(images: np.ndarray) -> np.ndarray:
 def sheet(
     images: np.ndarray, columns: int = 10, rows: Sequence[str] = (), heads: Sequence[str] = ()
 ) -> Figure:
-    """Draw uint8 images `(n, h, w)` as a sheet of `columns`, with names for rows and columns."""
+    """Draw uint8 images as a sheet of `columns`, with names for rows and columns.
+
+    - `images`: `(n, h, w)`, drawn as dark ink on white, or in colour `(n, h, w, 3)`.
+    """
     count = -(-len(images) // columns)
-    side = min(0.5, (WIDTH - 1) / columns)
+    side = min(_SIDE if images.ndim == 3 else _COLOUR_SIDE, (WIDTH - 1) / columns)
     size = (columns * side + (0.8 if rows else 0.2), count * side + (0.5 if heads else 0.2))
     figure = Figure(figsize=size, layout="constrained")
     draw_sheet(figure.subplots(), images, columns, rows=rows, heads=heads)
@@ -76,12 +88,12 @@ def sheet(
 
 
 def one_of_each(samples: Samples, columns: int = 10) -> np.ndarray:
-    """Return the first image of each label 0, 1, ... as `(columns, h, w)`, pale grey where none is.
+    """Return the first image of each label 0, 1, ..., pale grey where there is none.
 
     Without labels, the first `columns` images.
     """
     images = check_pictures(samples.images)
-    found = np.full((columns, *images.shape[1:]), EMPTY, np.uint8)
+    found = _blank(columns, images.shape[1:])
     for label in range(columns):
         at = (
             np.flatnonzero(samples.labels == label)
@@ -93,23 +105,32 @@ def one_of_each(samples: Samples, columns: int = 10) -> np.ndarray:
     return found
 
 
+def _blank(n: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return n pale grey pictures."""
+    return np.full((n, *shape), EMPTY if len(shape) == 2 else 255 - EMPTY, np.uint8)
+
+
 def draw_generations(
     axes: Axes, samples: Mapping[int, Samples], total: int | None = None, heads: bool = True
 ) -> None:
-    """Draw one row of digits 0 to 9 a generation, leaving rows for `total` generations."""
+    """Draw one row of ten pictures a generation, leaving rows for `total` generations.
+
+    They are the digits 0 to 9 under their names, or in colour the first ten.
+    """
     last = max([total or 1, *samples])
     size = next((found.images.shape[1:] for found in samples.values()), (28, 28))
-    empty = np.full((10, *size), EMPTY, np.uint8)
+    empty = _blank(10, size)
     rows = [one_of_each(samples[t]) if t in samples else empty for t in range(1, last + 1)]
     names = [f"{t}" for t in range(1, last + 1)]
-    draw_sheet(
-        axes, np.concatenate(rows), rows=names, heads=[str(i) for i in range(10)] if heads else ()
-    )
+    digits = [str(i) for i in range(10)] if heads and len(size) == 2 else ()
+    draw_sheet(axes, np.concatenate(rows), rows=names, heads=digits)
     axes.set_ylabel("generation", fontsize=10)
 
 
 def generations_sheet(samples: Mapping[int, Samples], total: int | None = None) -> Figure:
-    """Draw digits going MAD: one row a generation, one column a digit.
+    """Draw pictures going MAD: one row a generation, one column a digit.
+
+    In colour, columns are the first ten pictures of each generation.
 
     - `samples`: the generations, for instance `{t: chain.preview(t)}`.
     - `total`: how many rows to leave room for; the last generation where None.

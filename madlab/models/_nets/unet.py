@@ -39,7 +39,7 @@ class Block(nn.Module):
         self.modulation = nn.Linear(condition, 2 * channels)
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        _zero(self.modulation, self.second)
+        zero(self.modulation, self.second)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map `(n, channels, height, width)` under `condition` `(n, d)` to the same shape."""
@@ -47,6 +47,22 @@ class Block(nn.Module):
         hidden = silu(adaptive_norm(x, 1 + scale, shift))
         change: Tensor = self.second(silu(self.first(hidden)))
         return x + change
+
+
+class Waves(nn.Module):
+    """Cosines and sines of a time at frequencies from 1 to 100, what networks are told it by."""
+
+    frequencies: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), FREQUENCIES))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, time: Tensor) -> Tensor:
+        """Map times `(n,)` from 0 to 1 to `(n, 2 * FREQUENCIES)`."""
+        angles = time[:, None] * self.frequencies
+        return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
 class UNet(nn.Module):
@@ -60,13 +76,10 @@ class UNet(nn.Module):
     - `condition`: length of the vector that time and class are turned into.
     """
 
-    frequencies: Tensor
-
     def __init__(self, channels: int, classes: int, condition: int = 48) -> None:
         super().__init__()
         self.classes = classes
-        frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), FREQUENCIES))
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.waves = Waves()
         self.time = nn.Sequential(
             nn.Linear(2 * FREQUENCIES, condition), nn.SiLU(), nn.Linear(condition, condition)
         )
@@ -79,16 +92,14 @@ class UNet(nn.Module):
         self.fine_out = nn.ModuleList(Block(channels, condition) for _ in range(2))
         self.last = nn.Linear(condition, 2 * channels)
         self.leave = nn.Conv2d(channels, 4, 1)
-        _zero(self.last, self.leave)
+        zero(self.last, self.leave)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
         """Return `(n, 1, height, width)` for pictures of that shape, sides multiples of 4.
 
         - `time`: float `(n,)`, from 0 to 1; `label`: int64 `(n,)`, from 0 to `classes`.
         """
-        angles = time[:, None] * self.frequencies
-        waves = torch.cat([angles.cos(), angles.sin()], dim=1)
-        condition = silu(self.time(waves) + self.label(label))
+        condition = silu(self.time(self.waves(time)) + self.label(label))
         fine = self.fine_in(self.enter(pixel_unshuffle(x, 2)), condition)
         coarse = self.down(fine)
         for block in self.coarse:
@@ -101,7 +112,8 @@ class UNet(nn.Module):
         return pixel_shuffle(self.leave(fine), 2)
 
 
-def _zero(*layers: nn.Module) -> None:
+def zero(*layers: nn.Module) -> None:
+    """Set all weights of layers to zero."""
     for layer in layers:
         for weight in layer.parameters():
             nn.init.zeros_(weight)

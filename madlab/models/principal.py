@@ -1,0 +1,190 @@
+"""A Gaussian in the principal components of pictures: what a linear generator alone can do."""
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from madlab.data.samples import Samples
+from madlab.models.base import (
+    NotFittedError,
+    Progress,
+    check_bias,
+    check_count,
+    check_images,
+    load_model,
+    save_model,
+    to_bytes,
+)
+from madlab.models.neural import CPU_BATCH
+from madlab.streams import generator
+
+MOST = 2000
+CHUNK = 4096
+
+
+def principal_components(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and scaled principal components of pictures and their mirror images together.
+
+    The covariance is over all 2 n of them. It falls into two parts that mirroring keeps apart:
+    pictures that are their own mirror image, and pictures that change sign; so half of each
+    picture is enough.
+
+    - `images`: uint8 `(n, h, w, 3)`, w even. Where there are more than 2,000 of more than 4,000
+      values each, 2,000 of them, evenly spaced, stand for all.
+    - `count`: how many components.
+
+    Returns the mean, float64 `(h, w, 3)`, and components `(count, h, w, 3)` of falling length, each
+    as long as the standard deviation along it, on the scale of the bytes. Where pictures span fewer
+    dimensions the last are zero.
+    """
+    n, height, width, channels = images.shape
+    half = height * (width // 2) * channels
+    if min(n, half) > MOST:
+        images = images[np.linspace(0, n - 1, MOST).round().astype(np.int64)]
+    mean = images.mean(axis=0, dtype=np.float64)
+    mean = (mean + mean[:, ::-1]) / 2
+    found = [_components(images, mean, sign, count) for sign in (1, -1)]
+    scaled = np.concatenate(found)
+    order = np.argsort(-(scaled**2).sum((1, 2, 3)), kind="stable")[:count]
+    return mean, scaled[order]
+
+
+def _components(images: np.ndarray, mean: np.ndarray, sign: int, count: int) -> np.ndarray:
+    """Return the components among pictures whose mirror image is `sign` times themselves."""
+    n, height, width, channels = images.shape
+    half = (height, width // 2, channels)
+
+    def rows(part: slice) -> np.ndarray:
+        x = images[part] - mean
+        # Both halves are alike up to the sign, so one stands for both, at sqrt(2) its length.
+        left = (x + sign * x[:, :, ::-1])[:, :, : width // 2] / np.sqrt(2)
+        return np.asarray(left.reshape(len(x), -1))
+
+    size = int(np.prod(half))
+    if n < size:
+        every = rows(slice(None))
+        variances, weights = _largest(every @ every.T / n, count)
+        # Columns X' u have length sqrt(n variance): they need no division by a small number.
+        scaled = weights.T @ every / np.sqrt(n)
+    else:
+        covariance = np.zeros((size, size))
+        for start in range(0, n, CHUNK):
+            every = rows(slice(start, start + CHUNK))
+            covariance += every.T @ every / n
+        variances, axes = _largest(covariance, count)
+        scaled = (axes * np.sqrt(variances)).T
+    padded = np.zeros((count, size))
+    padded[: len(scaled)] = scaled
+    # An axis has two directions; the one is taken in which its largest value is positive.
+    peaks = np.take_along_axis(padded, np.abs(padded).argmax(1)[:, None], axis=1)
+    padded *= np.where(peaks < 0, -1, 1)
+    left = padded.reshape(count, *half) / np.sqrt(2)
+    return np.concatenate([left, sign * left[:, :, ::-1]], axis=2)
+
+
+def _largest(symmetric: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    values, vectors = torch.linalg.eigh(torch.from_numpy(symmetric))
+    values, vectors = values.numpy()[::-1][:count], vectors.numpy()[:, ::-1][:, :count]
+    return np.clip(values, 0, None), vectors
+
+
+class Principal:
+    """A Gaussian in the first 64 principal components of colour pictures and their mirror images.
+
+    The control beside `face_gan`, whose generator starts as this model: in closed form it has the
+    pictures' layout and variety, but nothing that is not linear. A sample is
+    mean + V diag(s) (bias z), clipped and rounded, so `bias` scales standard deviations, as
+    truncation does; variances in the components fall by bias^2. Labels are ignored.
+
+    - `components`: how many; fewer where the pictures span fewer.
+
+    Raises ValueError or TypeError for settings outside these.
+    """
+
+    name: ClassVar[str] = "principal"
+    version: ClassVar[int] = 1
+    conditional: ClassVar[bool] = False
+    biased: ClassVar[bool] = True
+    # Components of nearly equal length change places between fits.
+    follows_noise: ClassVar[bool] = False
+
+    def __init__(self, components: int = 64) -> None:
+        self.components = check_count("components", components, least=1)
+        self.mean: np.ndarray | None = None
+        self.scaled: np.ndarray | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The number of components."""
+        return {"components": self.components}
+
+    def fit(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        *,
+        seed: int,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+    ) -> None:
+        """Take mean and principal components of the pictures and their mirror images.
+
+        - `images`: uint8 `(n, h, w, 3)`, n at least 2, w even.
+        - `labels`, `seed`: not used; the fit is deterministic.
+        - `progress`: called once, with 1.0; `checkpoint`: not used, as there is little to lose.
+
+        Raises TypeError or ValueError for other images.
+        """
+        images = check_images(images, colour=True)
+        if len(images) < 2:
+            raise ValueError("a covariance needs at least 2 pictures; 1 given")
+        if images.shape[2] % 2:
+            raise ValueError(f"pictures are {images.shape[2]} pixels wide; the width must be even")
+        mean, scaled = principal_components(images, self.components)
+        if progress:
+            progress(1.0)
+        self.mean, self.scaled = mean, scaled
+
+    def sample(
+        self, n: int, *, bias: float = 1.0, seed: int, labels: np.ndarray | None = None
+    ) -> Samples:
+        """Draw `n` pictures, uint8 `(n, h, w, 3)`; `face_gan` takes the same z for (`seed`, i).
+
+        - `bias`: in (0, 1]; `labels`: not used.
+
+        Raises ValueError or TypeError for a bad `n` or `bias`, NotFittedError before `fit`.
+        """
+        n, bias = check_count("n", n), check_bias(bias)
+        if self.mean is None or self.scaled is None:
+            raise NotFittedError("this model is not fitted: call fit before sample")
+        images = np.empty((n, *self.mean.shape), dtype=np.uint8)
+        flat = self.scaled.reshape(self.components, -1)
+        rng = generator(seed, "noise")
+        # Whole batches, padded with zeros: sums run in the same order for picture i whatever n is.
+        for start in range(0, n, CPU_BATCH):
+            here = min(CPU_BATCH, n - start)
+            z = np.zeros((CPU_BATCH, self.components))
+            z[:here] = rng.standard_normal((here, self.components), dtype=np.float32)
+            found = self.mean + ((bias * z) @ flat).reshape(CPU_BATCH, *self.mean.shape)
+            images[start : start + here] = to_bytes(found[:here])
+        return Samples(images)
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted model into an existing folder."""
+        if self.mean is None or self.scaled is None:
+            raise NotFittedError("this model is not fitted: there is nothing to save")
+        tensors = {
+            "mean": torch.from_numpy(self.mean),
+            "scaled": torch.from_numpy(self.scaled),
+        }
+        save_model(Path(folder), self, tensors)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        settings, tensors = load_model(Path(folder), cls)
+        model = cls(**settings)
+        model.mean, model.scaled = tensors["mean"].numpy(), tensors["scaled"].numpy()
+        return model

@@ -1,0 +1,110 @@
+"""Distances within and between sets, against scipy and by hand."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist, pdist
+
+from madlab.metrics import far_enough, mean_distance, nearest_distances
+from madlab.metrics.memory import Memory, nearest_weights
+from madlab.metrics.pairwise import pixel_distances, small
+from madlab.streams import generator
+
+
+def pictures(n, size=8, seed=0):
+    return generator(seed, "pictures").integers(0, 256, (n, size, size, 3), np.uint8)
+
+
+def test_the_mean_distance_is_that_of_all_pairs():
+    x = generator(0, "x").normal(size=(600, 5))
+    assert mean_distance(x) == pytest.approx(pdist(x).mean(), rel=1e-9)
+
+
+def test_equal_rows_are_no_distance_apart():
+    row = generator(0, "x").normal(size=(1, 50)) * 1e6
+    assert mean_distance(row.repeat(400, 0)) == 0
+
+
+def test_one_row_has_no_distance():
+    with pytest.raises(ValueError, match="n = 1 rows; a distance needs at least 2"):
+        mean_distance(np.zeros((1, 3)))
+
+
+def test_nearest_distances_are_the_least_of_each_row():
+    rng = generator(0, "x")
+    a, b = rng.normal(size=(700, 4)), rng.normal(size=(300, 4))
+    b[17] = a[3]
+    found = nearest_distances(a, b)
+    np.testing.assert_allclose(found, cdist(a, b).min(1), rtol=1e-9)
+    assert found[3] == 0
+    with pytest.raises(ValueError, match=r"b has shape \(300, 3\); it must be \(m, 4\)"):
+        nearest_distances(a, b[:, :3])
+
+
+def test_pixel_distances_see_mirror_images():
+    x = pictures(5)
+    plain = cdist(x.reshape(5, -1).astype(float), x.reshape(5, -1).astype(float))
+    turned = cdist(x.reshape(5, -1).astype(float), x[:, :, ::-1].reshape(5, -1).astype(float))
+    found = pixel_distances(small(x), small(x))
+    np.testing.assert_allclose(found, np.minimum(plain, turned), rtol=1e-6)
+
+
+def test_large_pictures_are_averaged_down():
+    x = pictures(3, 64)
+    expected = x.reshape(3, 32, 2, 32, 2, 3).mean((2, 4)).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(small(x), expected, rtol=1e-6)
+
+
+def test_copies_mirrored_or_nearly_are_not_far_enough():
+    training, others = pictures(60), pictures(20, seed=1)
+    near = np.clip(training[:3].astype(int) + 4, 0, 255).astype(np.uint8)
+    samples = np.concatenate([training[:3], training[:3, :, ::-1], near, others])
+    found = far_enough(samples, training)
+    assert not found[:9].any()
+    assert found[9:].mean() > 0.8
+
+
+def test_the_limit_is_the_quantile_of_real_to_real_distances():
+    training, samples = pictures(80), pictures(200, seed=1)
+    flat = training.reshape(80, -1).astype(float)
+    both = [cdist(flat, t.reshape(80, -1).astype(float)) for t in (training, training[:, :, ::-1])]
+    real = np.minimum(*both)
+    np.fill_diagonal(real, np.inf)
+    nearest = pixel_distances(small(samples), small(training)).min(1)
+    for share in (0, 0.05, 0.5, 1):
+        limit = np.quantile(real.min(1), share)
+        assert (far_enough(samples, training, share) == (nearest > limit)).all()
+
+
+def test_no_samples_and_wrong_ones():
+    assert far_enough(pictures(0), pictures(5)).shape == (0,)
+    with pytest.raises(ValueError, match="both must have one size"):
+        far_enough(pictures(2, 8), pictures(5, 12))
+    with pytest.raises(TypeError, match="must be uint8 of shape"):
+        far_enough(np.zeros((2, 8, 8, 3)), pictures(5))
+    with pytest.raises(ValueError, match="share is 2"):
+        far_enough(pictures(2), pictures(5), 2)
+
+
+def test_weights_average_over_all_subsets():
+    rng = generator(0, "weights")
+    distances = np.sort(rng.random(12))
+    drawn = [distances[rng.permutation(12)[:5]].min() for _ in range(20_000)]
+    weights = nearest_weights(12, 5)
+    assert weights.sum() == pytest.approx(1, rel=1e-12)
+    # The drawn mean is known to about 4e-4.
+    assert distances[:8] @ weights == pytest.approx(np.mean(drawn), abs=2e-3)
+    assert nearest_weights(7, 7).tolist() == [1]
+
+
+def test_memorisation_is_one_for_fresh_pictures_and_falls_with_copies():
+    training, held_out, fresh = pictures(300), pictures(100, seed=1), pictures(100, seed=2)
+    memory = Memory(training, held_out)
+    assert memory.ratio(fresh) == pytest.approx(1, abs=0.01)
+    noise = generator(3, "noise").integers(-3, 4, fresh.shape)
+    copies = np.clip(training[:100].astype(int) + noise, 0, 255).astype(np.uint8)
+    # A copy's original is among 100 of 300 one time in three.
+    assert memory.ratio(copies) == pytest.approx(2 / 3, abs=0.03)
+    assert memory.ratio(copies[:, :, ::-1]) == pytest.approx(2 / 3, abs=0.03)
+    some = np.concatenate([copies[:20], fresh[:80]])
+    assert memory.ratio(some) == pytest.approx(1 - 0.2 / 3, abs=0.02)
+    assert Memory(training[:100], held_out).ratio(copies) < 0.05
