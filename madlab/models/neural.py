@@ -70,7 +70,7 @@ class Neural(ABC):
     def _make(self, shape: tuple[int, int], classes: int) -> nn.Module:
         """Return the network that samples, with initial weights from torch's global stream."""
 
-    def _start(self, network: nn.Module, images: np.ndarray) -> None:
+    def _start(self, network: nn.Module, images: np.ndarray) -> None:  # noqa: B027 - most need none
         """Set initial weights that depend on the training pictures; by default none do."""
 
     @abstractmethod
