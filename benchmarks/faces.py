@@ -1,14 +1,14 @@
 """Faces on one thread: speed, what CPU-seconds buy, the loops, a library's StyleGAN2; and a GPU.
 
-    python benchmarks/faces.py speed                        # 3 minutes
-    python benchmarks/faces.py peer                         # 7 minutes; face_peers.py: what for
+    python benchmarks/faces.py speed                        # 2 minutes
+    python benchmarks/faces.py peer            # 3 minutes; face_peers.py says what to install
     python benchmarks/faces.py quality --store DIR [--seeds 0 1 2]      # resumes
     python benchmarks/faces.py loops --store DIR [--seeds 0 1 2] [--switches plain noise]
     python benchmarks/faces.py summary --store DIR          # goals of all that was run
     python benchmarks/faces.py sheets --store DIR --to DIR  # generated faces, to look at
 
 `--data` is a folder of FFHQ, 1,100 images of it for the goals; without it `MADLAB_FFHQ` names one.
-A seed takes about 9 minutes for `quality` and 16 for `loops`; several processes may share a store,
+A seed takes about 10 minutes for `quality` and 15 for `loops`; several processes may share a store,
 each on a core of its own with seeds of its own. Results go to benchmarks/results/faces.json.
 
 On a GPU, with the pictures at 64 pixels, resized here and carried there:
