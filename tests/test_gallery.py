@@ -81,7 +81,8 @@ def listing(folder):
 
 def test_records_are_those_of_the_chains(shown, chains, store):
     found = shown.records()
-    assert list(found) == [*COLUMNS, "family", "chain"]
+    assert list(found) == [*COLUMNS, "family", "chain", "subject"]
+    assert set(found["subject"]) == {"digits"}
     assert set(found["family"]) == {"mixture"}
     assert len(found) == 15
     for chain in chains:
@@ -614,7 +615,7 @@ def test_without_scikit_learn_the_message_says_how_to_get_it(
 # The gallery that comes with the package.
 
 
-def test_the_package_has_a_gallery_of_mnist_below_6_mb():
+def test_the_package_has_a_gallery_below_6_mb():
     own = gallery.open()
     listed = [*own.folder.iterdir()]
     kept = [path for path in listed if path.is_file()]
@@ -622,10 +623,12 @@ def test_the_package_has_a_gallery_of_mnist_below_6_mb():
     named = {*files.files_of(own.about), files.ABOUT}
     assert {path.name for path in kept if path.suffix != ".py"} == named
     assert own.size <= files.LIMIT
-    assert {chain.data for chain in own.finished} == {data.mnist().id} == {own.about["data"]}
-    assert set(own.chains()["loop"]) >= {"fully synthetic", "synthetic augmentation", "fresh data"}
-    for chain in own.about["sheets"]:
-        for t in own.about["sheets"][chain]["generations"]:
+    digits = own.chains(subject="digits")
+    assert set(digits["data"]) == {data.mnist().id}
+    assert own.about["data"].split(", ") == sorted({chain.data for chain in own.finished})
+    assert set(digits["loop"]) >= {"fully synthetic", "synthetic augmentation", "fresh data"}
+    for chain, generations in zip(digits["chain"], digits["sheet"], strict=True):
+        for t in generations:
             assert own.sheet(chain, t).images.shape == (50, 28, 28)
     for chain in own.about["embeddings"]:
         assert len(own.embedding(chain).real) == 500

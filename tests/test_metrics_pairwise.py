@@ -54,25 +54,45 @@ def test_large_pictures_are_averaged_down():
     np.testing.assert_allclose(small(x), expected, rtol=1e-6)
 
 
-def test_copies_mirrored_or_nearly_are_not_far_enough():
-    training, others = pictures(60), pictures(20, seed=1)
+def test_copies_mirrored_faded_or_nearly_are_not_far_enough():
+    training, others = pictures(400), pictures(20, seed=1)
     near = np.clip(training[:3].astype(int) + 4, 0, 255).astype(np.uint8)
-    samples = np.concatenate([training[:3], training[:3, :, ::-1], near, others])
+    mean = training.mean(0)
+    mean = (mean + mean[:, ::-1]) / 2
+    faded = np.rint(mean + 0.5 * (training[:3] - mean)).astype(np.uint8)
+    samples = np.concatenate([training[:3], training[:3, :, ::-1], near, faded, others])
     found = far_enough(samples, training)
-    assert not found[:9].any()
-    assert found[9:].mean() > 0.8
+    assert not found[:12].any()
+    assert found[12:].mean() > 0.8
+
+
+def test_an_average_of_many_is_far_enough_though_it_lies_near_to_all():
+    training = pictures(400)
+    averages = np.rint(pictures(400, seed=2).reshape(20, 20, *training.shape[1:]).mean(1))
+    averages = averages.astype(np.uint8)
+    plain = pixel_distances(small(averages), small(training)).min(1)
+    between = pixel_distances(small(training), small(training))
+    np.fill_diagonal(between, np.inf)
+    assert plain.max() < between.min()
+    assert far_enough(averages, training).mean() > 0.8
 
 
 def test_the_limit_is_the_quantile_of_real_to_real_distances():
     training, samples = pictures(80), pictures(200, seed=1)
-    flat = training.reshape(80, -1).astype(float)
-    both = [cdist(flat, t.reshape(80, -1).astype(float)) for t in (training, training[:, :, ::-1])]
-    real = np.minimum(*both)
-    np.fill_diagonal(real, np.inf)
-    nearest = pixel_distances(small(samples), small(training)).min(1)
+    mean = training.mean(0)
+    mean = (mean + mean[:, ::-1]) / 2
+    sides = [x - mean for x in (training, training[:, :, ::-1], samples)]
+    real, mirrored, drawn = (x.reshape(len(x), -1) for x in sides)
+    a, b, c = (x / np.linalg.norm(x, axis=1)[:, None] for x in (real, mirrored, drawn))
+    between = np.minimum(cdist(a, a), cdist(a, b))
+    np.fill_diagonal(between, np.inf)
+    nearest = np.minimum(cdist(c, a), cdist(c, b)).min(1)
     for share in (0, 0.05, 0.5, 1):
-        limit = np.quantile(real.min(1), share)
-        assert (far_enough(samples, training, share) == (nearest > limit)).all()
+        limit = np.quantile(between.min(1), share)
+        # Apart from those at the limit itself, within rounding.
+        clear = np.abs(nearest - limit) > 1e-5
+        assert clear.mean() > 0.95
+        assert (far_enough(samples, training, share) == (nearest > limit))[clear].all()
 
 
 def test_no_samples_and_wrong_ones():

@@ -1,4 +1,4 @@
-"""Finished chains that ship with the package: their scores, their digits and where these lie."""
+"""Finished chains that ship with the package: their scores and their pictures."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from madlab.data.samples import Samples
-from madlab.gallery import files
+from madlab.gallery import files, sheets
 from madlab.gallery.files import Embedding
+from madlab.gallery.sheets import Sheet
 
 
 class Bundle:
@@ -31,14 +31,16 @@ class Bundle:
         known = self._add("records", "", "jsonl", lines.encode())
         self.about["records"] = {**known, "rows": len(rows)}
 
-    def add_sheet(self, chain: str, sheet: Mapping[int, Samples]) -> None:
-        """Add digits of a chain by their generation, with the same labels in each."""
-        packed = files.pack_sheet([images for images, _ in sheet.values()])
-        labels = next(iter(sheet.values())).labels
+    def add_sheet(self, chain: str, sheet: Sheet) -> None:
+        """Add pictures of a chain; their labels, if any, are the same in each generation."""
+        packed, ending = sheets.pack([images for images, _ in sheet.samples.values()])
+        labels = next(iter(sheet.samples.values())).labels
+        near = {} if sheet.too_near is None else {"too_near": list(sheet.too_near)}
         self.about["sheets"][chain] = {
-            **self._add("sheet", chain, "png", packed),
-            "generations": list(sheet),
+            **self._add("sheet", chain, ending, packed),
+            "generations": list(sheet.samples),
             "labels": None if labels is None else "".join(map(str, labels)),
+            **near,
         }
 
     def add_embedding(self, chain: str, embedding: Embedding, method: str) -> None:

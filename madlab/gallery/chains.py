@@ -11,6 +11,7 @@ Row = dict[str, Any]
 
 SHEETS = (1, 2, 3, 5, 10, 20, 50, 100)
 _MOST_EMBEDDED = 4
+_FACES = ("ffhq-", "drawn-faces-")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Finished:
         return str(self.rows[0]["config"]["data"])
 
     @property
+    def subject(self) -> str:
+        """What its pictures show: "digits", "faces", other "pictures" or, of points, "nothing"."""
+        return subject(self.rows[0])
+
+    @property
     def generations(self) -> int:
         """How many generations it has."""
         return len(self.rows)
@@ -82,7 +88,7 @@ class Finished:
         return name(self.rows[0])
 
     def sheet_generations(self) -> list[int]:
-        """Return the generations whose digits are kept: early ones, then fewer, and the last."""
+        """Return the generations whose pictures are kept: early ones, then fewer, and the last."""
         last = self.generations
         return sorted({last, *(t for t in SHEETS if t < last)})
 
@@ -96,6 +102,19 @@ class Finished:
 def family(row: Row) -> str:
     """Return the kind of model that a record is of: its recipe where it has one, else its name."""
     return str(row["config"]["settings"].get("recipe", row["model"]))
+
+
+def subject(row: Row) -> str:
+    """Return what the pictures show that a record is of.
+
+    That is "digits" of MNIST, "faces" of FFHQ or drawn ones, "pictures" for other ones in colour,
+    and "nothing" for all else, such as points.
+    """
+    if row["config"]["data"].startswith("mnist-"):
+        return "digits"
+    if "kid" not in row:
+        return "nothing"
+    return "faces" if row["config"]["data"].startswith(_FACES) else "pictures"
 
 
 def setup(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""The files of a gallery: sheets as PNG, embeddings as `.npz`, and the one that names them all."""
+"""The files of a gallery: embeddings as `.npz`, and the one that names them all."""
 
 import contextlib
 import hashlib
@@ -8,23 +8,19 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 FORMAT = 1
 ABOUT = "about.json"
 # Bytes of all data files. With the modules beside them the folder stays below 6 MB.
 LIMIT = 5_900_000
-SIDE = 28
 # Seconds that a file which no gallery names is left alone: another build may be about to name it.
 _YOUNG = 3600
-# Levels of grey on a sheet are 17 apart: 0, 17, ..., 255.
-_STEP = 17
-_OURS = re.compile(r"(records|sheet|embedding)-[a-z0-9.-]*[0-9a-f]{8}\.(jsonl|png|npz)")
+_OURS = re.compile(r"(records|sheet|embedding)-[a-z0-9.-]*[0-9a-f]{8}\.(jsonl|png|webp|npz)")
 _ASIDE = re.compile(r"\.gallery\.[0-9a-f]{32}\.part")
 _REBUILD = "Install madlab again, or build the gallery again with `madlab gallery build`."
 
@@ -39,27 +35,6 @@ class Embedding(NamedTuple):
     real: np.ndarray
     real_labels: np.ndarray
     generations: dict[int, tuple[np.ndarray, np.ndarray]]
-
-
-def pack_sheet(rows: Sequence[np.ndarray]) -> bytes:
-    """Return a PNG with 16 levels of grey, one row of digits a generation, 255 = ink.
-
-    - `rows`: uint8 `(n, 28, 28)` each, n the same in all.
-    """
-    strips = [row.transpose(1, 0, 2).reshape(SIDE, -1) for row in rows]
-    levels = np.rint(np.concatenate(strips) / _STEP).astype(np.uint8)
-    picture = Image.fromarray(levels)
-    picture.putpalette([_STEP * level for level in range(16) for _ in range(3)])
-    stream = io.BytesIO()
-    picture.save(stream, format="png", optimize=True, bits=4)
-    return stream.getvalue()
-
-
-def unpack_sheet(content: bytes) -> np.ndarray:
-    """Return what `pack_sheet` wrote, uint8 `(generations, n, 28, 28)`."""
-    pixels = np.asarray(Image.open(io.BytesIO(content)).convert("L"))
-    rows, n = pixels.shape[0] // SIDE, pixels.shape[1] // SIDE
-    return pixels.reshape(rows, SIDE, n, SIDE).transpose(0, 2, 1, 3)
 
 
 def pack_embedding(embedding: Embedding) -> bytes:

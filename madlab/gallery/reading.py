@@ -1,4 +1,4 @@
-"""A gallery that is read: records, sheets of digits and embeddings of finished chains."""
+"""A gallery that is read: records, sheets of pictures and embeddings of finished chains."""
 
 import json
 import os
@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from madlab.data.samples import Samples
-from madlab.gallery import files
+from madlab.gallery import files, sheets
 from madlab.gallery.chains import Finished, group
 from madlab.gallery.files import Embedding
-from madlab.store import COLUMNS, table
+from madlab.store import table
 
 HERE = Path(__file__).parent
 _ROOM = 4
@@ -46,7 +46,10 @@ class Gallery:
         return listed + sum(files.files_of(self.about).values())
 
     def records(self, **wanted: Any) -> pd.DataFrame:
-        """Return one row a generation, with the columns of `Store.records()`, `family` and `chain`.
+        """Return one row a generation: the columns of `Store.records()`, family, chain and subject.
+
+        `subject` is as in `chains`. Scores that a chain does not have are NaN: digits are read and
+        colour pictures are not, those of `madlab.store.PICTURE_COLUMNS` are of colour pictures.
 
         - `wanted`: columns and the value, or a list of the values, that they must have, as in
           `records(family="mixture", bias=[1, 0.5])`.
@@ -58,20 +61,27 @@ class Gallery:
 
     @cached_property
     def _records(self) -> pd.DataFrame:
-        found = table([row for chain in self.finished for row in chain.rows])
-        names = [chain.name for chain in self.finished for _ in chain.rows]
-        families = [chain.family for chain in self.finished for _ in chain.rows]
-        found = found.assign(family=families, chain=names)
-        return found[[*COLUMNS, "family", "chain"]]
+        rows = [(chain, row) for chain in self.finished for row in chain.rows]
+        found = table([row for _, row in rows])
+        # What no chain has is as much a number as what some lack.
+        absent = dict.fromkeys(found.columns[found.isna().all()], float)
+        return found.astype(absent).assign(
+            family=[chain.family for chain, _ in rows],
+            chain=[chain.name for chain, _ in rows],
+            subject=[chain.subject for chain, _ in rows],
+        )
 
     def chains(self, **wanted: Any) -> pd.DataFrame:
         """Return one row a chain.
 
-        Its columns are chain (the name), setup (a digest of everything but the seed), loop, model,
-        family (the model's recipe where it has several, else its name), bias, seed, n (training-set
-        size of generation 1), sizes (of all generations, in words), n_evaluate, features,
-        generations (how many), device, seconds (of all generations, shared ones too), commit, sheet
-        and embedding (the generations that these have, often none: one seed is enough to look at).
+        Its columns are chain (the name), setup (a digest of everything but the seed), subject (what
+        the pictures show: "digits", "faces", or "pictures" where the data are a folder of
+        someone's own), data (the data set's name), loop, model, family (the model's recipe where it
+        has several, else its name), bias, seed, n (training-set size of generation 1), sizes (of
+        all generations, in words), n_evaluate, features, generations (how many), device, seconds
+        (of all generations, shared ones too), commit, sheet and embedding (the generations that
+        these have, often none: one seed is enough to look at) and too_near (for each generation of
+        a sheet in colour, how many of the previews are not shown, being too near a real picture).
 
         - `wanted`: as for `records`, which says what is raised.
         """
@@ -83,7 +93,18 @@ class Gallery:
 
     def _summary(self, chain: Finished) -> dict[str, Any]:
         made = [row["provenance"] for row in chain.rows]
-        plain = ("setup", "loop", "model", "family", "bias", "seed", "n", "sizes")
+        plain = (
+            "setup",
+            "subject",
+            "data",
+            "loop",
+            "model",
+            "family",
+            "bias",
+            "seed",
+            "n",
+            "sizes",
+        )
         return {
             "chain": chain.name,
             **{name: getattr(chain, name) for name in plain},
@@ -94,6 +115,7 @@ class Gallery:
             "commit": ", ".join(sorted({str(one["commit"]) for one in made})),
             "sheet": tuple(self._known("sheets", chain.name)),
             "embedding": tuple(self._known("embeddings", chain.name)),
+            "too_near": tuple(self.about["sheets"].get(chain.name, {}).get("too_near", ())),
         }
 
     def _known(self, kind: str, chain: str) -> list[int]:
@@ -101,12 +123,13 @@ class Gallery:
         return generations
 
     def sheet(self, chain: str, generation: int) -> Samples:
-        """Return preview digits of a generation, drawn from the same noise in every generation.
+        """Return preview pictures of a generation, drawn from the same noise in every generation.
 
         - `chain`: a name of the column `chain`; `chains()` says which generations there are.
 
-        Returns uint8 images `(n, 28, 28)`, 255 = ink, in 16 levels of grey, and labels. Raises
-        KeyError for what is not there, naming what is, and OSError for damaged files.
+        Returns uint8 images: of digits `(n, 28, 28)`, 255 = ink, in 16 levels of grey, with labels;
+        of faces and other pictures `(n, side, side, 3)`, rounded to 29 levels a colour, without.
+        Raises KeyError for what is not there, naming what is, and OSError for damaged files.
         """
         known = self._entry("sheets", chain)
         if generation not in known["generations"]:
@@ -122,8 +145,9 @@ class Gallery:
 
     def _sheet(self, chain: str) -> np.ndarray:
         if chain not in self._unpacked:
-            content = files.read_file(self.folder, self._entry("sheets", chain))
-            self._unpacked[chain] = files.unpack_sheet(content)
+            known = self._entry("sheets", chain)
+            content = files.read_file(self.folder, known)
+            self._unpacked[chain] = sheets.unpack(content, len(known["generations"]))
         return self._unpacked[chain]
 
     @cached_property

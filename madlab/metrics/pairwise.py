@@ -65,8 +65,11 @@ def far_enough(samples: np.ndarray, training: np.ndarray, share: float = 0.05) -
     """Return which pictures are farther from all training pictures than real ones often are.
 
     The limit is the `share` quantile of the distances of real pictures to their nearest other real
-    picture, taken over at most 2,000 of them. Distances are Euclidean over pixels, of pictures
-    averaged down to 32 x 32 where they are larger; every picture is also compared mirrored.
+    picture, taken over at most 2,000 of them. What is compared is in which direction pictures
+    differ from the mean of the real ones, not how far: a faded copy is a copy, while an average of
+    many faces, which lies near to all real ones, copies none. Distances are Euclidean, of pictures
+    averaged down to 32 x 32 where they are larger, less that mean and its mirror image, at length
+    1; every picture is also compared mirrored.
 
     - `samples`: uint8 `(n, h, w, 3)`, generated; `training`: uint8 `(m, h, w, 3)`, m >= 2.
     - `share`: from 0 to 1.
@@ -83,6 +86,9 @@ def far_enough(samples: np.ndarray, training: np.ndarray, share: float = 0.05) -
             f"samples have shape {samples.shape} and training pictures {training.shape}; "
             "both must have one size"
         )
+    mean = real.mean(axis=0)
+    mean = (mean + mean[..., ::-1]) / 2
+    real, found = _directions(real - mean), _directions(found - mean)
     asked = np.arange(len(real))
     if len(real) > MOST:
         asked = np.sort(generator(0, "far enough").permutation(len(real))[:MOST])
@@ -130,6 +136,12 @@ def check_pictures(pictures: np.ndarray) -> None:
             f"pictures must be uint8 of shape (n, height, width, 3), not {pictures.dtype} of "
             f"shape {pictures.shape}"
         )
+
+
+def _directions(x: np.ndarray) -> np.ndarray:
+    """Return pictures at length 1; where there is nothing to lengthen they stay 0."""
+    lengths = np.sqrt(np.square(x).sum((1, 2, 3), keepdims=True))
+    return np.asarray(x / np.maximum(lengths, 1e-6))
 
 
 def _squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import math
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -186,8 +185,8 @@ def _check_weights(path: Path) -> None:
     """Raise OSError unless a file holds tensors alone: torch-fidelity unpickles whatever it is."""
     try:
         torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise OSError(f"{path} holds more than weights, or is no file of torch") from None
+    except Exception as error:
+        raise OSError(f"{path} holds more than weights, or is no file of torch") from error
 
 
 def _digest(network: nn.Module) -> str:

@@ -46,7 +46,7 @@ class GalleryBrowser(Panel):
     ) -> None:
         self.gallery = gallery
         found = gallery.chains()
-        self._chains = found[found["sheet"].map(len) > 0]
+        self._chains = found[(found["subject"] == "digits") & (found["sheet"].map(len) > 0)]
         if self._chains.empty:
             raise ValueError(f"the gallery in {gallery.folder} has no sheets of digits to show")
         self.family = labelled(widgets.Dropdown, "model", "mad-model")

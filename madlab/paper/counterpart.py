@@ -68,6 +68,8 @@ class DigitFigure(Figure):
         """
         known = with_family(records)
         fits = known["loop"] == self.loop
+        if "subject" in known:
+            fits &= known["subject"] == "digits"
         if self.biases is not None:
             gaps = np.abs(np.subtract.outer(known["bias"].to_numpy(float), self.biases))
             fits &= (gaps < _NEAR).any(axis=1)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from madlab.gallery.chains import family
+from madlab.gallery.chains import family, subject
 from madlab.store import name_of, table
 
 
@@ -15,12 +15,14 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     - `rows`: as `Store.rows()` gives them, or the rows of a gallery's chains.
 
     The further columns are `family` (the recipe of a model that has several, else its name),
+    `subject` ("digits" or what else the samples show),
     `n_initial` (the training-set size of generation 1), `run` (a digest of all that a chain depends
     on except bias, seed and n_initial), `device` and `config` (the chain's configuration).
     """
     kept = [dict(row) for row in rows]
     return table(kept).assign(
         family=[family(row) for row in kept],
+        subject=[subject(row) for row in kept],
         n_initial=[row["config"]["loop"]["n_initial"] for row in kept],
         run=[_run(row) for row in kept],
         device=[row["provenance"]["device"] for row in kept],
@@ -45,7 +47,7 @@ def largest(records: pd.DataFrame, one_start: bool = True) -> pd.DataFrame:
 
 
 def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
-    """Return the records of chains whose training sets all have the size that most families share.
+    """Return the records of chains on digits whose training sets have the size most families share.
 
     - `records`: as `frame` gives them. Of each family, loop and bias the largest run is taken.
 
@@ -56,7 +58,7 @@ def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
         loop["memory"] == 1 and loop["n_real"] + loop["n_synthetic"] == n
         for loop, n in zip(loops, records["n_initial"], strict=True)
     ]
-    known = records[pd.Series(level, records.index, bool)]
+    known = records[pd.Series(level, records.index, bool) & (records["subject"] == "digits")]
     if known.empty:
         return known
     n = known.groupby("n_initial")["family"].nunique().idxmax()
