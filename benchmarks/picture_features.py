@@ -63,11 +63,11 @@ def elastic(faces: np.ndarray, rng: Rng, percent: float) -> np.ndarray:
     field = gaussian_filter(rng.normal(size=(2, n, side, side)), (0, 0, side / 8, side / 8))
     field *= percent / 100 * side / np.sqrt(2) / field.std()
     places = np.indices((side, side))[:, None] + field
-    bent = [
-        [map_coordinates(face[..., c].astype(float), places[:, i], order=1) for c in range(3)]
-        for i, face in enumerate(faces)
-    ]
-    return to_bytes(np.moveaxis(np.array(bent), 1, 3))
+    bent = np.empty(faces.shape)
+    for i, face in enumerate(faces.astype(float)):
+        for c in range(3):
+            bent[i, ..., c] = map_coordinates(face[..., c], places[:, i], order=1, mode="nearest")
+    return to_bytes(bent)
 
 
 def scrambled(faces: np.ndarray, rng: Rng, count: float) -> np.ndarray:

@@ -61,3 +61,12 @@ def test_points_and_other_sizes_are_refused():
         nearest(Samples(np.zeros((3, 28, 28, 3), np.uint8)), a)
     with pytest.raises(ValueError, match="one size"):
         nearest(a, Samples(np.zeros((3, 14, 14), np.uint8)))
+
+
+def test_colour_pictures_are_compared_in_all_their_colours():
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(0, 256, (n, 8, 8, 3)).astype(np.uint8) for n in (20, 60))
+    distance = ((a[:, None].astype(int) - b[None].astype(int)) ** 2).sum((2, 3, 4))
+    assert np.array_equal(nearest(Samples(a), Samples(b)), distance.argmin(1))
+    # The same pictures in another order of colours are others.
+    assert not np.array_equal(nearest(Samples(a[..., ::-1]), Samples(b)), distance.argmin(1))

@@ -20,9 +20,7 @@ def brute(x, y):
     def kernel(a, b):
         return (float(a @ b) / len(a) + 1) ** 3
 
-    pairs = [
-        np.mean([kernel(a, b) for a, b in itertools.permutations(side, 2)]) for side in (x, y)
-    ]
+    pairs = [np.mean([kernel(a, b) for a, b in itertools.permutations(side, 2)]) for side in (x, y)]
     return sum(pairs) - 2 * np.mean([kernel(a, b) for a in x for b in y])
 
 

@@ -116,7 +116,7 @@ def test_appearance_is_texture_and_layout_at_their_weights():
     found = look.embed(training)
     assert found.shape == (200, 112)
     assert found[:, :96].var(0, ddof=1).sum() == pytest.approx(1, rel=0.02)
-    assert found[:, 96:].var(0, ddof=1).sum() == pytest.approx(0.64, rel=1e-3)
+    assert found[:, 96:].var(0, ddof=1).sum() == pytest.approx(1.25**2, rel=1e-3)
 
 
 def test_texture_is_quadrant_means_of_the_third_block(peer):

@@ -35,6 +35,18 @@ def test_sizes_fit_the_digits_there_are(notebook, name):
         create("diffusion", **preset.flow)
 
 
+@pytest.mark.parametrize("name", ["smoke", "quick", "full"])
+def test_settings_of_faces_are_those_of_the_models(name):
+    preset = presets.get("08_faces", name)
+    create("face_gan", **preset.gan)
+    create("face_gan", **{**preset.gan, **preset.variant})
+    create("face_flow", **preset.flow)
+    assert preset.variant_generations <= preset.generations
+    # Precision and recall take five neighbours among the samples.
+    assert preset.n > 5
+    assert preset.size % 4 == 0
+
+
 def test_unknown_names_are_refused_with_a_hint():
     with pytest.raises(KeyError, match="did you mean 'quick'"):
         presets.get("00_start_here", "quik")

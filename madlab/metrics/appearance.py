@@ -15,7 +15,7 @@ BLOCKS = 3
 CHANNELS = 24
 SIDE = 64
 COMPONENTS = 16
-LAYOUT = 0.8
+LAYOUT = 1.25
 
 
 class Appearance:
@@ -23,7 +23,7 @@ class Appearance:
 
     Texture: means over the four quadrants of the 24 maps of the third block, which sees pictures
     resized to 64 x 64, each divided by its standard deviation on training pictures. Layout: 16
-    principal components of the pixels, with 0.64 of the variance of the texture. Texture tells
+    principal components of the pixels, with 1.6 times the variance of the texture. Texture tells
     noise, blur, grids and Gaussians from faces; layout tells faces from one another, and is what
     keeps recall alive. `benchmarks/picture_features.py` shows what they see. They do not know what
     belongs on a face: upside-down faces and faces put together from others' parts pass for many.
