@@ -96,6 +96,13 @@ def loops(seeds: Sequence[int], steps: int) -> Iterator[Spec]:
             yield Spec(f"face_gan {loop}", "face_gan", loop, seed, {"steps": steps})
 
 
+def flow(seeds: Sequence[int]) -> Iterator[Spec]:
+    """Return the fully synthetic loops of the other family, as it comes."""
+    for seed in seeds:
+        for loop in ("synthetic-1", "synthetic-0.7"):
+            yield Spec(f"face_flow {loop}", "face_flow", loop, seed)
+
+
 def switches(seeds: Sequence[int], steps: int, names: Sequence[str]) -> Iterator[Spec]:
     """Return the fully synthetic loop with each switch of the GAN set otherwise."""
     for seed in seeds:

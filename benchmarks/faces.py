@@ -4,6 +4,7 @@
     python benchmarks/faces.py peer            # 3 minutes; face_peers.py says what to install
     python benchmarks/faces.py quality --store DIR [--seeds 0 1 2]      # resumes
     python benchmarks/faces.py loops --store DIR [--seeds 0 1 2] [--switches plain noise]
+    python benchmarks/faces.py flow --store DIR             # one seed of the other family
     python benchmarks/faces.py summary --store DIR          # goals of all that was run
     python benchmarks/faces.py sheets --store DIR --to DIR  # generated faces, to look at
 
@@ -98,6 +99,7 @@ def specs(arguments: argparse.Namespace) -> dict[str, list[face_chains.Spec]]:
     return {
         "quality": list(face_chains.quality(arguments.seeds, arguments.steps)),
         "loops": list(face_chains.loops(arguments.seeds, first)),
+        "flow": list(face_chains.flow(arguments.seeds[:1])),
         "switches": list(
             face_chains.switches(arguments.seeds[:1], first, arguments.switches or list(SWITCHES))
         ),
@@ -225,6 +227,7 @@ def main() -> None:
         "peer": speed,
         "quality": run,
         "loops": run,
+        "flow": run,
         "summary": summary,
         "sheets": sheets,
         "pack": pack,
@@ -242,10 +245,10 @@ def main() -> None:
             add("--sides", nargs="+", choices=list(face_speed.SIDES))
             add("--rounds", type=int, default=5 if name == "speed" else 3)
             add("--share", type=float, default=1.0, help="of a round's work, to try it")
-        if name in ("quality", "loops", "summary", "sheets", "gpu"):
+        if name in ("quality", "loops", "flow", "summary", "sheets", "gpu"):
             add("--store", type=Path, required=True)
             add("--seeds", type=int, nargs="+", default=list(SEEDS))
-        if name in ("quality", "loops", "summary", "sheets"):
+        if name in ("quality", "loops", "flow", "summary", "sheets"):
             add("--steps", type=int, nargs=len(BUDGETS), default=list(BUDGETS.values()))
             add("--switches", nargs="*", choices=list(SWITCHES), default=[])
         if name in ("sheets", "pack"):
