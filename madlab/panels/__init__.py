@@ -1,6 +1,8 @@
 """Panels: controls over a chain or its records, and pictures that follow them."""
 
 from madlab.panels.bias_dial import BiasDial
+from madlab.panels.face_explorer import FaceExplorer
+from madlab.panels.face_runs import FaceRun, face_runs
 from madlab.panels.gallery_browser import GalleryBrowser
 from madlab.panels.gaussian_loop import GaussianLoop
 from madlab.panels.generation_browser import GenerationBrowser
@@ -12,9 +14,12 @@ from madlab.panels.panel import Panel, front_end_listens
 from madlab.panels.phase_diagram import PhaseDiagram
 from madlab.panels.prediction import Prediction
 from madlab.panels.progress import watch
+from madlab.panels.time_lapse import TimeLapse
 
 __all__ = [
     "BiasDial",
+    "FaceExplorer",
+    "FaceRun",
     "GalleryBrowser",
     "GaussianLoop",
     "GenerationBrowser",
@@ -25,6 +30,8 @@ __all__ = [
     "Panel",
     "PhaseDiagram",
     "Prediction",
+    "TimeLapse",
+    "face_runs",
     "front_end_listens",
     "watch",
 ]

@@ -9,20 +9,20 @@ from matplotlib.figure import Figure
 from madlab.panels.panel import Panel, row
 from madlab.plots.colours import WIDTH
 from madlab.plots.lines import (
-    METRICS,
-    USUAL,
     describe_curves,
     draw_curves,
     height,
-    metric_label,
+    of_pictures,
+    offered,
     styles,
     tidy,
+    usual,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from madlab.metrics import Scores
+    from madlab.metrics import AnyScores
 
 
 class LoopComparison(Panel):
@@ -31,8 +31,9 @@ class LoopComparison(Panel):
     Boxes choose loops, biases and metrics; choosing changes no line's colour, marker or dashes.
 
     - `records`: rows of `Chain.records()` or `Store.records()`, of any number of chains.
-    - `metrics`: the metrics to begin with, keys of `madlab.plots.METRICS`.
-    - `floor`: the scores of real digits, drawn as a grey line.
+    - `metrics`: the metrics to begin with, keys of `madlab.plots.METRICS`, or of `PICTURE_METRICS`
+      where the records are of colour pictures; the usual ones of the records where None.
+    - `floor`: the scores of real digits or pictures, drawn as a grey line.
 
     Raises ValueError for records that no axis can hold together: other `n_evaluate` or features.
     """
@@ -41,19 +42,19 @@ class LoopComparison(Panel):
         self,
         records: pd.DataFrame,
         *,
-        metrics: "Sequence[str]" = USUAL,
-        floor: "Scores | None" = None,
+        metrics: "Sequence[str] | None" = None,
+        floor: "AnyScores | None" = None,
     ) -> None:
         self.records = tidy(records)
         self.floor = floor
         self._looks = styles(self.records)
         self._generations = int(self.records["generation"].max())
-        present = [name for name in METRICS if self.records[name].notna().any()]
+        metrics = usual(self.records) if metrics is None else metrics
         loops = [str(name) for name in self.records["loop"].unique()]
         biases = sorted((float(bias) for bias in self.records["bias"].unique()), reverse=True)
         self.loops = {name: _box(name, True) for name in loops}
         self.biases = {bias: _box(f"bias {bias:g}", True) for bias in biases}
-        names = {name: metric_label(name, self.records) for name in present}
+        names = offered(self.records)
         self.metrics = {name: _box(label, name in metrics) for name, label in names.items()}
         groups = [
             ("Loops:", list(self.loops.values())),
@@ -98,7 +99,8 @@ class LoopComparison(Panel):
         found = self.records
         models = ", ".join(sorted({str(name) for name in found.get("family", found["model"])}))
         seeds = ", ".join(map(str, sorted(set(found["seed"].tolist()))))
-        real = "" if self.floor is None else " The grey line is what real digits score."
+        kind = "pictures" if of_pictures(found) else "digits"
+        real = "" if self.floor is None else f" The grey line is what real {kind} score."
         return (
             f"Model {models}; seeds {seeds} (thin lines, the band from least to greatest, thick "
             f"their mean); scores on {found['n_evaluate'].iloc[0]:,} samples with features "

@@ -1,12 +1,18 @@
 """Running chains in a notebook: a widget that moves in a live front end, plain lines elsewhere."""
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 from IPython.display import display
 
 from madlab.chain import Chain, Generation
+from madlab.metrics import AnyScores
+from madlab.metrics.pictures import PictureScores
 from madlab.panels.panel import front_end_listens
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STAGES = {"fit": "training", "sample": "sampling", "measure": "measuring"}
 
@@ -63,9 +69,21 @@ def _stopped(done: list[Generation], error: FloatingPointError) -> str:
 
 def line(generation: Generation, generations: int) -> str:
     """Return one line that says what a generation came to."""
-    scores = generation.scores
+    return f"generation {generation.t} of {generations}: {said(generation.scores)}"
+
+
+def said(scores: AnyScores) -> str:
+    """Return the headline scores in words."""
+    if isinstance(scores, PictureScores):
+        return said_of_pictures(scores)
     read = "" if math.isnan(scores.read) else f", read {scores.read:.3f}"
+    fd, precision, recall = scores.fd, scores.precision, scores.recall
+    return f"FD {fd:.3g}, precision {precision:.3f}, recall {recall:.3f}{read}"
+
+
+def said_of_pictures(scores: "PictureScores | pd.Series[Any]") -> str:
+    """Return the headline scores of colour pictures in words, from scores or from a record."""
     return (
-        f"generation {generation.t} of {generations}: FD {scores.fd:.3g}, "
-        f"precision {scores.precision:.3f}, recall {scores.recall:.3f}{read}"
+        f"KID {scores.kid:.3g} ± {scores.kid_error:.1g}, recall {scores.recall:.2f}, distance "
+        f"among them {scores.distance:.2f} of the real one"
     )

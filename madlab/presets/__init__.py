@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from madlab.presets import digits, theory
+from madlab.presets import digits, faces, theory
 from madlab.presets.preset import Preset
 
 PRESETS: dict[str, Mapping[str, Preset]] = {
@@ -16,6 +16,7 @@ PRESETS: dict[str, Mapping[str, Preset]] = {
     "05_measuring_madness": digits.MEASURING,
     "06_digits_fully_synthetic": digits.FULLY_SYNTHETIC,
     "07_digits_augmentation_and_fresh": digits.WITH_REAL_DATA,
+    "08_faces": faces.FACES,
 }
 
 
