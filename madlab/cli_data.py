@@ -74,17 +74,21 @@ def ffhq(
     download: Annotated[
         bool, typer.Option("--download", help="First get NVIDIA's 128-pixel thumbnails.")
     ] = False,
-    n: Annotated[int, typer.Option(help="Of the download: the first N ids only.")] = 70_000,
+    n: Annotated[
+        int | None, typer.Option(help="Of the download: the first N ids only. [default: all]")
+    ] = None,
 ) -> None:
     """Prepare FFHQ at one size, split by id into training and held-out faces, and report.
 
     The set is CC BY-NC-SA 4.0: for non-commercial use, and not for facial recognition.
     """
     from madlab.data import ffhq as prepare
-    from madlab.data.download import thumbnails
+    from madlab.data.download import COUNT, thumbnails
 
+    if n is not None and not download:
+        raise ValueError("--n is of the download alone; give --download too, or leave --n out")
     if download:
-        path = thumbnails(path, n, progress=_progress("downloaded"))
+        path = thumbnails(path, COUNT if n is None else n, progress=_progress("downloaded"))
     _prepare(
         lambda: prepare(
             path, size, resize=resize, on_bad=on_bad, verify=verify, progress=_progress("decoded")
@@ -121,7 +125,9 @@ def _prepare(prepare: "Callable[[], PictureDataset]") -> None:
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("default", RuntimeWarning)
         data = prepare()
-    typer.echo(str(data.report))
+    # Names may have letters that the output, a file on Windows say, cannot hold.
+    encoding = sys.stdout.encoding or "utf-8"
+    typer.echo(str(data.report).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _progress(verb: str) -> Callable[[int, int], None]:

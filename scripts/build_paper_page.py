@@ -10,7 +10,6 @@ same text.
 import argparse
 import io
 import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from madlab import gallery, models, paper, plots
-from madlab.paper.counterpart import DRIFT, SHEET
+from madlab import gallery, paper, plots
+from madlab.paper.chain_code import code
+from madlab.paper.counterpart import CONTROL, DRIFT, SHEET
 from madlab.paper.verdict import NOT_RUN
 from madlab.plots.sheets import sheet
 
@@ -32,6 +32,8 @@ MOST_BYTES = 62_000
 # Tried in turn, until a picture is small enough.
 COLOURS = (256, 64, 32, 24)
 N_SHEET = 20
+# Faces are larger and compress less, and fewer colours would look like scars in them.
+N_FACES = 7
 
 # Where in a stored result its provenance lies.
 PARTS = {"theory": "tables", "modes": "run", "coupling": None}
@@ -42,8 +44,8 @@ Written by `python scripts/build_paper_page.py`; do not edit.
 
 Alemohammad et al., *Self-Consuming Generative Models Go MAD*,
 [arXiv 2307.01850](https://arxiv.org/abs/2307.01850v1), numbered as in its first version. Each
-figure on digits, Gaussians and toys stands beside what madlab's own runs show. Figures 1, 8, 18 to
-25, 28 and 29 are of faces, and 2 and 3 are no experiments: they are not here.
+figure stands beside what madlab's own runs show. Figures 2 and 3 are no experiments: they are not
+here. Figures 18 to 22, 24, 25 and 29 show more of the faces of Figures 1, 23 and 28.
 
 **How a trend is judged.** Each figure comes to a few claims, listed with their numbers. A score
 *falls* or *rises* where its relative change between generation 1 and the last, averaged over seeds,
@@ -52,6 +54,17 @@ do, *did not hold* where none does, and else *held in part*, also where a claim 
 The rules are in `madlab/paper/`. FD is FD-LeNet, the Fréchet distance on this project's frozen
 features, where the paper has a FID on LeNet features of its own. `ddpm` is the paper's model;
 `flow`, `gan` and `mixture` are stand-ins for it.
+
+**Faces** are a scale-down. The paper trains StyleGAN2 on 70,000 faces of 128 pixels; `face_gan` is
+a small network of that kind, which starts from the principal components of its training faces. The
+tables say how few and how small these are. `principal`, the Gaussian of these components, is a
+control without a network: what it loses too is not the network's doing. The distance is KID, as a
+FID of so few faces says little. *The grid* is what repeats every 2 or 4 pixels, in which
+cross-hatching has its power. It is given as a multiple of generation 1's, once as it is and once
+over the same for all other frequencies, which sees a grid that is left while all contrast fades.
+Both are read from the faces of one seed that are kept; ± is their standard error over faces, not
+over seeds, and they rise where the change is over 5% and over two such errors. Pictures show
+generated faces alone, without those that come near a real one.
 
 **Minutes** are those of all chains of a row together, models that several chains share counted in
 each.
@@ -71,7 +84,7 @@ def page(shown: gallery.Gallery | None) -> tuple[str, dict[str, Figure]]:
         if isinstance(one, paper.ToyFigure):
             parts.append(_toy(one))
         else:
-            parts.append(_digits(one, records, shown, pictures))
+            parts.append(_pictures(one, records, shown, pictures))
     parts.append(_families(records, pictures))
     return "\n".join(parts), pictures
 
@@ -79,14 +92,15 @@ def page(shown: gallery.Gallery | None) -> tuple[str, dict[str, Figure]]:
 def _records(shown: gallery.Gallery | None) -> pd.DataFrame:
     chains = shown.finished if shown else []
     found = paper.frame(row for chain in chains for row in chain.rows)
-    return found.assign(chain=[chain.name for chain in chains for _ in chain.rows])
+    found = found.assign(chain=[chain.name for chain in chains for _ in chain.rows])
+    return paper.with_grid(found, shown) if shown else found
 
 
 def _results(one: paper.ToyFigure) -> Any:
     return json.loads((RESULTS / f"{one.results}.json").read_text()) if one.results else None
 
 
-def _verdicts(one: paper.DigitFigure, records: pd.DataFrame) -> dict[str, paper.Verdict]:
+def _verdicts(one: paper.PictureFigure, records: pd.DataFrame) -> dict[str, paper.Verdict]:
     found = {family: one.judge(own) for family, own in one.select(records).items()}
     return {family: verdict for family, verdict in found.items() if verdict.held != NOT_RUN}
 
@@ -101,7 +115,7 @@ def _overview(records: pd.DataFrame) -> str:
             continue
         found = _verdicts(one, records)
         own = found.pop(one.families[0], None)
-        others = "; ".join(f"{family}: {verdict.held}" for family, verdict in found.items())
+        others = "; ".join(f"{_named(one)}: {verdict.held}" for one, verdict in found.items())
         rows.append([name, one.title, own.held if own else NOT_RUN, others])
     return table(["Fig.", "what it is of", "the paper's own model", "stand-ins"], rows)
 
@@ -123,8 +137,12 @@ def _toy(one: paper.ToyFigure) -> str:
     return f"{beside}\n\n{made} Notebook {_notebook(one)} shows it.\n"
 
 
-def _digits(
-    one: paper.DigitFigure,
+def _named(family: str) -> str:
+    return f"{family}, the control" if family == CONTROL else family
+
+
+def _pictures(
+    one: paper.PictureFigure,
     records: pd.DataFrame,
     shown: gallery.Gallery | None,
     pictures: dict[str, Figure],
@@ -138,11 +156,12 @@ def _digits(
         for (family, own), found in zip(chosen.items(), verdicts.values(), strict=True)
     ]
     head = ["model", "trend", "what was found", "training sets", "chains", "device", "minutes"]
-    drawn = {family: _digits_of(one, own, shown) for family, own in chosen.items()}
+    drawn = {family: _samples_of(one, own, shown) for family, own in chosen.items()}
     first = next((family for family, found in drawn.items() if found), next(iter(chosen)))
     own = chosen[first]
     figure, alt = drawn[first] or _lines(one, own)
-    name = f"fig-{one.number.replace(' ', '-')}.png"
+    ending = "webp" if one.subject == "faces" and one.picture == SHEET else "png"
+    name = f"fig-{one.number.replace(' ', '-')}.{ending}"
     pictures[name] = figure
     return (
         f"{one.reading()}\n\n{table(head, rows)}\n![{alt}](paper/{name})\n\n"
@@ -154,12 +173,16 @@ def _digits(
 def _made(own: pd.DataFrame) -> list[str]:
     """Return training sets, chains, device and minutes of the records of one row."""
     sizes = []
-    for _, chain in own.groupby("n_initial"):
-        later = chain[chain["generation"] > 1].iloc[-1]
-        real = f"{later['n_real']:,} real + " if later["n_real"] else ""
-        first = f"{chain['n_initial'].iloc[0]:,} real"
-        sizes.append(f"{first}, then {real}{later['n_synthetic']:,} synthetic")
-    kinds = own.groupby(["bias", "n_initial"])["seed"].nunique()
+    for _, chain in own.groupby(["loop", "n_initial"], sort=False):
+        later = chain[chain["generation"] > 1]
+        real = f"{later['n_real'].iloc[-1]:,} real + " if later["n_real"].iloc[-1] else ""
+        data = chain["config"].iloc[0]["data"].rsplit("-", 1)[0]
+        named = f" (`{data}`)" if chain["subject"].iloc[0] == "faces" else ""
+        first = f"{chain['n_initial'].iloc[0]:,} real{named}"
+        ends = sorted({later["n_synthetic"].min(), later["n_synthetic"].max()})
+        synthetic = " to ".join(f"{n:,}" for n in ends)
+        sizes.append(f"{first}, then {real}{synthetic} synthetic")
+    kinds = own.groupby(["loop", "bias", "n_initial"])["seed"].nunique()
     few = "" if kinds.min() == kinds.max() else f"{kinds.min()} to "
     seeds = f"{few}{kinds.max()} seed{'s' if kinds.max() > 1 else ''}"
     biases = "λ = " + ", ".join(f"{bias:g}" for bias in sorted(set(own["bias"]), reverse=True))
@@ -171,25 +194,27 @@ def _made(own: pd.DataFrame) -> list[str]:
     ]
 
 
-def _digits_of(
-    one: paper.DigitFigure, own: pd.DataFrame, shown: gallery.Gallery | None
+def _samples_of(
+    one: paper.PictureFigure, own: pd.DataFrame, shown: gallery.Gallery | None
 ) -> tuple[Figure, str] | None:
-    """Return a map or a sheet of digits and its words, where the figure wants one that is kept."""
+    """Return a map or a sheet of samples and its words, where the figure wants one that is kept."""
     if shown is not None and one.picture in (DRIFT, SHEET):
         kind = "embedding" if one.picture == DRIFT else "sheet"
         known = shown.chains()
-        known = known[known["chain"].isin(set(own["chain"])) & known[kind].map(bool)]
+        names = set(own.loc[own["loop"] == one.loop, "chain"])
+        known = known[known["chain"].isin(names) & known[kind].map(bool)]
         for chain, generations in zip(known["chain"], known[kind], strict=True):
             if one.picture == SHEET:
-                return _sheet(shown, chain, generations)
+                draw = _faces if one.subject == "faces" else _sheet
+                return draw(shown, chain, generations)
             placed = shown.embedding(chain)
             return plots.digit_map(*placed), plots.describe_digit_map(*placed)
     return None
 
 
-def _lines(one: paper.DigitFigure, own: pd.DataFrame) -> tuple[Figure, str]:
+def _lines(one: paper.PictureFigure, own: pd.DataFrame) -> tuple[Figure, str]:
     """Return the curves of a figure's scores and what they show, in words."""
-    if one.starts:
+    if isinstance(one, paper.DigitFigure) and one.starts:
         own = own.assign(label=[f"n_initial {n:,}" for n in own["n_initial"]])
     return plots.curves(own), plots.describe_curves(own)
 
@@ -199,6 +224,16 @@ def _sheet(shown: gallery.Gallery, chain: str, generations: Sequence[int]) -> tu
     names = [f"{t}" for t in generations]
     alt = f"Digits 0 to 9, twice, a row a generation ({', '.join(names)}), a column from one noise."
     return sheet(np.concatenate(rows), N_SHEET, rows=names), alt
+
+
+def _faces(shown: gallery.Gallery, chain: str, generations: Sequence[int]) -> tuple[Figure, str]:
+    rows = [shown.sheet(chain, t).images[:N_FACES] for t in generations]
+    names = [f"{t}" for t in generations]
+    alt = (
+        f"{len(rows[0])} generated faces a row, a row a generation ({', '.join(names)}). Columns "
+        "do not belong together."
+    )
+    return sheet(np.concatenate(rows), len(rows[0]), rows=names), alt
 
 
 def _sizes(chosen: pd.DataFrame) -> str:
@@ -226,74 +261,6 @@ def _families(records: pd.DataFrame, pictures: dict[str, Figure]) -> str:
     )
 
 
-def code(own: pd.DataFrame) -> str:
-    """Return the Python code that runs the chains of these records, and no others."""
-    config, first = own["config"].iloc[0], own.iloc[0]
-    lines, vary = _over(own)
-    given = {name: name if name in vary else _number(first[name]) for name in ("bias", "seed")}
-    n_initial = "n_initial" if "n_initial" in vary else str(first["n_initial"])
-    loop = _loop(config["loop"], n_initial)
-    model = _model(str(first["model"]), config["settings"])
-    size = "" if first["n_evaluate"] == 10_000 else f", n_evaluate={first['n_evaluate']}"
-    indent = "    " * len(lines)
-    return "\n".join(
-        [
-            "import madlab as ml",
-            "",
-            *lines,
-            f"{indent}loop = {loop}",
-            f"{indent}chain = ml.Chain(",
-            f"{indent}    loop, {model}, ml.data.mnist(),",
-            f'{indent}    bias={given["bias"]}, seed={given["seed"]}, store="runs"{size},',
-            f"{indent})",
-            f"{indent}list(chain.run({own['generation'].max()}))",
-        ]
-    )
-
-
-def _over(own: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the heads of the loops over the chains of these records, and what varies in them.
-
-    One loop a variable where every combination was run, else one over those that were.
-    """
-    names = ["n_initial", "bias", "seed"]
-    chains = own[names].drop_duplicates().sort_values(names, ascending=[True, False, True])
-    values = {name: [_number(one) for one in chains[name].unique()] for name in names}
-    vary = [name for name in names if len(values[name]) > 1]
-    if math.prod(map(len, values.values())) == len(chains):
-        heads = [f"for {name} in ({', '.join(values[name])}):" for name in vary]
-        return [f"{'    ' * i}{head}" for i, head in enumerate(heads)], vary
-    run = [f"({', '.join(map(_number, chain))})" for chain in chains[vary].to_numpy()]
-    return [f"for {', '.join(vary)} in ({', '.join(run)}):"], vary
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:g}"
-
-
-def _loop(loop: dict[str, Any], n_initial: str) -> str:
-    name = {"none": "fully_synthetic", "fixed": "synthetic_augmentation", "fresh": "fresh_data"}
-    sizes = [] if loop["real"] == "none" else [str(loop["n_real"])]
-    sizes.append(str(loop["n_synthetic"]))
-    if n_initial != sizes[0]:
-        sizes.append(f"n_initial={n_initial}")
-    if loop["budget"] == "growing":
-        sizes.append("accumulate=True")
-    elif loop["memory"] != 1:
-        sizes.append(f"memory={loop['memory']}")
-    return f"ml.Loop.{name[loop['real']]}({', '.join(sizes)})"
-
-
-def _model(name: str, settings: dict[str, Any]) -> str:
-    usual = models.create(name).settings
-    # Some defaults follow from the recipe, so those of that recipe are what goes without saying.
-    if "recipe" in settings:
-        usual = {**models.create(name, recipe=settings["recipe"]).settings, "recipe": None}
-    others = {key: value for key, value in settings.items() if usual.get(key) != value}
-    words = "".join(f", {key}={value!r}" for key, value in others.items())
-    return f'ml.models.create("{name}"{words})'.replace("'", '"')
-
-
 def _notebook(one: paper.Figure) -> str:
     return f"[{one.notebook[:2]}](../notebooks/{one.notebook}.ipynb)"
 
@@ -313,16 +280,30 @@ def open_gallery(folder: Path | None) -> gallery.Gallery | None:
 
 
 def encode(name: str, figure: Figure) -> bytes:
-    """Return a picture as a PNG that is small enough; stop where none is."""
-    drawn = plots.png(figure)
+    """Return a picture as a file that is small enough; stop where none is.
+
+    That is a PNG of few colours, or a lossless WebP of as many as there is room for.
+    """
+    colourful = name.endswith(".webp")
+    drawn = plots.png(figure, None if colourful else 256)
     pixels = Image.open(io.BytesIO(drawn)).convert("RGB")
-    for colours in COLOURS:
+    for colours in (None, *COLOURS) if colourful else COLOURS:
         stream = io.BytesIO()
-        few = pixels.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        few.save(stream, format="png", optimize=True)
+        if colourful:
+            _fewer(pixels, colours).convert("RGB").save(
+                stream, "webp", lossless=True, quality=90, method=6
+            )
+        else:
+            _fewer(pixels, colours).save(stream, format="png", optimize=True)
         if len(stream.getvalue()) <= MOST_BYTES:
             return stream.getvalue()
     raise SystemExit(f"{name} takes {len(stream.getvalue()):,} bytes, more than {MOST_BYTES:,}")
+
+
+def _fewer(pixels: Image.Image, colours: int | None) -> Image.Image:
+    if colours is None:
+        return pixels
+    return pixels.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
 def main() -> None:
@@ -335,7 +316,7 @@ def main() -> None:
     drawn = {name: encode(name, figure) for name, figure in pictures.items()}
     for name, content in drawn.items():
         (folder / name).write_bytes(content)
-    for old in set(folder.glob("*.png")) - {folder / name for name in drawn}:
+    for old in set(folder.glob("fig*.*")) - {folder / name for name in drawn}:
         old.unlink()
     PAGE.write_text(text, encoding="utf-8")
     print(f"wrote {PAGE.name} and {len(drawn)} pictures, {sum(map(len, drawn.values())):,} bytes")

@@ -359,6 +359,9 @@ def broken_archives(place: Path, good: Path) -> Iterator[tuple[Path, str]]:
     raw[at : at + 512] = os.urandom(512)
     torn.write_bytes(raw)
     yield torn, damaged
+    for more in (0, 100):
+        (place / f"head {more}.tar").write_bytes(raw[: at + more])
+        yield place / f"head {more}.tar", damaged
     (place / "text.tar").write_bytes(b"Dear diary" * 100)
     yield place / "text.tar", damaged
     zeros = {f"{i}.png": bytes(6_000_000) for i in range(3)}
@@ -380,7 +383,7 @@ def test_an_archive_that_cannot_be_trusted_is_refused_as_a_whole(
         assert str(file) in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
         seen += 1
-    assert seen == 13
+    assert seen == 15
     assert not own_cache.exists() or list(own_cache.iterdir()) == []
 
 
@@ -587,6 +590,11 @@ def test_ids_are_read_from_names_wherever_they_lie(tmp_path: Path) -> None:
             np.testing.assert_array_equal(both[i], np.asarray(draw(seed)))
     with pytest.raises(ValueError, match=r"4 files .* cannot be used"):
         ffhq(place, 48, on_bad="refuse")
+    told: list[tuple[int, int]] = []
+    with pytest.warns(UserWarning, match="4 files"):
+        ffhq(place, 40, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (17, 17)
+    assert ffhq_module._id(r"thumbnails128x128\00000\00042.png") == 42
 
 
 def test_the_split_of_a_folder_stays_when_files_come_go_or_are_renamed(good: Path) -> None:
@@ -756,16 +764,20 @@ def test_a_kill_at_any_moment_leaves_no_half_written_entry(good: Path, tmp_path:
 
 
 def test_what_a_killed_process_left_is_removed_after_a_day(good: Path, own_cache: Path) -> None:
-    old, new = (own_cache / f".{name}.part" for name in ("old", "new"))
-    for left in (old, new):
+    old, new = (own_cache / f".{name}.{'0f' * 16}.part" for name in ("old", "new"))
+    others = own_cache / ".anything.part"
+    for left in (old, new, others):
         left.mkdir(parents=True)
         (left / "rough.u8").write_bytes(b"x")
     os.utime(old, (0, 0))
+    os.utime(others, (0, 0))
     folder(good)
     assert not old.exists()
+    assert (others / "rough.u8").exists()
     assert new.exists()
-    (new / "rough.u8").unlink()
-    new.rmdir()
+    for left in (new, others):
+        (left / "rough.u8").unlink()
+        left.rmdir()
 
 
 def test_a_failure_halfway_restores_warnings_and_ends_the_threads(
@@ -819,6 +831,8 @@ def test_the_commands_prepare_and_report(
     assert "16 training and 6 held-out pictures, 36 x 36 pixels (box), id ffhq-36-" in said
     assert "pictures.u8 (0.1 MB)" in said
     assert "skipped: 0 files" in said
+    assert main(["data", "ffhq", str(some_faces), "--n", "5"]) == 1
+    assert "--n is of the download alone" in capsys.readouterr().err
     assert main(["data", "folder", str(some_faces), "--verify"]) == 0
     assert "32 x 32 pixels (lanczos), id folder-32-" in capsys.readouterr().out
     (some_faces / "a note.jpg").write_bytes(b"x")

@@ -185,6 +185,8 @@ def test_deviation_is_over_groups_that_never_mix_the_halves():
     torch.testing.assert_close(
         deviation(x[:24])[12], x[12:16].std(dim=0, correction=0).mean()[None]
     )
+    # An odd number has no halves, as where a generator of batch 17 is scored alone.
+    torch.testing.assert_close(deviation(x[:17]), torch.full((17, 1), 1e-4))
 
 
 def numbers(n, **columns):

@@ -52,6 +52,8 @@ def test_large_pictures_are_averaged_down():
     x = pictures(3, 64)
     expected = x.reshape(3, 32, 2, 32, 2, 3).mean((2, 4)).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(small(x), expected, rtol=1e-6)
+    narrow = np.full((2, 64, 16, 3), 7, np.uint8)
+    np.testing.assert_array_equal(small(narrow), np.full((2, 3, 32, 16), 7, np.float32))
 
 
 def test_copies_mirrored_faded_or_nearly_are_not_far_enough():
@@ -64,6 +66,17 @@ def test_copies_mirrored_faded_or_nearly_are_not_far_enough():
     found = far_enough(samples, training)
     assert not found[:12].any()
     assert found[12:].mean() > 0.8
+
+
+def test_pictures_that_are_there_twice_let_no_near_copy_pass():
+    training, others = pictures(100), pictures(20, seed=1)
+    noise = generator(2, "noise").integers(-6, 7, training[50:60].shape)
+    near = np.clip(training[50:60].astype(int) + noise, 0, 255).astype(np.uint8)
+    for twice in (training[:4], training[:4, :, ::-1], training):
+        found = far_enough(np.concatenate([near, others]), np.concatenate([training, twice]))
+        assert not found[:10].any()
+        assert found[10:].mean() > 0.8
+    assert not far_enough(others, training[[0, 0, 0]]).any()
 
 
 def test_an_average_of_many_is_far_enough_though_it_lies_near_to_all():

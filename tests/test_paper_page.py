@@ -8,6 +8,7 @@ import pytest
 
 import madlab as ml
 from madlab import gallery, paper
+from madlab.paper.chain_code import code, loop_code, model_code
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -73,11 +74,11 @@ def test_links_pictures_and_anchors_of_the_page_lead_somewhere():
     assert all(re.findall(r"!\[(.*?)\]", text))
 
 
-def test_without_a_gallery_figures_on_digits_are_not_run_and_others_are_judged(script):
+def test_without_a_gallery_figures_on_pictures_are_not_run_and_others_are_judged(script):
     text, pictures = script.page(None)
     assert pictures == {}
     for one in paper.FIGURES:
-        words = "Here: not run yet." if isinstance(one, paper.DigitFigure) else "Here: held"
+        words = "Here: not run yet." if isinstance(one, paper.PictureFigure) else "Here: held"
         assert words in section(text, one.number), one.number
         assert section(text, one.number).count(one.shows) == 1
     assert "Not run yet." in text.split("## Which failure")[1]
@@ -150,7 +151,7 @@ def test_of_biases_with_unlike_seeds_the_page_says_what_was_run(script, shown, m
             return iter([])
 
     monkeypatch.setattr(ml, "Chain", Recorded)
-    exec(script.code(own), {})
+    exec(code(own), {})
     assert made == [(1, 0), (1, 1), (0.5, 1)]
 
 
@@ -177,8 +178,8 @@ def test_chains_without_one_size_are_in_no_table_of_families(script, shown):
         (ml.Loop.fresh_data(30, 20, memory=None), "ml.Loop.fresh_data(30, 20, memory=None)"),
     ],
 )
-def test_the_code_of_a_loop_makes_that_loop(script, loop, expected):
-    found = script._loop(vars(loop), str(loop.n_initial))
+def test_the_code_of_a_loop_makes_that_loop(loop, expected):
+    found = loop_code(vars(loop), str(loop.n_initial))
     assert found == expected
     assert eval(found, {"ml": ml}) == loop
 
@@ -194,9 +195,9 @@ def test_the_code_of_a_loop_makes_that_loop(script, loop, expected):
         ),
     ],
 )
-def test_the_code_of_a_model_says_what_is_not_usual(script, settings, expected):
+def test_the_code_of_a_model_says_what_is_not_usual(settings, expected):
     model = ml.models.create("diffusion", **settings)
-    found = script._model("diffusion", model.settings)
+    found = model_code("diffusion", model.settings)
     assert found == expected
     assert eval(found, {"ml": ml}).settings == model.settings
 

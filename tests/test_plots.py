@@ -152,6 +152,17 @@ def test_the_floor_is_a_line_where_it_is_defined():
     assert [line.get_label() for line in axes["read share"].lines] == ["fully synthetic, bias 1"]
 
 
+def test_memorisation_has_no_floor():
+    floor = PictureScores(**dict.fromkeys(PictureScores._fields, 0.5))
+    figure = plots.curves(face_records(), ["recall", "memorisation"], floor)
+    drawn = {
+        title: [line.get_label() for line in one.lines]
+        for title, one in axes_by_title(figure).items()
+    }
+    assert "real pictures" in drawn["recall (diversity)"]
+    assert "real pictures" not in drawn["memorisation (1 = none)"]
+
+
 def test_curves_of_faces_draw_the_scores_of_colour_pictures():
     floor = PictureScores(
         **dict.fromkeys(PictureScores._fields, 0) | {"kid": -0.002, "recall": 0.9}

@@ -46,7 +46,7 @@ class Zip:
             files = [
                 File(info.filename, info.file_size, _flaw(info))
                 for info in archive.infolist()
-                if not info.is_dir()
+                if not info.filename.endswith("/")
             ]
         _bound(self.path, len(files), sum(file.size for file in files))
         return sort_out(files)
@@ -95,6 +95,9 @@ class Tar:
             while rest := stream.read(1 << 20):
                 if rest.strip(b"\0"):
                     raise tarfile.ReadError("there is more after what reads as its end")
+            # So does a cut within or before a header, where the block of zeros is missing.
+            if stream.tell() < archive.offset + tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("unexpected end of data")
         return sort_out(files)
 
     def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -27,6 +28,7 @@ _SPARE_BYTES = 16_000_000
 # Up to here the hash is checked in every process; it takes a quarter of a second at most.
 HASHED_BYTES = 256_000_000
 _DAY = 86_400
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{32}\.part")
 _checked: set[tuple[Path, int]] = set()
 
 
@@ -139,6 +141,9 @@ def _move(aside: Path, final: Path) -> None:
 def _tidy(root: Path) -> None:
     """Remove what a killed process left, once it is a day old and so nobody's work any more."""
     for left in root.glob(".*.part"):
+        # The folder may be one of the user's with other things in it.
+        if not _ASIDE.fullmatch(left.name):
+            continue
         try:
             if time.time() - left.stat().st_mtime > _DAY:
                 shutil.rmtree(left, ignore_errors=True)

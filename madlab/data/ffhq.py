@@ -75,7 +75,7 @@ def faces(size: int = 32, *, n: int | None = None, seed: int = 0) -> Dataset:
 
 
 def _id(name: str) -> int | None:
-    numbers = re.findall(r"[0-9]+", PurePosixPath(name).stem)
+    numbers = re.findall(r"[0-9]+", PurePosixPath(name.replace("\\", "/")).stem)
     return int(numbers[0]) if len(numbers) == 1 and len(numbers[0]) <= 12 else None
 
 

@@ -129,6 +129,7 @@ def _make(
     if not names:
         raise ValueError(_nothing(source.path, listing, skipped))
     size, resize = about["size"], about["resize"]
+    total = len(names) + len(skipped)
 
     def write(folder: Path) -> dict[str, Any]:
         arrived: list[tuple[Found, tuple[str, ...]]] = []
@@ -142,7 +143,7 @@ def _make(
                     stream.write(picture.pixels.tobytes())
                     arrived.append((found, picture.changes))
                 if progress is not None:
-                    progress(len(arrived) + len(skipped), len(names) + len(listing.skipped))
+                    progress(len(arrived) + len(skipped), total)
         if not arrived:
             raise ValueError(_nothing(source.path, listing, skipped))
         place = {name: i for i, name in enumerate(names)}

@@ -1,5 +1,6 @@
 """Folders of pictures, and what a path turns out to be: a folder or an archive."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -56,7 +57,8 @@ class Folder:
             folders[:] = [name for name in folders if not hidden(name)]
             for name in names + [name for name in folders if Path(top, name).is_symlink()]:
                 file = Path(top, name)
-                size, time, why = _look(file)
+                # Desktops rewrite theirs at every visit; they are ignored whatever they are.
+                size, time, why = (0, 0, "") if hidden(name) else _look(file)
                 yield File(file.relative_to(self.path).as_posix(), size, why), time
                 count += 1
                 if count > COUNT:
@@ -99,7 +101,8 @@ def _look(file: Path) -> tuple[int, int, str]:
         what = "is a link that leads nowhere" if file.is_symlink() else "cannot be read"
         return 0, 0, f"{what} ({error.strerror})"
     if stat.S_ISREG(found.st_mode):
-        why = ""
+        # Told here, as mended permissions change neither size nor time.
+        why = "" if os.access(file, os.R_OK) else f"cannot be read ({os.strerror(errno.EACCES)})"
     elif stat.S_ISDIR(found.st_mode):
         why = "is a link to a folder, which is not followed; give that folder's own path"
     else:

@@ -1,5 +1,6 @@
 """Which failure goes with which family of models: what chains lose, and how soon."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Kind(NamedTuple):
 
     - `family`, `loop`, `bias`: what they have in common; `seeds`: how many there are.
     - `generations`: the last generation that all of them have reached; losses are up to there.
-    - `losses`: by score, those of `SCORES`.
+    - `losses`: by score, those of `SCORES` or what was asked for.
     """
 
     family: str
@@ -66,8 +67,11 @@ def failures(records: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*Kind._fields[:-1], "score", *Loss._fields])
 
 
-def kinds(records: pd.DataFrame) -> list[Kind]:
-    """Return the same as `failures`, a `Kind` for each family, loop and bias, in their order."""
+def kinds(records: pd.DataFrame, scores: Sequence[str] = SCORES) -> list[Kind]:
+    """Return the same as `failures`, a `Kind` for each family, loop and bias, in their order.
+
+    - `scores`: the columns whose losses are wanted.
+    """
     found = []
     for _, rows in with_family(records).groupby(["family", "loop", "bias"], sort=False):
         family, loop, bias = (rows[name].iloc[0] for name in ("family", "loop", "bias"))
@@ -75,7 +79,7 @@ def kinds(records: pd.DataFrame) -> list[Kind]:
         last = int(min(chain.index.max() for chain in chains))
         losses = {
             score: _loss([chain.loc[:last, score].astype(float) for chain in chains])
-            for score in SCORES
+            for score in scores
         }
         found.append(Kind(family, loop, bias, len(chains), last, losses))
     return found

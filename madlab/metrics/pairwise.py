@@ -10,6 +10,8 @@ from madlab.streams import generator
 ROWS = 256
 SIDE = 32
 MOST = 2000
+# Of directions: one grey level in one value is hundreds of times as far.
+_COPY = 1e-6
 
 
 def mean_distance(features: np.ndarray) -> float:
@@ -65,7 +67,8 @@ def far_enough(samples: np.ndarray, training: np.ndarray, share: float = 0.05) -
     """Return which pictures are farther from all training pictures than real ones often are.
 
     The limit is the `share` quantile of the distances of real pictures to their nearest other real
-    picture, taken over at most 2,000 of them. What is compared is in which direction pictures
+    picture that is no exact copy, taken over at most 2,000 of them: a set with many pictures twice
+    must not let near copies pass. What is compared is in which direction pictures
     differ from the mean of the real ones, not how far: a faded copy is a copy, while an average of
     many faces, which lies near to all real ones, copies none. Distances are Euclidean, of pictures
     averaged down to 32 x 32 where they are larger, less that mean and its mirror image, at length
@@ -94,11 +97,12 @@ def far_enough(samples: np.ndarray, training: np.ndarray, share: float = 0.05) -
         asked = np.sort(generator(0, "far enough").permutation(len(real))[:MOST])
     between = np.concatenate(
         [
-            _without(pixel_distances(real[part], real), part).min(1)
+            _other(pixel_distances(real[part], real), part).min(1)
             for part in np.array_split(asked, -(-len(asked) // ROWS))
         ]
     )
-    limit = np.quantile(between, share)
+    # Where all real pictures are one and the same nothing is far enough.
+    limit = np.quantile(between, share) if np.isfinite(between).all() else np.inf
     nearest = [
         pixel_distances(found[start : start + ROWS], real).min(1)
         for start in range(0, len(found), ROWS)
@@ -116,7 +120,7 @@ def small(pictures: np.ndarray) -> np.ndarray:
     for start in range(0, len(pictures), ROWS):
         x = torch.from_numpy(pictures[start : start + ROWS].astype(np.float32)).permute(0, 3, 1, 2)
         if max(x.shape[2:]) > SIDE:
-            x = functional.adaptive_avg_pool2d(x, SIDE)
+            x = functional.adaptive_avg_pool2d(x, parts[0].shape[2:])
         parts.append(x.numpy())
     return np.concatenate(parts)
 
@@ -149,6 +153,7 @@ def _squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(norms - 2 * x @ y.T, 0))
 
 
-def _without(distances: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _other(distances: np.ndarray, own: np.ndarray) -> np.ndarray:
     distances[np.arange(len(own)), own] = np.inf
+    distances[distances < _COPY] = np.inf
     return distances

@@ -84,6 +84,24 @@ def grid_power(pictures: np.ndarray, reference: np.ndarray) -> float:
     Raises what `power_spectrum` raises, and ValueError for sizes that are not allowed and for a
     reference that has no power there.
     """
+    ratios, near = _ratios(pictures, reference)
+    return float(ratios[near].mean())
+
+
+def grid_peak(pictures: np.ndarray, reference: np.ndarray) -> float:
+    """Return how many times more a grid stands out in pictures than in the reference.
+
+    It is `grid_power` over the mean ratio at all other frequencies: where all contrast fades, or
+    grows, alike, it stays 1.
+
+    - `pictures`, `reference`: as for `grid_power`, which says what is raised.
+    """
+    ratios, near = _ratios(pictures, reference)
+    return float(ratios[near].mean() / ratios[~near & ~_middle(len(near))].mean())
+
+
+def _ratios(pictures: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ratios of powers at all frequencies, and which of these are a grid's."""
     power, other = _power(pictures), _power(reference)
     size = len(power)
     if power.shape != other.shape or size % 4 or size < 16:
@@ -94,7 +112,7 @@ def grid_power(pictures: np.ndarray, reference: np.ndarray) -> float:
     near = _near_grid(size)
     if not (other[near] > _NOTHING).all():
         raise ValueError("the reference has no power at the frequencies of a grid: give pictures")
-    return float((power[near] / other[near]).mean())
+    return power / np.where(other > _NOTHING, other, np.inf), near
 
 
 def _near_grid(size: int) -> np.ndarray:
@@ -102,9 +120,14 @@ def _near_grid(size: int) -> np.ndarray:
     i = np.arange(size) - size // 2
     quarter = size // min(PERIODS[0], size)
     off = np.minimum(i % quarter, -i % quarter)
-    near = np.maximum(off[:, None], off) <= 1
-    middle = np.maximum(np.abs(i)[:, None], np.abs(i)) <= 1
-    return near & ~middle
+    near: np.ndarray = (np.maximum(off[:, None], off) <= 1) & ~_middle(size)
+    return near
+
+
+def _middle(size: int) -> np.ndarray:
+    i = np.abs(np.arange(size) - size // 2)
+    middle: np.ndarray = np.maximum(i[:, None], i) <= 1
+    return middle
 
 
 def _power(pictures: np.ndarray) -> np.ndarray:

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from madlab.metrics.failure import with_family
-from madlab.paper.records import largest
+from madlab.paper.records import commonest, largest
 from madlab.paper.verdict import NOT_RUN, Verdict
 
 # The paper's own model first, then stand-ins for it, quicker and further off.
 DIFFUSION = ("ddpm", "flow", "diffusion")
 OTHERS = ("gan", "wgan", "mixture")
+# A small relative of the paper's StyleGAN2, another family, and a control without a network.
+CONTROL = "principal"
+FACES = ("face_gan", "face_flow", CONTROL)
 LINES, DRIFT, SHEET = "lines", "drift", "sheet"
 _NEAR = 0.01
 
@@ -44,21 +47,20 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DigitFigure(Figure):
-    """A figure that chains on digits are compared with.
+class PictureFigure(Figure):
+    """A figure that chains on pictures are compared with.
 
     - `judge`: from the records of one family to a verdict.
     - `loop`, `biases`: which chains it needs; all biases where None.
-    - `families`: whose chains count, the paper's own model first.
-    - `starts`: whether chains differ in n_initial.
-    - `picture`: "lines" of scores, a "drift" in the plane or a "sheet" of digits.
+    - `families`: whose chains count, the paper's own kind of model first.
+    - `picture`: "lines" of scores, a "drift" in the plane or a "sheet" of samples.
     """
 
+    subject: ClassVar[str]
     judge: Callable[[pd.DataFrame], Verdict]
     loop: str
     biases: tuple[float, ...] | None = None
-    families: tuple[str, ...] = (*DIFFUSION, *OTHERS)
-    starts: bool = False
+    families: tuple[str, ...]
     picture: str = LINES
 
     def select(self, records: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -67,18 +69,22 @@ class DigitFigure(Figure):
         - `records`: as for `verdict`.
         """
         known = with_family(records)
-        fits = known["loop"] == self.loop
         if "subject" in known:
-            fits &= known["subject"] == "digits"
+            known = known[known["subject"] == self.subject]
+        groups = {family: known[known["family"] == family] for family in self.families}
+        chosen = {family: self._choose(own) for family, own in groups.items() if len(own)}
+        return {family: own for family, own in chosen.items() if len(own)}
+
+    def _choose(self, own: pd.DataFrame) -> pd.DataFrame:
+        """Return of the records of one family those that the figure is judged by."""
+        raise NotImplementedError
+
+    def _of(self, own: pd.DataFrame, loop: str) -> pd.DataFrame:
+        fits = own["loop"] == loop
         if self.biases is not None:
-            gaps = np.abs(np.subtract.outer(known["bias"].to_numpy(float), self.biases))
+            gaps = np.abs(np.subtract.outer(own["bias"].to_numpy(float), self.biases))
             fits &= (gaps < _NEAR).any(axis=1)
-        groups = {family: known[fits & (known["family"] == family)] for family in self.families}
-        return {
-            family: largest(own, one_start=not self.starts)
-            for family, own in groups.items()
-            if len(own)
-        }
+        return own[fits]
 
     def compare(self, records: pd.DataFrame) -> tuple[str, pd.DataFrame]:
         """Return the paper's reading and ours as Markdown, and the records that ours is read from.
@@ -113,6 +119,47 @@ class DigitFigure(Figure):
 def _kinds(records: pd.DataFrame) -> int:
     known = [name for name in ("bias", "n_initial") if name in records]
     return len(records[known].drop_duplicates())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitFigure(PictureFigure):
+    """A figure that chains on digits are compared with.
+
+    - `starts`: whether chains differ in n_initial.
+    """
+
+    subject: ClassVar[str] = "digits"
+    families: tuple[str, ...] = (*DIFFUSION, *OTHERS)
+    starts: bool = False
+
+    def _choose(self, own: pd.DataFrame) -> pd.DataFrame:
+        found = self._of(own, self.loop)
+        return largest(found, one_start=not self.starts) if len(found) else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceFigure(PictureFigure):
+    """A figure that chains on faces are compared with.
+
+    Of each family the settings that most chains have are judged, the same ones in every figure.
+
+    - `against`: another loop, whose chains stand beside those of `loop`, "" where none do.
+    """
+
+    subject: ClassVar[str] = "faces"
+    families: tuple[str, ...] = FACES
+    against: str = ""
+
+    def _choose(self, own: pd.DataFrame) -> pd.DataFrame:
+        alike = commonest(own)
+        parts = [self._of(alike, loop) for loop in (self.loop, self.against)]
+        if parts[0].empty:
+            return parts[0]
+        kept = [largest(part) for part in parts if len(part)]
+        # Loops are compared as far as both have come.
+        last = min(part["generation"].max() for part in kept)
+        found: pd.DataFrame = pd.concat([part[part["generation"] <= last] for part in kept])
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,25 @@
 """The paper's figures one by one: what each shows, and whether it is so here."""
 
-from madlab.paper import digits, toys
-from madlab.paper.counterpart import DIFFUSION, DRIFT, SHEET, DigitFigure, ToyFigure
+from madlab.paper import digits, faces, toys
+from madlab.paper.counterpart import DIFFUSION, DRIFT, SHEET, DigitFigure, FaceFigure, ToyFigure
 
-FULL = "fully synthetic"
+FULL, FIXED, POOL = faces.FULL, "synthetic augmentation", faces.POOL
+_FACES = "08_faces"
 _DDPM = "DDPM, T = 500, n = 60,000"
-FIGURES: tuple[DigitFigure | ToyFigure, ...] = (
+_STYLEGAN = "StyleGAN2, n = 70,000, 128 pixels"
+FIGURES: tuple[DigitFigure | FaceFigure | ToyFigure, ...] = (
+    FaceFigure(
+        number="1",
+        title="Artefacts that amplify",
+        shows="Faces take on a cross-hatching that every generation makes stronger; "
+        "Figs. 18 to 22 show more of them.",
+        settings=f"{_STYLEGAN}, fully synthetic, λ = 1, generations 1, 3, 5, 7 and 9",
+        notebook=_FACES,
+        judge=faces.amplified,
+        loop=FULL,
+        biases=(1.0,),
+        picture=SHEET,
+    ),
     DigitFigure(
         number="4",
         title="A fully synthetic loop without bias",
@@ -13,6 +27,16 @@ FIGURES: tuple[DigitFigure | ToyFigure, ...] = (
         settings=f"{_DDPM}, λ = 1, 9 generations; StyleGAN2 on faces beside it",
         notebook="06_digits_fully_synthetic",
         judge=digits.quality_and_diversity,
+        loop=FULL,
+        biases=(1.0,),
+    ),
+    FaceFigure(
+        number="4 faces",
+        title="The same loop with faces",
+        shows="FID climbs while precision and recall fall.",
+        settings=f"{_STYLEGAN}, λ = 1, up to 9 generations",
+        notebook=_FACES,
+        judge=faces.quality_and_diversity,
         loop=FULL,
         biases=(1.0,),
     ),
@@ -39,6 +63,16 @@ FIGURES: tuple[DigitFigure | ToyFigure, ...] = (
         loop=FULL,
         biases=(1.0, 0.5),
     ),
+    FaceFigure(
+        number="6 faces",
+        title="Biased faces",
+        shows="Precision no longer falls, recall falls much faster, and FID climbs all the same.",
+        settings=f"{_STYLEGAN}, λ = 0.7, 5 generations",
+        notebook=_FACES,
+        judge=faces.diversity_for_quality,
+        loop=FULL,
+        biases=(1.0, 0.7),
+    ),
     DigitFigure(
         number="7",
         title="Digits shrink onto themselves",
@@ -51,6 +85,18 @@ FIGURES: tuple[DigitFigure | ToyFigure, ...] = (
         families=DIFFUSION,
         picture=DRIFT,
     ),
+    FaceFigure(
+        number="8",
+        title="Real faces beside a growing pool of synthetic ones",
+        shows="FID climbs, precision and recall fall as in the fully synthetic loop, but slower.",
+        settings=f"{_STYLEGAN}, λ = 1, 70,000 fixed real + all synthetic faces so far, "
+        "up to 7 generations",
+        notebook=_FACES,
+        judge=faces.slower,
+        loop=POOL,
+        against=FULL,
+        biases=(1.0,),
+    ),
     DigitFigure(
         number="9",
         title="Fixed real data beside synthetic ones",
@@ -60,7 +106,7 @@ FIGURES: tuple[DigitFigure | ToyFigure, ...] = (
         "λ = 1, 0.8, 0.66 and 0.5",
         notebook="07_digits_augmentation_and_fresh",
         judge=digits.augmentation,
-        loop="synthetic augmentation",
+        loop=FIXED,
     ),
     ToyFigure(
         number="10 left",
@@ -150,6 +196,17 @@ FIGURES: tuple[DigitFigure | ToyFigure, ...] = (
         judge=toys.tails,
         results="coupling",
     ),
+    FaceFigure(
+        number="23",
+        title="What biased faces come to",
+        shows="Faces lose their diversity and show no cross-hatching; Figs. 24 and 25 show more.",
+        settings=f"{_STYLEGAN}, fully synthetic, λ = 0.7, generations 1, 3 and 5",
+        notebook=_FACES,
+        judge=faces.one_person,
+        loop=FULL,
+        biases=(0.7,),
+        picture=SHEET,
+    ),
     DigitFigure(
         number="26",
         title="What unbiased digits come to",
@@ -174,6 +231,20 @@ FIGURES: tuple[DigitFigure | ToyFigure, ...] = (
         families=DIFFUSION,
         picture=SHEET,
     ),
+    FaceFigure(
+        number="28",
+        title="What faces come to beside real ones",
+        shows="The same artefacts come, weaker than in the fully synthetic loop; "
+        "Fig. 29 shows more.",
+        settings=f"{_STYLEGAN}, λ = 1, 70,000 fixed real + all synthetic faces so far, "
+        "generations 3 and 6",
+        notebook=_FACES,
+        judge=faces.weaker,
+        loop=POOL,
+        against=FULL,
+        biases=(1.0,),
+        picture=SHEET,
+    ),
     ToyFigure(
         number="30",
         title="Fresh data with a memory",
@@ -194,7 +265,7 @@ FIGURES: tuple[DigitFigure | ToyFigure, ...] = (
 )
 
 
-def figure(number: str) -> DigitFigure | ToyFigure:
+def figure(number: str) -> DigitFigure | FaceFigure | ToyFigure:
     """Return a figure by its number in arXiv v1, such as "9"; raises KeyError for others."""
     for one in FIGURES:
         if one.number == number:

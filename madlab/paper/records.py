@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from madlab.gallery.chains import family, subject
@@ -44,6 +45,25 @@ def largest(records: pd.DataFrame, one_start: bool = True) -> pd.DataFrame:
         return _even(records)
     keys = ["run", "n_initial"] if one_start else ["run"]
     return max([_even(own) for _, own in records.groupby(keys, sort=True)], key=_rank)
+
+
+def commonest(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records of the model's settings and data that most chains have.
+
+    - `records`: as `frame` gives them, of one family and any loops; a table without a column
+      `config` is taken as it is.
+    """
+    if "config" not in records or records.empty:
+        return records
+    parts = ["model", "n_evaluate", "features"]
+    keys = [
+        name_of({**{part: row[part] for part in parts}, "config": {**row["config"], "loop": None}})
+        for row in records[[*parts, "config"]].to_dict("records")
+    ]
+    known = records.assign(_key=keys)
+    chains = known[["_key", "loop", "bias", "seed"]].drop_duplicates().groupby("_key").size()
+    kept: pd.DataFrame = records[np.array(keys) == chains.idxmax()]
+    return kept
 
 
 def of_one_size(records: pd.DataFrame) -> pd.DataFrame:

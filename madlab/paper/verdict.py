@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from madlab.metrics.failure import LEAST_SHARE, Kind, Loss
-from madlab.plots.lines import METRICS
+from madlab.metrics.failure import LEAST_ERRORS, LEAST_SHARE, Kind, Loss
+from madlab.plots.lines import METRICS, PICTURE_METRICS
 
+_NAMES = {**PICTURE_METRICS, **METRICS, "fd": "FD", "distance": "pairwise distance"}
 HELD, IN_PART, NOT_HELD, NOT_RUN = "held", "held in part", "did not hold", "not run yet"
 
 
@@ -76,11 +77,36 @@ def sooner(kinds: Iterable[Kind], score: str = "recall") -> Claim:
     found = ", ".join(
         f"λ = {kind.bias:g} {_soon(loss)}" for kind, loss in zip(order, losses, strict=True)
     )
-    words = f"{METRICS[score].split(' (')[0]} falls sooner the smaller λ"
+    words = f"{name(score)} falls sooner the smaller λ"
     if len(losses) < 2 or any(math.isnan(loss.lost) for loss in losses):
         return Claim(f"{words} ({found or 'no chains'})", None)
     held = all(_is_sooner(b, a) for a, b in pairwise(losses))
     return Claim(f"{words} ({found})", held)
+
+
+def less(kind: Kind | None, other: Kind | None, score: str, verb: str, than: str) -> Claim:
+    """Return the claim that a score changes less in one kind than in another.
+
+    Less is by over two standard errors of the difference, where both are known.
+
+    - `kind`, `other`: of as many generations; None where there are no records.
+    - `verb`: "rises" or "falls"; `than`: what the other is, in words.
+    """
+    said = f"{name(score)} {verb} less than {than}"
+    if kind is None or other is None:
+        return Claim(said, None)
+    a, b = kind.losses[score], other.losses[score]
+    words = f"{said} ({percent(a)} and {percent(b)})"
+    if math.isnan(a.lost) or math.isnan(b.lost):
+        return Claim(words, None)
+    more = (b.lost - a.lost) * (1 if verb == "falls" else -1)
+    error = math.hypot(a.error, b.error)
+    return Claim(words, more > (0 if math.isnan(error) else LEAST_ERRORS * error))
+
+
+def name(score: str) -> str:
+    """Return what claims call a score."""
+    return _NAMES[score].split(" (")[0]
 
 
 def percent(loss: Loss) -> str:
@@ -106,8 +132,7 @@ def _every(
         f"λ = {kind.bias:g} {percent(loss)}" if many else percent(loss)
         for kind, loss in zip(found, losses, strict=True)
     )
-    name = "FD" if score == "fd" else METRICS[score].split(" (")[0]
-    said = f"{name} {verb}{f' {where}' if where else ''} ({numbers or 'no chains'})"
+    said = f"{name(score)} {verb}{f' {where}' if where else ''} ({numbers or 'no chains'})"
     if not losses or any(math.isnan(loss.lost) for loss in losses):
         return Claim(said, None)
     return Claim(said, all(test(loss) for loss in losses))

@@ -222,7 +222,9 @@ def draw_curves(
     last = generations or int(records["generation"].max())
     for axes, metric in zip(grid, defined, strict=False):
         _draw_lines(axes, records, metric, looks)
-        if floor is not None and np.isfinite(getattr(floor, metric)):
+        # Real training pictures are all copies of training pictures: no floor of memorisation.
+        floored = floor is not None and metric != "memorisation"
+        if floored and np.isfinite(getattr(floor, metric)):
             real = "real pictures" if of_pictures(records) else "real digits"
             axes.axhline(getattr(floor, metric), color=GREY, linewidth=1, label=real)
         _dress(axes, names[metric], last)

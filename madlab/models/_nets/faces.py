@@ -272,7 +272,8 @@ def deviation(x: Tensor) -> Tensor:
 
     Groups are of up to 8 neighbours, never across the middle of the batch.
     """
-    size = math.gcd(max(len(x) // 2, 1), GROUP)
+    # An odd number of pictures has no halves: each is its own group.
+    size = max(math.gcd(len(x), 2 * GROUP) // 2, 1)
     groups = x.float().reshape(-1, size, x.shape[1])
     around = groups - groups.mean(1, keepdim=True)
     found: Tensor = (around.square().mean(1) + 1e-8).sqrt().mean(1)
