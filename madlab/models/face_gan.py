@@ -36,7 +36,7 @@ class FaceGan(Adversarial):
     is the mean w of 4,096 fixed z.
 
     - `channels`: width of both networks at half size, a multiple of 4.
-    - `steps`, `batch`: training steps, and pictures in each, best a multiple of 8.
+    - `steps`, `batch`: training steps, and pictures in each, best a multiple of 16.
     - `learning_rate`: of Adam, for both; it warms up over 50 steps and falls to zero over the last
       30%; mapping network and linear picture learn at a tenth of it.
     - `augmentation`: the probability of each change to each picture, from 0 to under 1.
