@@ -1,5 +1,6 @@
 """The artefact explorer: one face through generations and chains, up close, and its spectrum."""
 
+import textwrap
 from collections.abc import Iterator
 
 import ipywidgets as widgets
@@ -20,6 +21,8 @@ _ZOOMS = (1, 2, 4)
 _SHEET = 25
 # Spectra in a row, and pictures along a side of the cells, of what is shown without a kernel.
 _ACROSS, _SIDE = 4, 2
+# Characters of a chain's name on a line: beside a row, and above all spectra together.
+_ROW, _TITLE = 24, 72
 
 
 class FaceExplorer(Panel):
@@ -108,7 +111,8 @@ class FaceExplorer(Panel):
         self, axes: Axes, cells: np.ndarray, names: list[str], frame: int | None = None
     ) -> None:
         heads = [str(generation) for generation in self._generations]
-        draw_sheet(axes, cells, len(heads), rows=names, heads=heads, frame=frame)
+        rows = [textwrap.fill(name, _ROW) for name in names]
+        draw_sheet(axes, cells, len(heads), rows=rows, heads=heads, frame=frame)
 
     def _cells(self, follow: bool) -> Iterator[np.ndarray]:
         """Yield the pictures of each cell, row after row, pale grey where there is none."""
@@ -189,7 +193,7 @@ class FaceExplorer(Panel):
         """Return the spectrum of each chain's last generation as HTML."""
         across = min(_ACROSS, len(self.runs))
         down = -(-len(self.runs) // across)
-        figure = Figure(figsize=(WIDTH, 2.6 * down + 0.2), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.8 * down + 0.2), layout="constrained")
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes in grid[len(self.runs) :]:
             axes.set_axis_off()
@@ -197,7 +201,8 @@ class FaceExplorer(Panel):
         for axes, run in zip(grid, self.runs.values(), strict=False):
             t = run.generations[-1]
             draw_spectrum(axes, run.power(t), run.yardstick[0], bar=axes is grid[across - 1])
-            axes.set_title(f"{run.name}\ngeneration {t}", fontsize=10, loc="left")
+            title = textwrap.fill(run.name, _TITLE // across)
+            axes.set_title(f"{title}\ngeneration {t}", fontsize=10, loc="left")
             said.append(f"{run.name}, generation {t}: {self._grid(run, t)}")
         caption = (
             "Mean power of all pictures over that of "
