@@ -111,7 +111,9 @@ class FaceExplorer(Panel):
         self, axes: Axes, cells: np.ndarray, names: list[str], frame: int | None = None
     ) -> None:
         heads = [str(generation) for generation in self._generations]
-        rows = [textwrap.fill(name, _ROW) for name in names]
+        rows = [
+            "\n".join(textwrap.fill(line, _ROW) for line in name.splitlines()) for name in names
+        ]
         draw_sheet(axes, cells, len(heads), rows=rows, heads=heads, frame=frame)
 
     def _cells(self, follow: bool) -> Iterator[np.ndarray]:
