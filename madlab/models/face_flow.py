@@ -52,8 +52,8 @@ class FaceFlow(Neural):
     Its sampling bias is autoguidance (Karras et al. 2024, arXiv 2406.02507): samples follow
     d + w (d - e), d the velocity and e that of a worse model of the same pictures, at
     w = 1 / bias - 1. The worse model is an early state of the same training, the average of the
-    weights up to `early`, added to a Gaussian with twice the covariance. The early state makes
-    pictures sharper and leaves them as varied; the wider Gaussian makes them less varied, as a
+    weights up to `early`, added to a Gaussian with twice the covariance. The early state alone
+    makes pictures sharper but no less varied; the wider Gaussian makes them less varied, as a
     sampling bias should. At bias 1 only d is evaluated.
 
     - `channels`: width of the network at half size, a multiple of 4; 16 suits a CPU and 32 pixels,
