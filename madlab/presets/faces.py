@@ -46,7 +46,7 @@ FACES = {
         flow_generations=2,
     ),
     "quick": Faces(
-        minutes=7,
+        minutes=4.6,
         megabytes=120,
         expect="scars without bias, one face with it; the gallery has longer and larger chains",
         n=800,
