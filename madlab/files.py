@@ -1,0 +1,121 @@
+"""Whole or not at all: writing a file, adding a line, publishing a folder."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+DAY = 86_400.0
+
+
+def beside(path: Path) -> Path:
+    """Return a new hidden name beside `path`, `.NAME.RANDOM.part`, for what is not yet whole."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+
+
+def is_part(path: Path) -> bool:
+    """Whether `path` has a name as `beside` gives them, or one of half-done work."""
+    return path.name.startswith(".") and path.name.endswith(".part")
+
+
+@contextlib.contextmanager
+def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Give a name to write to; the file takes the name `path` in one step when the block ends.
+
+    Where the block or the disk fails, what was at `path` stays and nothing else is left.
+
+    - `durable`: wait until the disk has the content.
+    """
+    aside = beside(path)
+    try:
+        yield aside
+        if durable:
+            sync(aside)
+        aside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
+    """Write a file whole or not at all; text as UTF-8, with line ends as they are."""
+    with whole(path, durable=durable) as aside:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def append(path: Path, line: str, *, durable: bool = False) -> None:
+    """Add a line; after a kill in the middle of one, the next starts on a line of its own."""
+    with path.open("ab+") as stream:
+        text = f"{line}\n".encode()
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                text = b"\n" + text
+        stream.write(text)
+        stream.flush()
+        if durable:
+            os.fsync(stream.fileno())
+
+
+def publish(aside: Path, final: Path, *, intact: Callable[[Path], bool]) -> None:
+    """Give a finished folder its name in one step; the first publisher wins.
+
+    - `aside`: the folder; it is gone afterwards, unless OSError is raised.
+    - `final`: its name. What is there already stays where it is `intact`, else it is replaced.
+    """
+    try:
+        aside.rename(final)
+    except OSError as error:
+        taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES)
+        if not taken or not final.is_dir():
+            raise
+        if intact(final):
+            shutil.rmtree(aside, ignore_errors=True)
+            return
+        broken = beside(final)
+        final.rename(broken)
+        aside.rename(final)
+        shutil.rmtree(broken, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file, or a folder's names."""
+    if path.is_dir():
+        # Windows cannot open a folder; its renames are durable enough without.
+        if os.name != "posix":
+            return
+        descriptor = os.open(path, os.O_RDONLY)
+    else:
+        descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def age(path: Path) -> float:
+    """Return the seconds since a file or folder was last changed; 0 where it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+@contextlib.contextmanager
+def explained(what: str, advice: str) -> Iterator[None]:
+    """Raise an OSError of the block again as `what (why); advice`, with its number."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{what} ({error.strerror or error}); {advice}") from error

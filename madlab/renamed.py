@@ -1,0 +1,23 @@
+"""Public names of version 0.4 that are called something else now; each works for one release."""
+
+import importlib
+import warnings
+from typing import Any
+
+# Old name: module and name of what it is now; a module alone where the whole module moved.
+NAMES: dict[str, str] = {}
+
+
+def find(module: str, name: str) -> Any:
+    """Return what `module.name` was renamed to: the last resort of a module's `__getattr__`.
+
+    Raises AttributeError for a name that never was.
+    """
+    now = NAMES.get(f"{module}.{name}")
+    if now is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    words = f"{module}.{name} is {now.replace(':', '.')} now; the old name goes in the next release"
+    warnings.warn(words, DeprecationWarning, stacklevel=3)
+    where, _, what = now.partition(":")
+    found = importlib.import_module(where)
+    return getattr(found, what) if what else found
