@@ -92,8 +92,10 @@ def test_the_version_is_the_same_everywhere() -> None:
     citation = yaml.safe_load(text("CITATION.cff"))
     assert citation["version"] == madlab.__version__
     changes = re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)
-    assert changes[0] == madlab.__version__
-    assert changes == sorted(changes, key=Version, reverse=True)
+    released = [name for name in changes if name != "Unreleased"]
+    assert released[0] == madlab.__version__
+    assert released == sorted(released, key=Version, reverse=True)
+    assert "Unreleased" not in changes[1:]
 
 
 def test_the_citation_names_the_paper() -> None:
