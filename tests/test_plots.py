@@ -1,7 +1,5 @@
-import base64
 import io
 import itertools
-import re
 
 import numpy as np
 import pandas as pd
@@ -303,22 +301,3 @@ def test_class_histogram_shows_read_and_asked():
     assert [bar.get_height() for bar in axes.patches] == [0, 2, 0, 0, 0, 0, 0, 1, 0, 0]
     asked = [segment[0][1] for segment in axes.collections[0].get_segments()]
     assert asked == [0, 1, 1, 0, 0, 0, 0, 1, 0, 0]
-
-
-def test_show_embeds_a_picture_with_alt_text_and_caption():
-    figure = plots.sheet(np.full((4, 28, 28), 128, np.uint8), columns=2)
-    page = plots.show(figure, alt='four "grey" squares', caption="n < 5").data
-    assert 'alt="four &quot;grey&quot; squares"' in page
-    assert "<figcaption>n &lt; 5</figcaption>" in page
-    content = base64.b64decode(re.search(r"base64,([^\"]+)", page)[1])
-    drawn = pixels(content)
-    assert (drawn == 127).all(2).mean() > 0.3
-    assert (drawn[0, 0] == 255).all()
-    with pytest.raises(ValueError, match="alt is empty"):
-        plots.show(figure, alt=" ")
-
-
-def test_png_is_as_wide_as_its_page_times_the_sharpness():
-    figure = plots.curves(records())
-    width = round(figure.get_size_inches()[0] * 100)
-    assert pixels(plots.png(figure)).shape[1] == width * 1.5

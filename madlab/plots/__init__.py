@@ -13,8 +13,8 @@ from madlab.plots.gaussians import (
 )
 from madlab.plots.lines import METRICS, PICTURE_METRICS, curves, describe_curves, tidy
 from madlab.plots.modes import Drift, describe_drift, describe_tails, drift, tails
-from madlab.plots.pages import png, show
 from madlab.plots.phase import Settling, describe_settling, settling
+from madlab.plots.picture import Picture, png, show
 from madlab.plots.points import clouds, describe_clouds, draw_cloud
 from madlab.plots.sameness import describe_sameness, sameness
 from madlab.plots.scores import balls, describe_sizes, size_curves
@@ -26,6 +26,7 @@ __all__ = [
     "METRICS",
     "PICTURE_METRICS",
     "Drift",
+    "Picture",
     "Settling",
     "balls",
     "calibration",

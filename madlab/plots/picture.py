@@ -1,0 +1,111 @@
+"""A figure together with its words, shown in notebooks, panels and reports alike."""
+
+import base64
+import html
+import io
+import threading
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+# CSS pixels an inch, and how many pixels of the PNG each of them gets, for dense screens.
+DPI = 100
+_SHARPNESS = 1.5
+
+# Figures share fonts and caches, so only one thread draws at a time.
+_DRAWING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, the words for those who cannot see it, and what stands below it.
+
+    A notebook cell that ends in a picture shows it.
+
+    - `alt`: one or two sentences that say what the figure shows, with numbers.
+    - `caption`: the settings it was made with.
+    - `colours`: how many the PNG may have at most; None for as many as there are, which colour
+      pictures need so that no scar in them is the file's.
+
+    Raises ValueError without alt text.
+    """
+
+    figure: Figure
+    alt: str
+    caption: str = ""
+    colours: int | None = 256
+
+    def __post_init__(self) -> None:
+        if not self.alt.strip():
+            raise ValueError("alt is empty: say in one or two sentences what the figure shows")
+
+    def captioned(self, caption: str) -> "Picture":
+        """Return the same picture with `caption` below it."""
+        return replace(self, caption=caption)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height on a page, in CSS pixels."""
+        width, height = self.figure.get_size_inches()
+        return round(width * DPI), round(height * DPI)
+
+    def png(self) -> bytes:
+        """Return the figure as a small PNG, sharp on dense screens."""
+        return self._content
+
+    @cached_property
+    def _content(self) -> bytes:
+        return png(self.figure, self.colours)
+
+    def html(self) -> str:
+        """Return an HTML `<figure>` that needs no other file, with alt text and caption."""
+        data = base64.b64encode(self.png()).decode()
+        below = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
+        return (
+            '<figure style="margin: 0">'
+            f'<img alt="{html.escape(self.alt)}" width="{self.size[0]}" style="max-width: 100%" '
+            f'src="data:image/png;base64,{data}">{below}</figure>'
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {
+            "text/html": self.html(),
+            "image/png": base64.b64encode(self.png()).decode(),
+            "text/plain": f"{self.alt} {self.caption}".strip(),
+        }
+
+
+def png(figure: Figure | Picture, colours: int | None = 256) -> bytes:
+    """Return a figure as a small PNG; `colours` as for `Picture`."""
+    if isinstance(figure, Picture):
+        return figure.png()
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(DPI * _SHARPNESS)
+    with _DRAWING:
+        canvas.draw()
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    if colours is not None:
+        method = Image.Quantize.MEDIANCUT
+        pixels = pixels.quantize(colours, method=method, dither=Image.Dither.NONE)
+    stream = io.BytesIO()
+    # The last per cent of size takes most of the time where there are many colours.
+    pixels.save(stream, format="png", optimize=colours is not None)
+    return stream.getvalue()
+
+
+def show(
+    figure: Figure | Picture, alt: str = "", caption: str = "", colours: int | None = 256
+) -> Picture:
+    """Return a figure of one's own with words, or a picture with other ones, as a `Picture`.
+
+    - `figure`: a figure, which needs `alt`, or a picture, which keeps what is not given.
+    - `alt`, `caption`, `colours`: as for `Picture`, which says what is raised.
+    """
+    if isinstance(figure, Picture):
+        return replace(figure, alt=alt or figure.alt, caption=caption or figure.caption)
+    return Picture(figure, alt, caption, colours)
