@@ -1,0 +1,47 @@
+"""Sizes for every notebook: smoke for tests, quick for a class on two cores, full for long runs."""
+
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from madlab.checks import hint
+
+NAMES = ("smoke", "quick", "full")
+
+
+class Preset(SimpleNamespace):
+    """What a notebook's runs take and what they should show; `presets.toml` explains its sizes.
+
+    - `machine`, `minutes`, `megabytes`: the machine it is meant for, how long the notebook took
+      there and how much disk its store took; None where that was not measured.
+    - `expect`: what the reader should see.
+    """
+
+
+def tables() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what `presets.toml` says: by notebook and field, the value in each preset."""
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+def get(notebook: str, preset: str) -> Preset:
+    """Return the sizes of a notebook.
+
+    - `notebook`: its file name without `.ipynb`.
+    - `preset`: "smoke", "quick" or "full".
+
+    Raises KeyError for a name that is not known.
+    """
+    known = tables()
+    if notebook not in known:
+        there_are = f"there are: {', '.join(known)}{hint(notebook, known)}"
+        raise KeyError(f"no presets for {notebook!r}; {there_are}")
+    if preset not in NAMES:
+        there_are = f"there are: {', '.join(NAMES)}{hint(preset, NAMES)}"
+        raise KeyError(f"{notebook} has no preset {preset!r}; {there_are}")
+    sizes: dict[str, Any] = {"machine": "two cores", "minutes": None, "megabytes": None}
+    for field, values in known[notebook].items():
+        if preset in values:
+            value = values[preset]
+            sizes[field] = tuple(value) if isinstance(value, list) else value
+    return Preset(**sizes)
