@@ -1,4 +1,4 @@
-"""A chain: fit, sample, measure and record, one generation after another, always resumable."""
+"""A chain: compose, fit, sample, measure, record, generation after generation; resumable."""
 
 import functools
 import hashlib
@@ -9,22 +9,16 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from madlab import models
+from madlab import checks, models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
 from madlab.metrics import AnyScores, reference_for
-from madlab.models.base import (
-    Model,
-    check_count,
-    check_labels,
-    check_model_bias,
-    draw_labels,
-)
+from madlab.models.base import Model, check_model_bias, draw_labels
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
 from madlab.training import AnotherTrainingError, Clock, provenance
@@ -32,8 +26,6 @@ from madlab.training import AnotherTrainingError, Clock, provenance
 N_PREVIEW = 100
 
 Report = Callable[[int, str, float], None]
-Cost = dict[str, float]
-_NOTHING: Cost = {"seconds": 0.0, "cpu_seconds": 0.0}
 
 
 @dataclass(frozen=True)
@@ -92,12 +84,12 @@ class Chain:
         self.model = models.create(model) if isinstance(model, str) else model
         self.data = data
         self.bias = check_model_bias(self.model, bias)
-        self.seed = check_count("seed", seed)
+        self.seed = checks.count("seed", seed)
         if n_evaluate is not None:
-            check_count("n_evaluate", n_evaluate, least=2)
+            checks.count("n_evaluate", n_evaluate, least=2)
         self._check_pool(1)
         if data.labels is not None:
-            check_labels(data.labels, len(data))
+            checks.labels(data.labels, len(data))
         self.reference = reference_for(data, n_evaluate, features)
         self.n_evaluate = self.reference.n_evaluate
         self.store = _open(store, self)
@@ -115,9 +107,9 @@ class Chain:
         What the store has is read, not computed again, with the same result bit for bit on equal
         versions, device and thread count. An interrupt loses at most the generation in work.
         """
-        check_count("generations", generations, least=1)
+        checks.count("generations", generations, least=1)
         self._check_pool(generations)
-        return (self._generation(t) for t in range(1, generations + 1))
+        return map(self._generation, range(1, generations + 1))
 
     def records(self) -> pd.DataFrame:
         """Return one row for every generation that this chain has run or read, in order."""
@@ -125,28 +117,192 @@ class Chain:
 
     def samples(self, t: int) -> Samples:
         """Return the scored samples of generation `t`, read from the store or drawn again."""
-        return self._samples(t, "evaluation", self.n_evaluate)[0]
+        return self._sample(_Set(t, "evaluation", self.n_evaluate))
 
     def preview(self, t: int) -> Samples:
         """Return the preview of generation `t`, read from the store or drawn again."""
-        return self._samples(t, "preview", N_PREVIEW)[0]
+        return self._sample(_Set(t, "preview", N_PREVIEW))
 
-    def _check_pool(self, generations: int) -> None:
-        needed = self.loop.needs(generations)
-        if needed > len(self.data):
-            raise ValueError(
-                f"{self.loop.describe()}; {generations} generations need {needed:,} real samples, "
-                f"but {self.data.id} has {len(self.data):,}: take fewer generations or smaller sets"
-            )
+    # One generation. Each step asks the store first, and makes the steps before it if need be.
 
-    def _label_frequencies(self) -> np.ndarray | None:
+    def _generation(self, t: int) -> Generation:
+        samples, preview = self.samples(t), self.preview(t)
+        row = self._record(t, samples)
+        self._rows[t] = row
+        kind = self.reference.scores
+        scores = kind(**{name: _number(row[name]) for name in kind._fields})
+        return Generation(t, scores, samples, preview)
+
+    def _compose(self, t: int) -> Samples:
+        """Return the training set of generation `t`: real data, then earlier samples."""
+        real = self.loop.compose(t).real
+        parts = [] if real is None else [self.data.take(self._order[slice(*real)])]
+        parts += [self._sample(wanted) for wanted in self._synthetic(t)]
+        images = np.concatenate([part.images for part in parts])
         if self.data.labels is None:
-            return None
-        first = self.data.labels[self._order[: self.loop.n_initial]]
-        return np.bincount(first, minlength=int(self.data.labels.max()) + 1) / len(first)
+            return Samples(images)
+        return Samples(images, np.concatenate([part.labels for part in parts]))
+
+    def _fit(self, t: int) -> None:
+        """Make `self.model` the model of generation `t`: kept, read or trained."""
+        config = self._model_config(t)
+        name = name_of(config)
+        if self._fitted_to == name:
+            return
+        folder = self.store.find("models", name)
+        if folder is not None:
+            self.model = type(self.model).from_folder(folder)
+            self._fitted_to = name
+            return
+        images = self.loop.n_synthetic + self.n_evaluate + N_PREVIEW
+        self.store.prepare(images * self.data.images[0].nbytes)
+        training = self._compose(t)
+        self._fitted_to = ""
+        scratch = self.store.scratch("models", name)
+        fit = functools.partial(
+            self.model.fit,
+            *training,
+            seed=config["seed"],
+            progress=lambda fraction: self._tell(t, "fit", fraction),
+            checkpoint=scratch,
+        )
+        clock = Clock()
+        try:
+            fit()
+        except AnotherTrainingError:
+            # Its data were drawn anew since, with other bytes, on another device say.
+            shutil.rmtree(scratch, ignore_errors=True)
+            fit()
+        cost = clock.read()
+        drawn = [self._cost("samples", self._samples_config(one)) for one in self._synthetic(t)]
+        about = {
+            "config": config,
+            "cost": cost,
+            "composing": {clock: sum(one[clock] for one in drawn) for clock in cost},
+            "provenance": provenance(),
+        }
+        self.store.publish("models", name, self.model.save, about)
+        self._fitted_to = name
+
+    def _sample(self, wanted: "_Set") -> Samples:
+        """Return a set of samples: read, or drawn from the model of its generation."""
+        config = self._samples_config(wanted)
+        name = name_of(config)
+        folder = self.store.find("samples", name)
+        if folder is not None:
+            return Samples.from_folder(folder)
+        self._fit(wanted.t)
+        self.store.prepare(wanted.n * self.data.images[0].nbytes)
+        self._tell(wanted.t, "sample", 0.0)
+        clock = Clock()
+        labels = self._labels(wanted.purpose, wanted.n)[0]
+        drawn = self.model.sample(wanted.n, bias=self.bias, seed=config["seed"], labels=labels)
+        about = {"config": config, "cost": clock.read(), "provenance": provenance()}
+        self._tell(wanted.t, "sample", 1.0)
+        self.store.publish("samples", name, drawn.save, about)
+        return drawn
+
+    def _measure(self, t: int, samples: Samples) -> dict[str, Any]:
+        """Return the scores of the samples of generation `t`, and what measuring them cost."""
+        self._tell(t, "measure", 0.0)
+        clock = Clock()
+        scores = self.reference.measure(samples)
+        cost = clock.read()
+        self._tell(t, "measure", 1.0)
+        return {name: _json(value) for name, value in scores._asdict().items()} | {"cost": cost}
+
+    def _record(self, t: int, samples: Samples) -> dict[str, Any]:
+        """Return the record of generation `t`: read, or measured and kept."""
+        evaluation = self._samples_config(_Set(t, "evaluation", self.n_evaluate))
+        scored = name_of({"samples": name_of(evaluation), "reference": self.reference.id})
+        composition = self.loop.compose(t)
+        row: dict[str, Any] = {
+            "generation": t,
+            "loop": self.loop.name,
+            "model": self.model.name,
+            "bias": self.bias,
+            "seed": self.seed,
+            "n_real": composition.n_real,
+            "n_synthetic": composition.n_synthetic,
+            "n_evaluate": self.n_evaluate,
+            "features": self.reference.features,
+            "scored": scored,
+            "config": {
+                "loop": asdict(self.loop),
+                "settings": self.model.settings,
+                "version": self.model.version,
+                "data": self.data.id,
+            },
+        }
+        row["id"] = name_of(row)
+        known = {old["id"]: old for old in self.store.rows()}
+        if row["id"] in known:
+            return known[row["id"]]
+        # Another chain may have come to the same samples: generation 1 is in every loop.
+        same = next((old for old in known.values() if old["scored"] == scored), None)
+        if same is None:
+            scores = self._measure(t, samples)
+            measuring = scores.pop("cost")
+        else:
+            scores = {name: same[name] for name in self.reference.scores._fields}
+            measuring = same["cost"]["measure"]
+        model = self._model_config(t)
+        cost = {
+            "compose": self._cost("models", model, "composing"),
+            "fit": self._cost("models", model),
+            "sample": self._cost("samples", evaluation),
+            "measure": measuring,
+        }
+        seconds = sum(part["seconds"] for part in cost.values())
+        row |= {**scores, "cost": cost, "seconds": seconds, "provenance": provenance()}
+        self.store.append(row)
+        return row
+
+    # Names: each says everything that the content depends on, so that equal work has one name.
+
+    def _synthetic(self, t: int) -> list["_Set"]:
+        """Return the sets of samples that generation `t` trains on, oldest first."""
+        # A growing pool keeps each generation's samples; otherwise every reader has new ones drawn.
+        growing = self.loop.budget == "growing"
+        return [
+            _Set(share.generation, "training", share.n, share.generation + 1 if growing else t)
+            for share in self.loop.compose(t).synthetic
+        ]
+
+    def _samples_config(self, wanted: "_Set") -> dict[str, Any]:
+        t, purpose, n, reader = wanted
+        # Only the preview repeats its noise; every other set has a stream to itself.
+        stream = ("preview",) if purpose == "preview" else (t, purpose, reader)
+        return {
+            "model": self._model_name(t),
+            "n": n,
+            "bias": self.bias,
+            "seed": derive(self.seed, *stream),
+            "labels": self._labels(purpose, n)[1],
+        }
+
+    def _model_config(self, t: int) -> dict[str, Any]:
+        real = self.loop.compose(t).real
+        sets: list[dict[str, Any]] = []
+        if real is not None:
+            sets.append({"data": self.data.id, "seed": self.seed, "block": list(real)})
+        sets += [{"samples": name_of(self._samples_config(one))} for one in self._synthetic(t)]
+        return {
+            "model": self.model.name,
+            "version": self.model.version,
+            "settings": self.model.settings,
+            "sets": sets,
+            "seed": derive(self.seed, t, "fit"),
+        }
+
+    def _model_name(self, t: int) -> str:
+        # Kept, as every name holds the names of all generations before it.
+        if t not in self._model_names:
+            self._model_names[t] = name_of(self._model_config(t))
+        return self._model_names[t]
 
     def _labels(self, purpose: str, n: int) -> tuple[np.ndarray | None, str | None]:
-        """Return the labels that `n` samples are asked for, and their name."""
+        """Return the labels that `n` samples are asked for, and a hash that names them."""
         if self._frequencies is None:
             return None, None
         if (purpose, n) not in self._label_sets:
@@ -158,197 +314,40 @@ class Chain:
             self._label_sets[purpose, n] = labels, digest
         return self._label_sets[purpose, n]
 
-    # Names: each says everything that the content depends on, so that equal work has one name.
+    def _label_frequencies(self) -> np.ndarray | None:
+        if self.data.labels is None:
+            return None
+        first = self.data.labels[self._order[: self.loop.n_initial]]
+        return np.bincount(first, minlength=int(self.data.labels.max()) + 1) / len(first)
 
-    def _samples_config(self, t: int, purpose: str, n: int, reader: int = 0) -> dict[str, Any]:
-        # Only the preview repeats its noise; every other set has a stream to itself.
-        stream = ("preview",) if purpose == "preview" else (t, purpose, reader)
-        return {
-            "model": self._model_name(t),
-            "n": n,
-            "bias": self.bias,
-            "seed": derive(self.seed, *stream),
-            "labels": self._labels(purpose, n)[1],
-        }
-
-    def _reader(self, t: int, source: int) -> int:
-        # A growing pool keeps each generation's samples; otherwise every reader has new ones drawn.
-        return source + 1 if self.loop.budget == "growing" else t
-
-    def _model_config(self, t: int) -> dict[str, Any]:
-        recipe = self.loop.compose(t)
-        sets: list[dict[str, Any]] = []
-        if recipe.real is not None:
-            sets.append({"data": self.data.id, "seed": self.seed, "block": list(recipe.real)})
-        for share in recipe.synthetic:
-            g = share.generation
-            config = self._samples_config(g, "training", share.n, self._reader(t, g))
-            sets.append({"samples": name_of(config)})
-        return {
-            "model": self.model.name,
-            "version": self.model.version,
-            "settings": self.model.settings,
-            "sets": sets,
-            "seed": derive(self.seed, t, "fit"),
-        }
-
-    def _model_name(self, t: int) -> str:
-        if t not in self._model_names:
-            self._model_names[t] = name_of(self._model_config(t))
-        return self._model_names[t]
-
-    # Work: each step first asks the store.
+    def _cost(self, kind: str, config: dict[str, Any], part: str = "cost") -> dict[str, float]:
+        """Return what making an entry cost, from its manifest; nothing where it was pruned."""
+        name = name_of(config)
+        if self.store.find(kind, name) is None:
+            return {"seconds": 0.0, "cpu_seconds": 0.0}
+        cost: dict[str, float] = self.store.manifest(kind, name)[part]
+        return cost
 
     def _tell(self, t: int, stage: str, fraction: float) -> None:
         if self.progress is not None:
             self.progress(t, stage, fraction)
 
-    def _samples(self, t: int, purpose: str, n: int, reader: int = 0) -> tuple[Samples, Cost]:
-        """Return a sample set of generation `t` and what drawing it cost when it was drawn."""
-        config = self._samples_config(t, purpose, n, reader)
-        name = name_of(config)
-        folder = self.store.find("samples", name)
-        if folder is None:
-            self._fit(t)
-            self.store.prepare(n * self.data.images[0].nbytes)
-            self._tell(t, "sample", 0.0)
-            clock = Clock()
-            labels = self._labels(purpose, n)[0]
-            drawn = self.model.sample(n, bias=self.bias, seed=config["seed"], labels=labels)
-            cost = clock.read()
-            self._tell(t, "sample", 1.0)
-            about = {"config": config, "cost": cost, "provenance": provenance()}
-            self.store.publish("samples", name, drawn.save, about)
-            return drawn, cost
-        return Samples.from_folder(folder), self.store.manifest("samples", name)["cost"]
+    def _check_pool(self, generations: int) -> None:
+        needed = self.loop.needs(generations)
+        if needed > len(self.data):
+            raise ValueError(
+                f"{self.loop.describe()}; {generations} generations need {needed:,} real samples, "
+                f"but {self.data.id} has {len(self.data):,}: take fewer generations or smaller sets"
+            )
 
-    def _compose(self, t: int) -> tuple[Samples, Cost]:
-        """Return the training set of generation `t`, and what its synthetic part cost to draw."""
-        recipe = self.loop.compose(t)
-        parts = []
-        cost = _NOTHING
-        if recipe.real is not None:
-            parts.append(self.data.take(self._order[slice(*recipe.real)]))
-        for share in recipe.synthetic:
-            g = share.generation
-            drawn, price = self._samples(g, "training", share.n, self._reader(t, g))
-            parts.append(drawn)
-            cost = {key: cost[key] + price[key] for key in cost}
-        images = np.concatenate([part.images for part in parts])
-        if self.data.labels is None:
-            return Samples(images), cost
-        return Samples(images, np.concatenate([part.labels for part in parts])), cost
 
-    def _fit(self, t: int) -> None:
-        """Make `self.model` the model of generation `t`: kept, read or trained."""
-        name = self._model_name(t)
-        if self._fitted_to == name:
-            return
-        folder = self.store.find("models", name)
-        if folder is not None:
-            self.model = type(self.model).from_folder(folder)
-            self._fitted_to = name
-            return
-        images = self.loop.n_synthetic + self.n_evaluate + N_PREVIEW
-        self.store.prepare(images * self.data.images[0].nbytes)
-        training, composing = self._compose(t)
-        config = self._model_config(t)
-        self._fitted_to = ""
-        scratch = self.store.scratch("models", name)
-        clock = Clock()
-        fit = functools.partial(
-            self.model.fit,
-            training.images,
-            training.labels,
-            seed=config["seed"],
-            progress=lambda fraction: self._tell(t, "fit", fraction),
-            checkpoint=scratch,
-        )
-        try:
-            fit()
-        except AnotherTrainingError:
-            # Its data were drawn anew since, with other bytes, on another device say.
-            shutil.rmtree(scratch, ignore_errors=True)
-            fit()
-        about = {
-            "config": config,
-            "cost": clock.read(),
-            "composing": composing,
-            "provenance": provenance(),
-        }
-        self.store.publish("models", name, self.model.save, about)
-        self._fitted_to = name
+class _Set(NamedTuple):
+    """Samples of generation `t`: what for, how many, and the generation that trains on them."""
 
-    def _generation(self, t: int) -> Generation:
-        samples, sampling = self._samples(t, "evaluation", self.n_evaluate)
-        preview, _ = self._samples(t, "preview", N_PREVIEW)
-        scored = name_of(
-            {
-                "samples": name_of(self._samples_config(t, "evaluation", self.n_evaluate)),
-                "reference": self.reference.id,
-            }
-        )
-        row = self._row(t, scored)
-        known = {old["id"]: old for old in self.store.rows()}
-        if row["id"] in known:
-            row = known[row["id"]]
-        else:
-            measured = (old for old in known.values() if old["scored"] == scored)
-            row |= self._measure(t, samples, sampling, next(measured, None))
-            self.store.append(row)
-        self._rows[t] = row
-        kind = self.reference.scores
-        scores = kind(**{name: _number(row[name]) for name in kind._fields})
-        return Generation(t, scores, samples, preview)
-
-    def _row(self, t: int, scored: str) -> dict[str, Any]:
-        """Return what a record says of generation `t` before it is measured."""
-        recipe = self.loop.compose(t)
-        row = {
-            "generation": t,
-            "loop": self.loop.name,
-            "model": self.model.name,
-            "bias": self.bias,
-            "seed": self.seed,
-            "n_real": recipe.n_real,
-            "n_synthetic": recipe.n_synthetic,
-            "n_evaluate": self.n_evaluate,
-            "features": self.reference.features,
-            "scored": scored,
-            "config": {
-                "loop": asdict(self.loop),
-                "settings": self.model.settings,
-                "version": self.model.version,
-                "data": self.data.id,
-            },
-        }
-        return {**row, "id": name_of(row)}
-
-    def _measure(
-        self, t: int, samples: Samples, sampling: Cost, earlier: dict[str, Any] | None
-    ) -> dict[str, Any]:
-        """Return scores and costs; scores in an `earlier` record of the same samples are kept."""
-        if earlier is None:
-            self._tell(t, "measure", 0.0)
-            clock = Clock()
-            scores = self.reference.measure(samples)
-            measuring = clock.read()
-            self._tell(t, "measure", 1.0)
-            found = {name: _json(value) for name, value in scores._asdict().items()}
-        else:
-            found = {name: earlier[name] for name in self.reference.scores._fields}
-            measuring = earlier["cost"]["measure"]
-        # The model's entry can have been pruned while its samples were kept.
-        known = self.store.find("models", self._model_name(t))
-        model = self.store.manifest("models", self._model_name(t)) if known else {}
-        cost = {
-            "compose": model.get("composing", _NOTHING),
-            "fit": model.get("cost", _NOTHING),
-            "sample": sampling,
-            "measure": measuring,
-        }
-        seconds = sum(part["seconds"] for part in cost.values())
-        return {**found, "cost": cost, "seconds": seconds, "provenance": provenance()}
+    t: int
+    purpose: str
+    n: int
+    reader: int = 0
 
 
 def _open(store: str | os.PathLike[str] | Store | None, owner: object) -> Store:

@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from madlab import checks, files
 
 FORMAT = 1
 KINDS = ("models", "samples")
@@ -108,27 +110,20 @@ class Store:
             )
 
     def _make(self) -> None:
-        try:
+        mark = self.path / _MARK
+        with files.explained(
+            f"the store {self.path} cannot be written",
+            "give another folder or mend its permissions",
+        ):
             self.path.mkdir(parents=True, exist_ok=True)
-            mark = self.path / _MARK
-            probe = self.path / f".{uuid.uuid4().hex}.part"
+            probe = files.beside(mark)
             probe.write_text(json.dumps({"format": FORMAT}))
-            if mark.exists():
-                probe.unlink()
-            else:
-                probe.replace(mark)
+            probe.unlink() if mark.exists() else probe.replace(mark)
             for kind in KINDS:
                 (self.path / kind).mkdir(exist_ok=True)
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"the store {self.path} cannot be written ({error.strerror}); "
-                "give another folder or mend its permissions",
-            ) from error
 
     def _folder(self, kind: str, id: str) -> Path:
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}")
+        checks.choice("kind", kind, KINDS)
         return self.path / kind / id
 
     def find(self, kind: str, id: str) -> Path | None:
@@ -174,64 +169,41 @@ class Store:
         OSError, leaving no trace, where the disk does not take it.
         """
         final = self._folder(kind, id)
-        aside = final.with_name(f".{id}.{uuid.uuid4().hex}.part")
+        aside = files.beside(final)
         try:
-            aside.mkdir(parents=True)
-            write(aside)
-            files = {file.name: _measure(file, self.durable) for file in sorted(aside.iterdir())}
-            body = {**about, "format": FORMAT, "id": id, "created": time.time(), "files": files}
-            (aside / _MANIFEST).write_text(json.dumps(_sealed(body), indent=1))
-            _measure(aside / _MANIFEST, self.durable)
-            self._move(aside, final, id)
-            if self.durable:
-                _sync_folder(final.parent)
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"the store {self.path} did not take an entry ({error.strerror or error}); what "
-                "was published before is kept: free some space or mend the folder, then run again",
-            ) from error
+            with self._explained("an entry", "what was published before is kept"):
+                aside.mkdir(parents=True)
+                write(aside)
+                written = {file.name: self._sealed_file(file) for file in sorted(aside.iterdir())}
+                body = {**about, "format": FORMAT, "id": id, "created": time.time()}
+                manifest = aside / _MANIFEST
+                manifest.write_text(json.dumps(_sealed({**body, "files": written}), indent=1))
+                self._sealed_file(manifest)
+                files.publish(aside, final, intact=lambda folder: not _damage(folder, id))
+                if self.durable:
+                    files.sync(final.parent)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(self.scratch(kind, id), ignore_errors=True)
         self._trusted.add((kind, id))
         return final
 
-    def _move(self, aside: Path, final: Path, id: str) -> None:
-        try:
-            aside.rename(final)
-        except OSError as error:
-            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES)
-            if not taken or not final.is_dir():
-                raise
-            if not _damage(final, id):
-                return
-            broken = final.with_name(f".{id}.{uuid.uuid4().hex}.part")
-            final.rename(broken)
-            aside.rename(final)
-            shutil.rmtree(broken, ignore_errors=True)
+    def _sealed_file(self, file: Path) -> dict[str, Any]:
+        if self.durable:
+            files.sync(file)
+        return {"bytes": file.stat().st_size, "sha256": files.sha256(file)}
+
+    def _explained(self, what: str, kept: str) -> AbstractContextManager[None]:
+        return files.explained(
+            f"the store {self.path} did not take {what}",
+            f"{kept}: free some space or mend the folder, then run again",
+        )
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record, a line of JSON with its own checksum, to the store's records."""
-        line = (json.dumps(_sealed(record)) + "\n").encode()
-        file = self.path / _RECORDS
-        try:
-            with file.open("ab+") as stream:
-                if stream.tell():
-                    stream.seek(-1, os.SEEK_END)
-                    # After a kill in the middle of a line the next record starts on its own.
-                    if stream.read(1) != b"\n":
-                        line = b"\n" + line
-                stream.write(line)
-                stream.flush()
-                if self.durable:
-                    os.fsync(stream.fileno())
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"the store {self.path} did not take a record ({error.strerror}); free some space "
-                "or mend the folder, then run again: nothing published is lost",
-            ) from error
+        with self._explained("a record", "nothing published is lost"):
+            line = json.dumps(_sealed(record))
+            files.append(self.path / _RECORDS, line, durable=self.durable)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return every intact record as it was appended, the first of each `id`."""
@@ -255,7 +227,7 @@ class Store:
         for kind in KINDS:
             folder = self.path / kind
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                if path.name.startswith(".") and path.name.endswith(".part"):
+                if files.is_part(path):
                     # `scratch` has the name alone, an entry that is written a random part beside.
                     half_done = path.name.count(".") == 2
                     why = HALF_DONE if half_done else _LEFT_OVER
@@ -290,8 +262,8 @@ class Store:
         gone = []
         for entry in self.entries():
             wanted = {"samples": samples, "models": models}[entry.kind] and entry.ok
-            if entry.path.name.endswith(".part"):
-                unwanted = time.time() - entry.path.stat().st_mtime > 86_400
+            if files.is_part(entry.path):
+                unwanted = files.age(entry.path) > files.DAY
             else:
                 unwanted = not entry.ok
             if wanted or unwanted:
@@ -350,25 +322,6 @@ def _damage(folder: Path, id: str) -> str:
             return f"{name} is missing"
         if file.stat().st_size != known["bytes"]:
             return f"{name} has {file.stat().st_size} bytes, not {known['bytes']}"
-        with file.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != known["sha256"]:
-                return f"the SHA-256 of {name} differs"
+        if files.sha256(file) != known["sha256"]:
+            return f"the SHA-256 of {name} differs"
     return ""
-
-
-def _measure(file: Path, durable: bool) -> dict[str, Any]:
-    with file.open("rb+") as stream:
-        if durable:
-            os.fsync(stream.fileno())
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"bytes": file.stat().st_size, "sha256": digest}
-
-
-def _sync_folder(folder: Path) -> None:
-    # Windows cannot open a folder; its renames are durable enough without.
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import madlab as ml
-from madlab.chain import Chain
+from madlab.chain import Chain, _Set
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
 from madlab.models.gaussian import Gaussian
@@ -209,12 +209,12 @@ def test_real_data_are_blocks_of_one_permutation():
 def test_only_the_preview_repeats_its_noise():
     one = chain(seed=2)
     configs = [
-        one._samples_config(t, purpose, 10, reader)["seed"]
+        one._samples_config(_Set(t, purpose, 10, reader))["seed"]
         for t in (1, 2, 3)
         for purpose, reader in (("training", t + 1), ("evaluation", 0))
     ]
     assert len(set(configs)) == len(configs)
-    assert len({one._samples_config(t, "preview", 10)["seed"] for t in (1, 2, 3)}) == 1
+    assert len({one._samples_config(_Set(t, "preview", 10))["seed"] for t in (1, 2, 3)}) == 1
 
 
 @pytest.fixture(scope="module")
