@@ -28,9 +28,8 @@ def fully_synthetic(
     """
     digits = data.mnist()
     reference = metrics.Reference(digits.held_out, n)
-    first = generator(seed, "permutation").permutation(len(digits))[:n]
-    training = digits.take(first)
-    frequencies = np.bincount(digits.labels[first]) / n
+    training = digits.take(generator(seed, "permutation").permutation(len(digits))[:n])
+    frequencies = np.bincount(np.asarray(training.labels)) / n
     labels = draw_labels(n, frequencies, generator(seed, "labels"))
     for t in range(1, generations + 1):
         model.fit(training.images, training.labels, seed=derive(seed, t, "fit"))
