@@ -1,9 +1,9 @@
 """The three self-consuming loops: what each generation trains on."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
-from madlab.models.base import check_count
+from madlab import checks
 
 Real = Literal["none", "fixed", "fresh"]
 Budget = Literal["fixed", "growing"]
@@ -69,18 +69,16 @@ class Loop:
     budget: Budget = "fixed"
 
     def __post_init__(self) -> None:
-        if self.real not in ("none", "fixed", "fresh"):
-            raise ValueError(f"real is {self.real!r}; it must be 'none', 'fixed' or 'fresh'")
-        if self.budget not in ("fixed", "growing"):
-            raise ValueError(f"budget is {self.budget!r}; it must be 'fixed' or 'growing'")
-        check_count("n_synthetic", self.n_synthetic, least=1)
+        checks.choice("real", self.real, get_args(Real))
+        checks.choice("budget", self.budget, get_args(Budget))
+        checks.count("n_synthetic", self.n_synthetic, least=1)
         if self.real == "none" and self.n_real != 0:
             raise ValueError(f"n_real is {self.n_real}; a loop without real data needs 0")
         # Before n_initial, which is n_real unless it was given.
-        check_count("n_real", self.n_real, least=0 if self.real == "none" else 1)
-        check_count("n_initial", self.n_initial, least=1)
+        checks.count("n_real", self.n_real, least=0 if self.real == "none" else 1)
+        checks.count("n_initial", self.n_initial, least=1)
         if self.memory is not None:
-            check_count("memory", self.memory, least=1)
+            checks.count("memory", self.memory, least=1)
 
     @classmethod
     def fully_synthetic(cls, n_synthetic: int, n_initial: int | None = None) -> Self:
@@ -88,7 +86,8 @@ class Loop:
 
         `n_initial` defaults to `n_synthetic`.
         """
-        return cls("none", n_synthetic if n_initial is None else n_initial, 0, n_synthetic)
+        first = n_synthetic if n_initial is None else n_initial
+        return cls(real="none", n_initial=first, n_real=0, n_synthetic=n_synthetic)
 
     @classmethod
     def synthetic_augmentation(
@@ -100,9 +99,14 @@ class Loop:
         it only the last generation's are used. `n_initial` defaults to `n_real`.
         """
         first = n_real if n_initial is None else n_initial
-        if accumulate:
-            return cls("fixed", first, n_real, n_synthetic, memory=None, budget="growing")
-        return cls("fixed", first, n_real, n_synthetic)
+        return cls(
+            real="fixed",
+            n_initial=first,
+            n_real=n_real,
+            n_synthetic=n_synthetic,
+            memory=None if accumulate else 1,
+            budget="growing" if accumulate else "fixed",
+        )
 
     @classmethod
     def fresh_data(
@@ -113,7 +117,10 @@ class Loop:
         The synthetic ones come in equal shares from the last `memory` generations. `n_initial`
         defaults to `n_real`.
         """
-        return cls("fresh", n_real if n_initial is None else n_initial, n_real, n_synthetic, memory)
+        first = n_real if n_initial is None else n_initial
+        return cls(
+            real="fresh", n_initial=first, n_real=n_real, n_synthetic=n_synthetic, memory=memory
+        )
 
     @property
     def name(self) -> str:
@@ -144,7 +151,7 @@ class Loop:
 
     def compose(self, t: int) -> Composition:
         """Return what generation `t`, counted from 1, trains on."""
-        check_count("generation", t, least=1)
+        checks.count("generation", t, least=1)
         if t == 1:
             return Composition((0, self.n_initial))
         if self.real == "none":
