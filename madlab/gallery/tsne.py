@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from madlab import checks
 from madlab.data.samples import Samples
 from madlab.gallery.files import Embedding
 from madlab.metrics.features import feature_map
-from madlab.models.base import check_labels
 from madlab.streams import generator
 from madlab.training import one_thread
 
@@ -72,5 +72,5 @@ def embed(held_out: Samples, synthetic: Mapping[int, Samples]) -> Embedding:
 
 
 def _take(samples: Samples, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    labels = check_labels(samples.labels, len(samples.images), classes=10)
+    labels = checks.labels(samples.labels, len(samples.images), classes=10)
     return samples.images[index], labels[index]

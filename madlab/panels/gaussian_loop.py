@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from madlab import checks
 from madlab.loops import Loop
-from madlab.models.base import check_bias, check_count
 from madlab.panels.panel import Panel, labelled, row, slider
 from madlab.plots import pages
 from madlab.plots.colours import WIDTH
@@ -70,10 +70,10 @@ class GaussianLoop(Panel):
         d: int = 1,
         seed: int = 0,
     ) -> None:
-        n, bias = check_count("n", n, least=2), check_bias(bias)
-        generations = check_count("generations", generations, least=2)
-        chains = check_count("chains", chains, least=_SINGLES)
-        d, seed = check_count("d", d, least=1), check_count("seed", seed)
+        n, bias = checks.count("n", n, least=2), checks.bias(bias)
+        generations = checks.count("generations", generations, least=2)
+        chains = checks.count("chains", chains, least=_SINGLES)
+        d, seed = checks.count("d", d, least=1), checks.count("seed", seed)
         self.n = _choice("points a generation, n", "mad-n", _POINTS, n)
         # The sliders reach what the notebook asks for.
         self.bias, bias_box = slider("sampling bias λ", "mad-bias", min(0.1, bias), 1.0, 0.01, bias)

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from madlab import models
+from madlab import checks, models
 from madlab.chain import Chain, Generation
 from madlab.data.samples import Dataset
 from madlab.loops import Loop
-from madlab.models.base import check_bias, check_count
 from madlab.panels.background import BackgroundPanel, Run
 from madlab.panels.panel import labelled, row, slider
 from madlab.plots.colours import GREY, WIDTH
@@ -84,7 +83,7 @@ class LiveLoop(BackgroundPanel):
             raise ValueError(f"{data.id} holds no images: a live loop shows pictures of uint8")
         if loop not in _LOOPS:
             raise ValueError(f"loop is {loop!r}; it must be one of: {', '.join(_LOOPS)}")
-        self.data, self.n_evaluate = data, check_count("n_evaluate", n_evaluate, least=2)
+        self.data, self.n_evaluate = data, checks.count("n_evaluate", n_evaluate, least=2)
         self._create = partial(models.create, model, **(model_settings or {}))
         self._create()
         if store is None:
@@ -93,12 +92,12 @@ class LiveLoop(BackgroundPanel):
         self._store = store if isinstance(store, Store) else Store(store)
         self._build(
             loop,
-            check_bias(bias),
+            checks.bias(bias),
             {
-                "n_real": check_count("n_real", n_real, least=1),
-                "n_synthetic": check_count("n_synthetic", n_synthetic, least=1),
-                "generations": check_count("generations", generations, least=1),
-                "seed": check_count("seed", seed),
+                "n_real": checks.count("n_real", n_real, least=1),
+                "n_synthetic": checks.count("n_synthetic", n_synthetic, least=1),
+                "generations": checks.count("generations", generations, least=1),
+                "seed": checks.count("seed", seed),
             },
         )
         self.draw()

@@ -7,8 +7,8 @@ import ipywidgets as widgets
 import numpy as np
 from matplotlib.figure import Figure
 
+from madlab import checks
 from madlab.loops import Loop
-from madlab.models.base import check_bias, check_count
 from madlab.panels.background import BackgroundPanel, Run
 from madlab.panels.panel import labelled, row, slider
 from madlab.plots import pages
@@ -69,22 +69,22 @@ class PhaseDiagram(BackgroundPanel):
     ) -> None:
         if view not in VIEWS.values():
             raise ValueError(f"view is {view!r}; it must be one of: {', '.join(VIEWS.values())}")
-        if check_count("d", d, least=1) > 200:
+        if checks.count("d", d, least=1) > 200:
             raise ValueError(f"d is {d}; the panel goes up to 200 dimensions")
-        self._side = check_count("side", side, least=2)
+        self._side = checks.count("side", side, least=2)
         self._options: dict[str, Any] = {
-            "chains": check_count("chains", chains, least=2),
-            "measurements": check_count("measurements", measurements, least=1),
+            "chains": checks.count("chains", chains, least=2),
+            "measurements": checks.count("measurements", measurements, least=1),
         }
-        self._seed = check_count("seed", seed)
+        self._seed = checks.count("seed", seed)
         self.found: dict[tuple[int, float, int, int], Estimate] = {}
         self.view = labelled(
             widgets.Dropdown, "plane", "mad-view", options=list(VIEWS.items()), value=view
         )
-        self.bias, bias_box = slider("λ", "mad-bias", min(0.1, bias), 1.0, 0.05, check_bias(bias))
+        self.bias, bias_box = slider("λ", "mad-bias", min(0.1, bias), 1.0, 0.05, checks.bias(bias))
         least, most = min(10, n_real), max(2_000, n_real)
         self.n_real, real_box = slider(
-            "n_real", "mad-n-real", least, most, 10, check_count("n_real", n_real, least=2)
+            "n_real", "mad-n-real", least, most, 10, checks.count("n_real", n_real, least=2)
         )
         self.d, d_box = slider("dimensions", "mad-d", 1, 200, 1, d)
         super().__init__([row(self.view, d_box, bias_box, real_box)], "mad-phase")

@@ -9,7 +9,7 @@ Each docstring says whether a formula is the paper's or madlab's own and where i
 import numpy as np
 import torch
 
-from madlab.models.base import check_bias, check_count
+from madlab import checks
 
 Array = np.ndarray
 
@@ -25,7 +25,7 @@ def expected_variance(t: int | Array, bias: float = 1.0) -> Array:
     Exact for every n, although Sigma_t itself goes to 0 almost surely, even at bias 1: rare chains
     that grow carry the mean. Source: the paper's Eq. 2, with its origin of time moved by one.
     """
-    return np.asarray(check_bias(bias) ** (_generations(t) - 1.0))
+    return np.asarray(checks.bias(bias) ** (_generations(t) - 1.0))
 
 
 def expected_mean_square(
@@ -41,11 +41,11 @@ def expected_mean_square(
 
     Exact. Source: ours; its step is the law of mu_t given the past below the paper's Eq. 1.
     """
-    steps, bias = _generations(t) - 1.0, check_bias(bias)
-    n = check_count("n_synthetic", n_synthetic, least=2)
-    first = 1 / (n if n_initial is None else check_count("n_initial", n_initial, least=2))
+    steps, bias = _generations(t) - 1.0, checks.bias(bias)
+    n = checks.count("n_synthetic", n_synthetic, least=2)
+    first = 1 / (n if n_initial is None else checks.count("n_initial", n_initial, least=2))
     walked = steps if bias == 1 else bias * (1 - bias**steps) / (1 - bias)
-    return np.asarray(check_count("d", d, least=1) * (first + walked / n))
+    return np.asarray(checks.count("d", d, least=1) * (first + walked / n))
 
 
 def median_variance(t: int | Array, n: int, bias: float = 1.0) -> Array:
@@ -60,10 +60,10 @@ def median_variance(t: int | Array, n: int, bias: float = 1.0) -> Array:
     of its mean is the median up to the skewness of the sum: within 2% for n >= 30.
     Source: ours.
     """
-    half = (check_count("n", n, least=2) - 1) / 2
+    half = (checks.count("n", n, least=2) - 1) / 2
     t = _generations(t)
     step = float(torch.special.digamma(torch.tensor(half, dtype=torch.float64))) - np.log(half)
-    return np.asarray(check_bias(bias) ** (t - 1.0) * np.exp(t * step))
+    return np.asarray(checks.bias(bias) ** (t - 1.0) * np.exp(t * step))
 
 
 def real_distance(d: int, n: float | Array) -> Array:
@@ -80,7 +80,7 @@ def real_distance(d: int, n: float | Array) -> Array:
     n = np.asarray(n, float)
     if not (n > 1).all():
         raise ValueError(f"n is {n.min():g}; a covariance needs more than one point")
-    d = check_count("d", d, least=1)
+    d = checks.count("d", d, least=1)
     return np.asarray(d / n + 2 * d - 2 * d * _mean_root((d + 1) / (n - 1)))
 
 
@@ -101,14 +101,14 @@ def fresh_limit(
     tail; in fewer dimensions, or with fewer points, it is off by up to a quarter either way.
     Source: the limit is the paper's Eq. 3, a numerical observation; the formula is ours.
     """
-    d = check_count("d", d, least=1)
+    d = checks.count("d", d, least=1)
     n_r, n_s, b = (np.asarray(value, float) for value in (n_real, n_synthetic, bias))
     if not (n_r >= 1).all():
         raise ValueError(f"n_real is {n_r.min():g}; fresh data need at least 1 real point")
     if not (n_s >= 0).all():
         raise ValueError(f"n_synthetic is {n_s.min():g}; it must not be negative")
     for value in np.unique(b):
-        check_bias(float(value))
+        checks.bias(float(value))
     n = n_r + n_s
     if (n < 2).any():
         raise ValueError(f"n_real + n_synthetic is {n.min():g}; a covariance needs 2 points")
@@ -178,7 +178,7 @@ def admissible_synthetic(d: int, bias: float, n_real: float | None = None) -> fl
     their distance exceeds d, that of a model without any spread. Range as for `fresh_limit`.
     Source: the plateau is a finding of the paper (Figs. 11 and 12); its formula is ours.
     """
-    d, bias = check_count("d", d, least=1), check_bias(bias)
+    d, bias = checks.count("d", d, least=1), checks.bias(bias)
     if bias == 1:
         return float("inf")
     if n_real is None:
@@ -209,7 +209,7 @@ def biased_floor(d: int, real_share: float, bias: float) -> float:
     """
     if not 0 < real_share <= 1:
         raise ValueError(f"real_share is {real_share!r}; it must lie in (0, 1]")
-    d, bias = check_count("d", d, least=1), check_bias(bias)
+    d, bias = checks.count("d", d, least=1), checks.bias(bias)
     s = real_share / (real_share + (1 - bias) * (1 - real_share))
     return float(d * (1 - np.sqrt(s)) ** 2)
 

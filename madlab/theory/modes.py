@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from madlab import checks
 from madlab.data.samples import Dataset, Samples
 from madlab.data.toy import MODES, modes
 from madlab.loops import Loop
 from madlab.metrics import Reference
 from madlab.models import em
-from madlab.models.base import check_bias, check_count
 from madlab.streams import derive, generator
 from madlab.training import device as choose_device
 
@@ -101,9 +101,9 @@ def simulate_modes(
     Source: the paper's appendix B.2, Figs. 14 and 15.
     """
     data = modes() if data is None else data
-    n_evaluate = check_count("n_evaluate", n_evaluate, least=len(MODES) + 1)
+    n_evaluate = checks.count("n_evaluate", n_evaluate, least=len(MODES) + 1)
     reference = Reference(data.held_out, n_evaluate=n_evaluate, features="points")
-    every = check_count("every", every, least=1)
+    every = checks.count("every", every, least=1)
     fitted = follow_modes(loop, generations, chains, bias, seed, components, data, device)
     there = range(1, generations + 1)
     if wrong := sorted(t for t in keep if t not in there):
@@ -150,9 +150,9 @@ def follow_modes(
     data = modes() if data is None else data
     if not isinstance(loop, Loop):
         raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
-    generations = check_count("generations", generations, least=1)
-    chains, seed = check_count("chains", chains, least=1), check_count("seed", seed)
-    components, bias = check_count("components", components, least=1), check_bias(bias)
+    generations = checks.count("generations", generations, least=1)
+    chains, seed = checks.count("chains", chains, least=1), checks.count("seed", seed)
+    components, bias = checks.count("components", components, least=1), checks.bias(bias)
     if data.images.dtype != np.float64 or data.images.shape[1:] != (2,):
         raise ValueError(
             f"{data.id} holds {data.images.dtype} of shape {data.images.shape}; the modes lie in "
@@ -262,10 +262,10 @@ def wright_fisher(
     Source: Fisher 1930, Wright 1931; in a loop the individuals are the samples that a generation
     trains on, and the types are the modes.
     """
-    start, n = _check_shares(shares), check_count("n", n, least=1)
-    steps = check_count("resamplings", resamplings)
-    rng = generator(check_count("seed", seed), "wright-fisher")
-    found = np.empty((check_count("chains", chains, least=1), steps + 1, len(start)))
+    start, n = _check_shares(shares), checks.count("n", n, least=1)
+    steps = checks.count("resamplings", resamplings)
+    rng = generator(checks.count("seed", seed), "wright-fisher")
+    found = np.empty((checks.count("chains", chains, least=1), steps + 1, len(start)))
     found[:, 0] = start
     for step in range(steps):
         found[:, step + 1] = rng.multinomial(n, found[:, step]) / n
@@ -282,8 +282,8 @@ def heterozygosity(resamplings: int, n: int, shares: np.ndarray) -> float:
     - `n`: individuals, at least 1; `shares`: p0, `(types,)`, as for `wright_fisher`.
     """
     start = _check_shares(shares)
-    kept = 1 - 1 / check_count("n", n, least=1)
-    return float(kept ** check_count("resamplings", resamplings) * (1 - (start**2).sum()))
+    kept = 1 - 1 / checks.count("n", n, least=1)
+    return float(kept ** checks.count("resamplings", resamplings) * (1 - (start**2).sum()))
 
 
 def _check_shares(shares: np.ndarray) -> np.ndarray:

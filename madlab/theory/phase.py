@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from madlab import checks
 from madlab.loops import Loop
-from madlab.models.base import check_count
 from madlab.theory.closed_forms import effective_ratio, invert, real_distance
 from madlab.theory.simulation import Progress, simulate
 
@@ -55,8 +55,8 @@ def settled_distance(
             f"loop is {loop!r}; only a loop with fresh real data, with memory K, settles: give "
             "Loop.fresh_data(n_real, n_synthetic)"
         )
-    check_count("chains", chains, least=2)
-    check_count("measurements", measurements, least=1)
+    checks.count("chains", chains, least=2)
+    checks.count("measurements", measurements, least=1)
     ratio = loop.n_synthetic / loop.n_real
     period = int(np.ceil((1 + ratio) * (loop.memory + 1) / 2))
     worth = effective_ratio(d, loop.n_real, loop.n_synthetic, bias) * loop.n_real
@@ -105,7 +105,7 @@ def real_curve(d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     - `d`: 1 to 500 dimensions. Raises ValueError for others; the arrays cannot be written to.
     """
-    if check_count("d", d, least=1) > 500:
+    if checks.count("d", d, least=1) > 500:
         raise ValueError(f"d is {d}; the curve is simulated for 1 to 500 dimensions")
     sizes = np.unique(np.geomspace(2, 100 * (d + 1), _SIZES).round().astype(int))
     chains = max(400, _DRAWS // (d + 1))

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from madlab import checks
 from madlab.loops import Loop
-from madlab.models.base import check_bias, check_count
 from madlab.streams import derive
 from madlab.training import device as choose_device
 from madlab.training import one_thread
@@ -107,20 +107,22 @@ def simulate(
 
     Source: the paper's Eq. 1 and the lines below it; Bartlett 1933.
     """
-    generations = check_count("generations", generations, least=1)
-    chains = check_count("chains", chains, least=1)
+    generations = checks.count("generations", generations, least=1)
+    chains = checks.count("chains", chains, least=1)
     every = range(1, generations + 1)
-    recorded = list(every) if at is None else [check_count("at", t, least=1) for t in at]
+    recorded = list(every) if at is None else [checks.count("at", t, least=1) for t in at]
     if not recorded or any(b <= a for a, b in pairwise([0, *recorded, generations + 1])):
         raise ValueError(f"at is {at}; give rising generations from 1 to {generations}")
-    size = 8 * chains * len(recorded) * check_count("d", d, least=1) * (d + 1 if covariances else 1)
+    size = (
+        8 * chains * len(recorded) * checks.count("d", d, least=1) * (d + 1 if covariances else 1)
+    )
     if size > _LARGEST:
         raise ValueError(
             f"{chains:,} chains x {len(recorded):,} generations in {d} dimensions need "
             f"{size / 2**30:.1f} GiB of results; record fewer generations with at=[...], take "
             "fewer chains, or leave the covariances out with covariances=False"
         )
-    seed = check_count("seed", seed)
+    seed = checks.count("seed", seed)
     places = {t: place for place, t in enumerate(recorded)}
     means = np.empty((chains, len(places), d))
     kept = np.empty((chains, len(places), d, d)) if covariances else None
@@ -177,8 +179,8 @@ def follow(
     """
     if not isinstance(loop, Loop):
         raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
-    d, bias = check_count("d", d, least=1), check_bias(bias)
-    chains, seed = check_count("chains", chains, least=1), check_count("seed", seed)
+    d, bias = checks.count("d", d, least=1), checks.bias(bias)
+    chains, seed = checks.count("chains", chains, least=1), checks.count("seed", seed)
     for t in (1, 2):
         recipe = loop.compose(t)
         if recipe.n_real + recipe.n_synthetic < 2:
