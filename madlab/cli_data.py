@@ -1,133 +1,305 @@
-"""The command `madlab data`: lists the data sets, and prepares pictures of your own or FFHQ."""
+"""The commands `madlab runs`, `gallery` and `data`: what is kept, what ships, what is learned."""
 
+import importlib.resources
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
+import click
 
 if TYPE_CHECKING:
-    from madlab.data.prepare import PictureDataset
+    from madlab.store import Store
 
-app = typer.Typer(
-    help="List and check the data sets, or prepare pictures.",
-    rich_markup_mode=None,
-    invoke_without_command=True,
-    epilog="\b\nExamples:\n  madlab data\n  madlab data folder my-pictures --size 32",
+_C = TypeVar("_C", bound=click.Command)
+
+
+class Ordered(click.Group):
+    """A group that lists its commands in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: D102
+        return list(self.commands)
+
+
+def examples(*lines: str) -> Callable[[_C], _C]:
+    """Add examples to the help of a command: a decorator above the one that makes it."""
+
+    def add(command: _C) -> _C:
+        command.epilog = "\n  ".join(["\b\nExamples:" if lines[1:] else "\b\nExample:", *lines])
+        return command
+
+    return add
+
+
+def _many(name: str, metavar: str, about: str, **how: Any) -> Callable[[Any], Any]:
+    """Return an option that can be given again and again."""
+    text = f"{about}; give it again for more."
+    return click.option(name, metavar=metavar, help=text, multiple=True, **how)
+
+
+_store = click.argument(
+    "store", type=Path, default="runs", help="The folder of the store. [default: runs]"
 )
 
-_Size = Annotated[int, typer.Option(help="Side of the pictures: a multiple of 4 from 16 to 256.")]
-_Resize = Annotated[str, typer.Option(help="The filter: lanczos, bicubic, bilinear or box.")]
-_OnBad = Annotated[str, typer.Option(help="What files that cannot be used do: skip or refuse.")]
-_Verify = Annotated[bool, typer.Option("--verify", help="Check every byte of the cache.")]
+
+@click.group(cls=Ordered)
+def runs() -> None:
+    """List, verify or prune the generations that a store keeps."""
 
 
-@app.callback()
-def data(context: typer.Context) -> None:
-    """List the data sets, reading and checking every digit of MNIST; or prepare pictures."""
+@examples("madlab runs list runs")
+@runs.command("list")
+@_store
+def list_runs(store: Path) -> None:
+    """List the models and samples in a store, and count its records."""
+    from madlab.store import HALF_DONE
+
+    found = _open(store)
+    entries = found.entries()
+    for entry in entries:
+        state = entry.why if entry.why == HALF_DONE else f"NOT INTACT: {entry.why}"
+        if entry.ok:
+            state = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
+        click.echo(f"{entry.kind:8} {entry.id[:12]:12} {entry.bytes / 1e6:8.1f} MB  {state}")
+    total = sum(entry.bytes for entry in entries) / 1e6
+    click.echo(f"{len(entries)} entries, {total:.1f} MB; {len(found.rows())} generations recorded")
+
+
+@examples("madlab runs verify runs")
+@runs.command()
+@_store
+def verify(store: Path) -> int:
+    """Check every file and record of a store against its checksum.
+
+    The exit code is 1 where one differs.
+    """
+    found = _open(store)
+    problems = found.verify()
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        click.echo(f"{len(problems)} problems; `madlab runs prune {store}` removes what is damaged")
+    else:
+        click.echo(f"{store}: all {len(found.entries())} entries and all records are intact")
+    return int(bool(problems))
+
+
+@examples("madlab runs prune runs", "madlab runs prune runs --samples --dry-run")
+@runs.command()
+@_store
+@click.option("--samples", is_flag=True, help="Remove all sample sets as well.")
+@click.option("--models", is_flag=True, help="Remove all fitted models as well.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def prune(store: Path, samples: bool, models: bool, dry_run: bool) -> None:
+    """Remove damage and left-overs, and on request samples or models.
+
+    Records are kept, so no number is lost; what is needed again is computed again.
+    """
+    gone = _open(store).prune(samples=samples, models=models, dry_run=dry_run)
+    for entry in gone:
+        click.echo(f"{entry.kind:8} {entry.id[:12]:12} {entry.why}".rstrip())
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(f"{len(gone)} entries {verb}, {sum(e.bytes for e in gone) / 1e6:.1f} MB")
+
+
+def _open(store: Path) -> "Store":
+    from madlab.store import Store
+
+    if not store.exists():
+        raise FileNotFoundError(
+            f"there is no store {store}; give the folder that a chain or notebook was told to use"
+        )
+    return Store(store)
+
+
+@click.group(cls=Ordered)
+def gallery() -> None:
+    """Finished chains to look at without training: list or build them."""
+
+
+@examples("madlab gallery list", "madlab gallery list gallery")
+@gallery.command("list")
+@click.argument("folder", type=Path, default=None, help="The gallery. [default: madlab's own]")
+def list_chains(folder: Path | None) -> None:
+    """List chains, those that differ in the seed alone on one line."""
+    from madlab import gallery
+
+    found = gallery.open(folder)
+    chains = found.chains()
+    for _, family in chains.groupby("setup", sort=False):
+        first = family.iloc[0]
+        seeds = ", ".join(map(str, family["seed"]))
+        named = "" if first["subject"] == "digits" else f" of {first['data']}"
+        click.echo(
+            f"{first['family']}, {first['loop']}, bias {first['bias']:g}, seeds {seeds}\n"
+            f"  {family['generations'].max()} generations on {first['sizes']}{named}; "
+            f"{first['n_evaluate']:,} scored; {family['seconds'].sum():,.0f} s on {first['device']}"
+        )
+        for kind, column in ((first["subject"], "sheet"), ("t-SNE", "embedding")):
+            generations = sorted({*family[column].explode().dropna()})
+            if generations:
+                click.echo(f"  {kind} of generations {', '.join(map(str, generations))}")
+        near = [str(count) for counts in family["too_near"] for count in counts]
+        if near:
+            click.echo(f"  too near a real picture to be shown, in each of them: {', '.join(near)}")
+    about = found.about
+    by = about["built_by"]
+    click.echo(
+        f"{len(chains)} chains, {about['records']['rows']:,} generations, "
+        f"{found.size / 1e6:.2f} MB; built {about['built']} by madlab {by['madlab']} "
+        f"(commit {by['commit']}) from {about['data']}"
+    )
+
+
+@examples(
+    "madlab gallery build runs",
+    "madlab gallery build runs-gpu old-gallery --output gallery --embed mixture:1",
+    "madlab gallery build runs --faces ffhq/thumbnails128x128 --size 32 --size 64",
+)
+@gallery.command("build")
+@click.argument(
+    "stores", metavar="STORE...", nargs=-1, required=True, type=Path, help="Stores, or galleries."
+)
+@click.option("-o", "--output", type=Path, default="gallery", help="The folder for the gallery.")
+@_many("--embed", "FAMILY:BIAS", "A fully synthetic chain whose digits t-SNE is to place")
+@_many("--faces", "PATH", "The FFHQ faces that chains were trained on", type=Path)
+@_many("--folder", "PATH", "Pictures of your own that chains were trained on", type=Path)
+@_many("--size", "PIXELS", "The side of these", default=[32])
+def build_gallery(
+    stores: Sequence[Path], output: Path, embed: Sequence[str], **pictures: Sequence[Any]
+) -> None:
+    """Build a gallery of every complete chain in stores.
+
+    Nothing is trained; chains are of MNIST or of pictures. A gallery that is in the output folder
+    is replaced; give it as a store too to keep its chains.
+
+    Faces and other pictures are shown where --faces or --folder name what they were trained on:
+    only those are that are no near copy of a real picture.
+    """
+    from madlab import data, gallery
+
+    wanted = {_pair(word) for word in embed}
+    known = [data.ffhq(path, side) for path in pictures["faces"] for side in pictures["size"]]
+    known += [data.folder(path, side) for path in pictures["folder"] for side in pictures["size"]]
+    built = gallery.build(
+        stores,
+        output,
+        data=known,
+        embed=lambda chain: (
+            chain.loop == "fully synthetic" and (chain.family, chain.bias) in wanted
+        ),
+    )
+    for name, why in built.left_out.items():
+        click.echo(f"left out: {name}: {why}")
+    found = built.gallery
+    click.echo(f"wrote {output}: {len(found.chains())} chains, {found.size / 1e6:.2f} MB")
+
+
+def _pair(word: str) -> tuple[str, float]:
+    family, _, bias = word.partition(":")
+    try:
+        return family, float(bias)
+    except ValueError:
+        raise ValueError(
+            f"--embed takes a family of models and a bias, as in `--embed mixture:1`, not {word!r}"
+        ) from None
+
+
+@examples("madlab data", "madlab data folder my-pictures --size 32")
+@click.group(cls=Ordered, invoke_without_command=True)
+@click.pass_context
+def data(context: click.Context) -> None:
+    """List and check the data sets, or prepare pictures."""
     if context.invoked_subcommand is not None:
         return
-    import importlib.resources
-
     from madlab.data import mnist
 
     digits = mnist()
-    file = importlib.resources.files("madlab.data") / "mnist.xz"
-    with importlib.resources.as_file(file) as path:
-        size = path.stat().st_size / 1e6
+    size = len((importlib.resources.files("madlab.data") / "mnist.xz").read_bytes()) / 1e6
     height, width = digits.images.shape[1:]
-    typer.echo(
+    click.echo(
         f"mnist        {len(digits):,} training and {len(digits.held_out.images):,} held-out "
         f"digits, {height} x {width} pixels, id {digits.id}, {size:.1f} MB, all SHA-256 checksums "
-        "agree"
+        "agree\n"
+        "Drawn when asked for:\n"
+        "gaussian     points of a standard normal distribution, in any dimension\n"
+        "modes        points of 25 small Gaussians on a 5 x 5 grid\n"
+        "rosenbrock   points of a banana-shaped density with long tails\n"
+        "drawn_faces  coloured cartoons of faces, 16 to 256 pixels\n"
+        "From files of yours:\n"
+        "ffhq         Flickr-Faces-HQ, see `madlab data ffhq --help`\n"
+        "folder       any pictures, see `madlab data folder --help`"
     )
-    typer.echo("Drawn when asked for:")
-    typer.echo("gaussian     points of a standard normal distribution, in any dimension")
-    typer.echo("modes        points of 25 small Gaussians on a 5 x 5 grid")
-    typer.echo("rosenbrock   points of a banana-shaped density with long tails")
-    typer.echo("drawn_faces  coloured cartoons of faces, 16 to 256 pixels")
-    typer.echo("From files of yours:")
-    typer.echo("ffhq         Flickr-Faces-HQ, see `madlab data ffhq --help`")
-    typer.echo("folder       any pictures, see `madlab data folder --help`")
 
 
-@app.command(
-    short_help="Prepare Flickr-Faces-HQ, or download its thumbnails.",
-    epilog="\b\nExamples:\n  madlab data ffhq thumbnails128x128.zip --size 64\n"
-    "  madlab data ffhq --download --n 2000",
+def _prepared(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `_prepare` to a command."""
+    size = "Side of the pictures: a multiple of 4 from 16 to 256."
+    resize = "The filter: lanczos, bicubic, bilinear or box."
+    on_bad = "What files that cannot be used do: skip or refuse."
+    command = click.option("--verify", is_flag=True, help="Check every byte of the cache.")(command)
+    command = click.option("--on-bad", default="skip", help=on_bad)(command)
+    command = click.option("--resize", default="lanczos", help=resize)(command)
+    return click.option("--size", default=32, help=size)(command)
+
+
+def _prepare(name: str, path: Path | None, how: dict[str, Any]) -> None:
+    from madlab import data
+
+    # The report names every file that was skipped; a damaged cache is still to be warned of.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("default", RuntimeWarning)
+        found = getattr(data, name)(path, **how, progress=_progress("decoded"))
+    # Names may have letters that the output, a file on Windows say, cannot hold.
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(str(found.report).encode(encoding, "backslashreplace").decode(encoding))
+
+
+@examples(
+    "madlab data ffhq thumbnails128x128.zip --size 64", "madlab data ffhq --download --n 2000"
 )
-def ffhq(
-    path: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A folder, .zip or .tar of FFHQ, or where the download goes. "
-            "[default: what MADLAB_FFHQ names; for the download madlab's cache folder]"
-        ),
-    ] = None,
-    size: _Size = 32,
-    resize: _Resize = "lanczos",
-    on_bad: _OnBad = "skip",
-    verify: _Verify = False,
-    download: Annotated[
-        bool, typer.Option("--download", help="First get NVIDIA's 128-pixel thumbnails.")
-    ] = False,
-    n: Annotated[
-        int | None, typer.Option(help="Of the download: the first N ids only. [default: all]")
-    ] = None,
-) -> None:
-    """Prepare FFHQ at one size, split by id into training and held-out faces, and report.
+@data.command()
+@click.argument(
+    "path",
+    type=Path,
+    default=None,
+    help="A folder, .zip or .tar of FFHQ, or where the download goes. "
+    "[default: what MADLAB_FFHQ names; for the download madlab's cache folder]",
+)
+@_prepared
+@click.option("--download", is_flag=True, help="First get NVIDIA's 128-pixel thumbnails.")
+@click.option("--n", type=int, help="Of the download: the first N ids only. [default: all]")
+def ffhq(path: Path | None, download: bool, n: int | None, **how: Any) -> None:
+    """Prepare Flickr-Faces-HQ, or download its thumbnails.
+
+    Its faces are brought to one size, split by id into training and held-out ones, and reported.
 
     The set is CC BY-NC-SA 4.0: for non-commercial use, and not for facial recognition.
     """
-    from madlab.data import ffhq as prepare
     from madlab.data.download import COUNT, thumbnails
 
     if n is not None and not download:
         raise ValueError("--n is of the download alone; give --download too, or leave --n out")
     if download:
         path = thumbnails(path, COUNT if n is None else n, progress=_progress("downloaded"))
-    _prepare(
-        lambda: prepare(
-            path, size, resize=resize, on_bad=on_bad, verify=verify, progress=_progress("decoded")
-        )
-    )
+    _prepare("ffhq", path, how)
     if download:
-        typer.echo(f"the pictures are in {path}; set MADLAB_FFHQ to it for the notebooks")
+        click.echo(f"the pictures are in {path}; set MADLAB_FFHQ to it for the notebooks")
 
 
-@app.command(
-    short_help="Prepare pictures of your own.",
-    epilog="\b\nExample:\n  madlab data folder 'my pictures' --size 64 --on-bad refuse",
-)
-def folder(
-    path: Annotated[Path, typer.Argument(help="A folder, .zip or .tar of JPEG, PNG or WebP.")],
-    size: _Size = 32,
-    resize: _Resize = "lanczos",
-    on_bad: _OnBad = "skip",
-    verify: _Verify = False,
-) -> None:
-    """Prepare pictures at one size, split by content into training and held-out, and report."""
-    from madlab.data import folder as prepare
+@examples("madlab data folder 'my pictures' --size 64 --on-bad refuse")
+@data.command()
+@click.argument("path", type=Path, help="A folder, .zip or .tar of JPEG, PNG or WebP.")
+@_prepared
+def folder(path: Path, **how: Any) -> None:
+    """Prepare pictures of your own.
 
-    _prepare(
-        lambda: prepare(
-            path, size, resize=resize, on_bad=on_bad, verify=verify, progress=_progress("decoded")
-        )
-    )
-
-
-def _prepare(prepare: "Callable[[], PictureDataset]") -> None:
-    # The report names every file that was skipped; a damaged cache is still to be warned of.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("default", RuntimeWarning)
-        data = prepare()
-    # Names may have letters that the output, a file on Windows say, cannot hold.
-    encoding = sys.stdout.encoding or "utf-8"
-    typer.echo(str(data.report).encode(encoding, "backslashreplace").decode(encoding))
+    They are brought to one size, split by content into training and held-out, and reported.
+    """
+    _prepare("folder", path, how)
 
 
 def _progress(verb: str) -> Callable[[int, int], None]:
@@ -138,6 +310,6 @@ def _progress(verb: str) -> Callable[[int, int], None]:
         nonlocal last
         if time.monotonic() - last > 5:
             last = time.monotonic()
-            print(f"{verb} {done:,} of {total:,}", file=sys.stderr, flush=True)
+            click.echo(f"{verb} {done:,} of {total:,}", err=True)
 
     return say

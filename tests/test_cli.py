@@ -84,7 +84,7 @@ def test_parameters_are_given_as_papermill_takes_them(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ("run x.ipynb -p seed", 1, "-p takes a name and a value, as in `-p seed 1`, not 'seed'"),
+        ("run x.ipynb -p seed", 2, "Option '-p' requires 2 arguments"),
         ("run x.ipynb -p sed 1", 1, "x.ipynb has no parameter 'sed'; did you mean 'seed'?"),
         ("run y", 1, "there is no notebook 'y'"),
         ("report x.ipynb -o .", 1, "is a folder; give a file name in it"),
