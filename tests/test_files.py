@@ -1,0 +1,165 @@
+"""Whole or not at all, wherever a write is cut short."""
+
+import errno
+import hashlib
+import os
+import time
+
+import pytest
+
+from madlab import files
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_file_is_written_as_it_is_given(tmp_path, durable):
+    path = tmp_path / "a.txt"
+    files.write(path, "ä\r\nb\n", durable=durable)
+    assert path.read_bytes() == b"\xc3\xa4\r\nb\n"
+    files.write(path, b"\x00\x01", durable=durable)
+    assert path.read_bytes() == b"\x00\x01"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_block_that_fails_leaves_what_was_there(tmp_path, there):
+    path = tmp_path / "a.txt"
+    if there:
+        path.write_text("before")
+
+    def write():
+        with files.whole(path) as aside:
+            aside.write_text("half")
+            assert files.is_part(aside)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert names(tmp_path) == (["a.txt"] if there else [])
+    assert not there or path.read_text() == "before"
+
+
+@pytest.mark.parametrize("operation", ["replace", "fsync"])
+def test_a_disk_that_fails_leaves_what_was_there(tmp_path, monkeypatch, operation):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(os, operation, refuse)
+    monkeypatch.setattr(type(path), "replace", refuse) if operation == "replace" else None
+    with pytest.raises(OSError, match="no space"):
+        files.write(path, "after", durable=True)
+    assert names(tmp_path) == ["a.txt"]
+    assert path.read_text() == "before"
+
+
+def test_lines_are_added_each_on_its_own(tmp_path):
+    path = tmp_path / "records.jsonl"
+    files.append(path, "one")
+    files.append(path, "two", durable=True)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_after_a_kill_within_a_line_the_next_starts_anew(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b"one\nhal")
+    files.append(path, "two")
+    assert path.read_bytes() == b"one\nhal\ntwo\n"
+
+
+def test_parts_are_hidden_and_no_two_have_one_name(tmp_path):
+    parts = {files.beside(tmp_path / "model") for _ in range(100)}
+    assert len(parts) == 100
+    for part in parts:
+        assert part.parent == tmp_path
+        assert part.name.startswith(".model.")
+        assert files.is_part(part)
+    for other in ("model", ".model", "model.part"):
+        assert not files.is_part(tmp_path / other)
+
+
+def folder(path, content):
+    path.mkdir()
+    (path / "content").write_text(content)
+    return path
+
+
+def intact(path):
+    return (path / "content").read_text() != "damaged"
+
+
+def test_a_folder_is_published_in_one_step(tmp_path):
+    files.publish(folder(tmp_path / ".new", "whole"), tmp_path / "final", intact=intact)
+    assert names(tmp_path) == ["final"]
+    assert intact(tmp_path / "final")
+
+
+def test_the_first_publisher_wins(tmp_path):
+    folder(tmp_path / "final", "first")
+    files.publish(folder(tmp_path / ".new", "second"), tmp_path / "final", intact=intact)
+    assert names(tmp_path) == ["final"]
+    assert (tmp_path / "final" / "content").read_text() == "first"
+
+
+def test_a_damaged_folder_is_replaced(tmp_path):
+    folder(tmp_path / "final", "damaged")
+    files.publish(folder(tmp_path / ".new", "whole"), tmp_path / "final", intact=intact)
+    assert names(tmp_path) == ["final"]
+    assert (tmp_path / "final" / "content").read_text() == "whole"
+
+
+def test_a_folder_that_cannot_be_named_is_an_error(tmp_path):
+    aside = folder(tmp_path / ".new", "whole")
+    with pytest.raises(OSError, match="No such file"):
+        files.publish(aside, tmp_path / "missing" / "final", intact=intact)
+    assert intact(aside)
+
+
+def test_files_and_folders_can_be_waited_for(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"content")
+    files.sync(path)
+    files.sync(tmp_path)
+    assert path.read_bytes() == b"content"
+
+
+def test_a_digest_is_that_of_the_content(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 1_000_000)
+    assert files.sha256(path) == hashlib.sha256(b"x" * 1_000_000).hexdigest()
+
+
+def test_age_is_counted_from_the_last_change(tmp_path):
+    path = tmp_path / "a"
+    assert files.age(path) == 0.0
+    path.touch()
+    then = time.time() - 2 * files.DAY
+    os.utime(path, (then, then))
+    assert 2 * files.DAY <= files.age(path) < 3 * files.DAY
+
+
+def test_an_error_of_the_disk_says_what_and_what_to_do():
+    def fail():
+        with files.explained("the store a is full", "free some space"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="free some space") as caught:
+        fail()
+    assert caught.value.errno == errno.ENOSPC
+    words = "the store a is full (No space left on device); free some space"
+    assert caught.value.strerror == words
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_other_errors_pass_as_they_are():
+    def fail():
+        with files.explained("the store a", "free some space"):
+            raise ValueError("something else")
+
+    with pytest.raises(ValueError, match=r"^something else$"):
+        fail()
