@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"madlab.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
-    raise AttributeError(f"module 'madlab' has no attribute {name!r}")
+    return importlib.import_module("madlab.renamed").find("madlab", name)
 
 
 def __dir__() -> list[str]:

@@ -85,10 +85,7 @@ def _device() -> tuple[bool, str, str]:
 
 
 def _torchvision() -> tuple[bool, str, str]:
-    try:
-        pair = f"{metadata.version('torchvision')} with torch {metadata.version('torch')}"
-    except metadata.PackageNotFoundError:
-        return True, "not installed, and only the tests need it", ""
+    pair = f"{metadata.version('torchvision')} with torch {metadata.version('torch')}"
     try:
         importlib.import_module("torchvision")
     except RuntimeError as error:
@@ -98,9 +95,16 @@ def _torchvision() -> tuple[bool, str, str]:
     return True, pair, ""
 
 
-def _jupyterlab() -> tuple[bool, str, str]:
-    version = metadata.version("jupyterlab")
-    return version.startswith("4."), version, _INSTALL
+def _packages() -> tuple[bool, str, str]:
+    from packaging.requirements import Requirement
+
+    # What has a marker is of an extra.
+    needed = [r for r in map(Requirement, metadata.requires("madlab") or []) if r.marker is None]
+    versions = {r: metadata.version(r.name) for r in needed}
+    unfit = [
+        f"{r} is needed, not {v}" for r, v in versions.items() if not r.specifier.contains(v, True)
+    ]
+    return not unfit, "; ".join(unfit) or f"all {len(needed)}, of versions that fit", _INSTALL
 
 
 def _kernel() -> tuple[bool, str, str]:
@@ -165,10 +169,10 @@ def _memory() -> tuple[bool, str, str]:
 
 _CHECKS: dict[str, Callable[[], tuple[bool, str, str]]] = {
     "Python": _python,
+    "packages": _packages,
     "torch": _torch,
     "device": _device,
     "torchvision": _torchvision,
-    "JupyterLab": _jupyterlab,
     "widgets": _widgets,
     "kernel": _kernel,
     "data": _data,

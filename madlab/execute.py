@@ -2,13 +2,11 @@
 
 import ast
 import datetime
-import difflib
 import logging
 import os
 import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,6 +19,9 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+
+from madlab import files
+from madlab.checks import hint
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _FALLBACKS = ("text/html", "text/markdown", "image/png", "image/svg+xml", "image/jpeg")
@@ -37,15 +38,10 @@ def folder() -> Path:
     return beside if beside.is_dir() else Path.cwd()
 
 
-def names() -> list[str]:
-    """Return the notebooks in `folder()` by name, without `.ipynb`, in order."""
-    return sorted(path.stem for path in folder().glob("*.ipynb"))
-
-
 def find(notebook: str | os.PathLike[str]) -> Path:
     """Return the path of a notebook.
 
-    - `notebook`: a path, a name as `names()` gives it, or the unique beginning of one (`"06"`).
+    - `notebook`: a path, a name of one in `folder()`, or the unique beginning of one (`"06"`).
 
     Raises FileNotFoundError for what is none of these, and ValueError where a beginning fits
     several notebooks or a file is not a notebook.
@@ -55,51 +51,40 @@ def find(notebook: str | os.PathLike[str]) -> Path:
         if path.suffix != ".ipynb":
             raise ValueError(f"{path} is not a notebook: its name does not end in .ipynb")
         return path.resolve()
-    known = names()
+    known = sorted(path.stem for path in folder().glob("*.ipynb"))
     wanted = os.fspath(notebook).removesuffix(".ipynb")
-    fitting = [name for name in known if name == wanted] or [
-        name for name in known if wanted and name.startswith(wanted)
-    ]
+    fitting = [name for name in known if wanted and name.startswith(wanted)]
+    if wanted in known:
+        fitting = [wanted]
     if len(fitting) == 1:
         return folder() / f"{fitting[0]}.ipynb"
     if fitting:
         raise ValueError(f"{wanted!r} fits {', '.join(fitting)}; write out the one you mean")
     raise FileNotFoundError(
-        f"there is no notebook {os.fspath(notebook)!r}{_hint(wanted, known)} The notebooks in "
-        f"{folder()} are: {', '.join(known) or 'none'}."
+        f"there is no notebook {os.fspath(notebook)!r}{hint(wanted, known) or '.'} The notebooks "
+        f"in {folder()} are: {', '.join(known) or 'none'}."
     )
-
-
-def _hint(wrong: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else "."
-
-
-def parameters(notebook: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the parameters of a notebook and their defaults, in the order of its parameters cell.
-
-    Raises ValueError where a line of that cell is not one plain `name = literal`, which
-    papermill would silently not replace.
-    """
-    return _defaults(_read(find(notebook)), Path(notebook).name)
 
 
 def _read(path: Path) -> NotebookNode:
     try:
-        return nbformat.read(path, as_version=4)
+        nb = nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError) as error:
         raise ValueError(f"{path} cannot be read as a notebook: {error}") from error
+    # papermill looks the language up here, which a source may leave out.
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3 (ipykernel)"}
+    nb.metadata.kernelspec = nbformat.from_dict(kernel)
+    return nb
 
 
 def _defaults(nb: NotebookNode, name: str) -> dict[str, Any]:
+    """Return parameters and their defaults, all of which papermill is able to replace."""
     complaints: list[str] = []
     catcher = logging.Handler(logging.WARNING)
     catcher.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("papermill")
     logger.addHandler(catcher)
     try:
-        # papermill looks the language up in the metadata, which a source may leave out.
-        nb = nbformat.from_dict({**nb, "metadata": _metadata(nb)})
         found = papermill.inspect_notebook(nb)
     finally:
         logger.removeHandler(catcher)
@@ -111,26 +96,11 @@ def _defaults(nb: NotebookNode, name: str) -> dict[str, Any]:
     return {key: _literal(about["default"]) for key, about in found.items()}
 
 
-def _metadata(nb: NotebookNode) -> dict[str, Any]:
-    kernel = {"name": "python3", "language": "python", "display_name": "Python 3 (ipykernel)"}
-    return {**nb.metadata, "kernelspec": kernel}
-
-
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def check_parameters(given: Mapping[str, Any], known: Mapping[str, Any], name: str) -> None:
-    """Raise KeyError unless every name in `given` is one of the `known` parameters of `name`."""
-    for wrong in given:
-        if wrong not in known:
-            raise KeyError(
-                f"{name} has no parameter {wrong!r}{_hint(wrong, list(known))} "
-                f"Its parameters are: {', '.join(known) or 'none'}."
-            )
 
 
 def check_output(output: str | os.PathLike[str], suffix: str, source: Path) -> Path:
@@ -146,27 +116,12 @@ def check_output(output: str | os.PathLike[str], suffix: str, source: Path) -> P
         raise ValueError(f"the output {path} must have a name that ends in {suffix}")
     if path.exists() and path.samefile(source):
         raise ValueError(f"the output {path} is the notebook itself; give another name")
-    try:
+    with files.explained(f"the output {path} cannot be written", "give another place"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f".{uuid.uuid4().hex}.part")
+        probe = files.beside(path)
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"the output {path} cannot be written ({error.strerror}); give another place",
-        ) from error
     return path
-
-
-def write(path: Path, text: str) -> None:
-    """Write `text` to `path` whole or not at all."""
-    aside = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def freeze(nb: NotebookNode) -> NotebookNode:
@@ -214,14 +169,19 @@ def run_notebook(
     """
     source = find(notebook)
     nb = _read(source)
-    given = {name: _plain(value) for name, value in (parameters or {}).items()}
+    given = {
+        name: os.fspath(value) if isinstance(value, os.PathLike) else value
+        for name, value in (parameters or {}).items()
+    }
     known = _defaults(nb, source.name)
-    check_parameters(given, known, source.name)
+    for wrong in [name for name in given if name not in known]:
+        raise KeyError(
+            f"{source.name} has no parameter {wrong!r}{hint(wrong, known) or '.'} "
+            f"Its parameters are: {', '.join(known) or 'none'}."
+        )
     target = None if output is None else check_output(output, ".ipynb", source)
     if target is not None and keep is None:
         keep = target.with_name(f"{target.stem}.partial.ipynb")
-    nb.metadata = nbformat.from_dict(_metadata(nb))
-
     progress = _Progress(nb, echo)
     started = datetime.datetime.now().astimezone()
     clock = time.perf_counter()
@@ -235,45 +195,41 @@ def run_notebook(
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
-                kernel_manager_class=_kernel_manager(),
+                kernel_manager_class=_OwnKernel,
                 extra_arguments=["--log-level=CRITICAL"],
                 on_cell_start=progress,
                 stdout_file=echo,
                 execution_timeout=timeout,
             )
         except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
-            where = _keep(so_far, keep)
-            raise NotebookError(_explain(source, error, progress, timeout) + where) from error
+            where = f"{source.name} stopped in code cell {progress.cell!r}"
+            raise NotebookError(where + _why(error, timeout) + _keep(so_far, keep)) from error
         except KeyboardInterrupt:
             _keep(so_far, keep)
             raise
+    from madlab.training import provenance
+
     done.metadata.papermill = nbformat.from_dict({"parameters": given})
-    done.metadata["madlab"] = _about(source, {**known, **given}, started, clock)
+    done.metadata.madlab = nbformat.from_dict(
+        {
+            "notebook": source.stem,
+            "parameters": {**known, **given},
+            "date": started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 1),
+            "provenance": provenance(),
+        }
+    )
     if target is not None:
-        write(target, nbformat.writes(freeze(done)))
+        files.write(target, nbformat.writes(freeze(done)))
     return done
 
 
-def _plain(value: Any) -> Any:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+class _OwnKernel(AsyncKernelManager):
+    """Starts this Python: a python3 kernel of another installation may come first elsewhere."""
 
-
-def _kernel_manager() -> type[AsyncKernelManager]:
-    # A python3 kernel of some other installation may come first in the user's folders.
-    own = get_kernel_dict()
-    spec = KernelSpec(
-        argv=own["argv"],
-        display_name=own["display_name"],
-        language=own["language"],
-        metadata=own.get("metadata", {}),
-    )
-
-    class OwnKernel(AsyncKernelManager):
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return spec
-
-    return OwnKernel
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(**get_kernel_dict())
 
 
 class _Progress:
@@ -302,29 +258,12 @@ def _keep(so_far: Path, keep: Path | None) -> str:
     return f" The notebook as far as it ran, with the whole traceback, is {keep}."
 
 
-def _explain(source: Path, error: Exception, progress: _Progress, timeout: float | None) -> str:
-    where = f"{source.name} stopped in code cell {progress.cell!r}"
+def _why(error: Exception, timeout: float | None) -> str:
     if isinstance(error, PapermillExecutionError):
-        return f"{where} with {f'{error.ename}: {error.evalue}'.rstrip('.')}."
+        return f" with {f'{error.ename}: {error.evalue}'.rstrip('.')}."
     if isinstance(error, CellTimeoutError):
-        return f"{where}, which took longer than {timeout:g} seconds."
+        return f", which took longer than {timeout:g} seconds."
     return (
-        f"{where}: its kernel died, as it does when memory runs out; try a smaller preset or "
-        "close other programs."
-    )
-
-
-def _about(
-    source: Path, used: Mapping[str, Any], started: datetime.datetime, clock: float
-) -> NotebookNode:
-    from madlab.training import provenance
-
-    return nbformat.from_dict(
-        {
-            "notebook": source.stem,
-            "parameters": dict(used),
-            "date": started.isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - clock, 1),
-            "provenance": provenance(),
-        }
+        ": its kernel died, as it does when memory runs out; try a smaller preset or close other "
+        "programs."
     )

@@ -15,29 +15,16 @@ from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
+from traitlets.config import Config
 
-from madlab.execute import (
-    NotebookError,
-    check_output,
-    find,
-    freeze,
-    parameters,
-    run_notebook,
-    write,
-)
+from madlab import files
+from madlab.execute import NotebookError, check_output, find, freeze, run_notebook
 
-__all__ = ["NotebookError", "find", "freeze", "parameters", "report", "run_notebook", "to_html"]
+__all__ = ["NotebookError", "find", "freeze", "report", "run_notebook", "to_html"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SHOWN = [
-    "text/html",
-    "text/markdown",
-    "image/svg+xml",
-    "image/png",
-    "image/jpeg",
-    "text/latex",
-    "text/plain",
-]
+_IMAGES = ["image/svg+xml", "image/png", "image/jpeg"]
+_SHOWN = ["text/html", "text/markdown", *_IMAGES, "text/latex", "text/plain"]
 _LIVE = ["script", "link", "iframe", "object", "embed", "base", "video", "audio"]
 
 
@@ -62,7 +49,7 @@ def report(
     target = check_output(output or Path("reports", f"{source.stem}.html"), ".html", source)
     partial = target.with_name(f"{target.stem}.partial.ipynb")
     nb = run_notebook(source, parameters, keep=partial, timeout=timeout, echo=echo)
-    write(target, to_html(nb, _title(nb, source.stem), source.parent))
+    files.write(target, to_html(nb, _title(nb, source.stem), source.parent))
     return target
 
 
@@ -88,6 +75,8 @@ def to_html(nb: NotebookNode, title: str, images: Path | None = None) -> str:
         extra_template_basedirs=[str(_TEMPLATES)],
         embed_images=images is not None,
         exclude_anchor_links=True,
+        filters={"mathml": lambda tex: _mathml(tex, "block")},
+        config=Config(NbConvertBase={"display_data_priority": _SHOWN}),
     )
     facts = _facts(nb.metadata.get("madlab", {}))
     resources = {"metadata": {"name": title, "path": str(images or "")}, "facts": facts}
@@ -117,12 +106,6 @@ def _mathml(tex: str, display: str) -> str:
 
 
 class _Exporter(HTMLExporter):
-    @property
-    def default_config(self) -> Any:
-        config = super().default_config
-        config.NbConvertBase.display_data_priority = _SHOWN
-        return config
-
     @pass_context
     def markdown2html(self, context: Context, source: str) -> str:
         renderer = _Renderer(
@@ -133,10 +116,6 @@ class _Exporter(HTMLExporter):
             exclude_anchor_links=True,
         )
         return str(MarkdownWithMath(renderer=renderer).render(source))
-
-    def default_filters(self) -> Any:
-        yield from super().default_filters()
-        yield ("mathml", lambda tex: _mathml(tex, "block"))
 
 
 def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -66,10 +66,25 @@ def test_any_other_failure_is_a_finding_and_not_an_error(monkeypatch: pytest.Mon
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
+        if name == "pooch":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "9"
 
     monkeypatch.setattr(doctor.metadata, "version", version)
-    assert finding("JupyterLab").found == "jupyterlab is not installed"
+    needed = ["click>=8", "pooch>=1.8", 'prdc>=0.2; extra == "test"']
+    monkeypatch.setattr(doctor.metadata, "requires", {"madlab": needed}.__getitem__)
+    found = finding("packages")
+    assert (found.ok, found.found) == (False, "pooch is not installed")
+    assert "pip install -c constraints.txt -e ." in found.mend
+
+
+def test_a_package_of_a_version_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = ["click>=8", "jupyterlab<5,>=4.4"]
+    monkeypatch.setattr(doctor.metadata, "requires", {"madlab": needed}.__getitem__)
+    versions = {"click": "8.5.1", "jupyterlab": "5.0.0"}
+    monkeypatch.setattr(doctor.metadata, "version", versions.__getitem__)
+    found = finding("packages")
+    assert (found.ok, found.found) == (False, "jupyterlab<5,>=4.4 is needed, not 5.0.0")
 
 
 @pytest.mark.parametrize(

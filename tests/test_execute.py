@@ -37,7 +37,6 @@ def test_a_notebook_is_found_by_path_name_or_unique_beginning(shelf: Path) -> No
     assert execute.find("06_digits.ipynb") == expected
     assert execute.find("06_d") == expected
     assert execute.find("00") == shelf / "00_start.ipynb"
-    assert execute.names() == ["00_start", "06_digits", "06_faces"]
 
 
 def test_an_unknown_notebook_is_named_with_a_hint_and_the_known_ones(shelf: Path) -> None:
@@ -58,10 +57,6 @@ def test_other_files_are_no_notebooks(tmp_path: Path) -> None:
     broken.write_text("{")
     with pytest.raises(ValueError, match=r"broken\.ipynb cannot be read as a notebook"):
         run_notebook(broken)
-
-
-def test_parameters_and_their_defaults_are_read_from_the_source(shelf: Path) -> None:
-    assert execute.parameters("06_digits") == {"preset": "quick", "seed": 0, "store": "runs"}
 
 
 @pytest.mark.parametrize("line", ["a = 1; b = 2", "a = 1  # b=2"])

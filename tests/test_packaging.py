@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -162,6 +163,31 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     commands = [line for line in text(".ci/run").splitlines() if not line.startswith("#")]
     assert "make test </dev/null" in commands
     assert not any(re.search(r"\bpip\b", line) for line in commands)
+
+
+@pytest.mark.parametrize(
+    ("module", "light"),
+    [
+        ("madlab", True),
+        ("madlab.cli", True),
+        ("madlab.checks", True),
+        ("madlab.files", True),
+        ("madlab.loops", True),
+        ("madlab.presets", True),
+        ("madlab.store", False),
+        ("madlab.gallery", False),
+    ],
+)
+def test_what_needs_no_torch_is_imported_without(module: str, light: bool) -> None:
+    heavy = {"torch", "matplotlib", "IPython", "jupyterlab", *(["pandas"] if light else [])}
+    code = f"import {module}, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & heavy == set()
+
+
+def test_an_unknown_name_is_no_attribute_of_the_package() -> None:
+    with pytest.raises(AttributeError, match="module 'madlab' has no attribute 'mad'"):
+        madlab.mad  # noqa: B018
 
 
 def test_no_file_is_loaded_that_could_run_code() -> None:
