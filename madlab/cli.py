@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,15 @@ import click
 from click.exceptions import Exit
 
 from madlab.cli_data import Ordered, data, examples, gallery, runs
+
+
+def _value(text: str) -> Any:
+    """Return what a parameter's text says, typed as papermill does."""
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return {"True": True, "False": False, "None": None}.get(text, text)
+
 
 _notebook = click.argument(
     "notebook", help="A path, a name as `06_digits_fully_synthetic`, or its start, `06`."
@@ -20,6 +29,7 @@ _parameters = click.option(
     nargs=2,
     multiple=True,
     metavar="NAME VALUE",
+    callback=lambda _, __, pairs: {name: _value(text) for name, text in pairs},
     help="A parameter of the notebook and its value; give it again for another one.",
 )
 
@@ -61,14 +71,14 @@ def lab(context: click.Context) -> None:
 @_notebook
 @_parameters
 @click.option("-o", "--output", type=Path, help="[default: reports/NAME.ipynb]")
-def run(notebook: str, parameters: Sequence[tuple[str, str]], output: Path | None) -> None:
+def run(notebook: str, parameters: dict[str, Any], output: Path | None) -> None:
     """Run a notebook from start to end and keep it with its outputs."""
     from madlab.execute import find, run_notebook
 
     source = find(notebook)
     target = output or Path("reports", f"{source.stem}.ipynb")
     with _running():
-        run_notebook(source, _typed(parameters), target, echo=sys.stderr)
+        run_notebook(source, parameters, target, echo=sys.stderr)
     click.echo(f"wrote {target}")
 
 
@@ -77,7 +87,7 @@ def run(notebook: str, parameters: Sequence[tuple[str, str]], output: Path | Non
 @_notebook
 @_parameters
 @click.option("-o", "--output", type=Path, help="[default: reports/NAME.html]")
-def report(notebook: str, parameters: Sequence[tuple[str, str]], output: Path | None) -> None:
+def report(notebook: str, parameters: dict[str, Any], output: Path | None) -> None:
     """Run a notebook and write it as one HTML file.
 
     The file needs no network and no kernel.
@@ -85,7 +95,7 @@ def report(notebook: str, parameters: Sequence[tuple[str, str]], output: Path | 
     from madlab.report import report as write_report
 
     with _running():
-        path = write_report(notebook, _typed(parameters), output, echo=sys.stderr)
+        path = write_report(notebook, parameters, output, echo=sys.stderr)
     click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -131,23 +141,6 @@ def _split(words: Sequence[str]) -> Iterator[str]:
     for word in words:
         yield from word.split("=", 1) if before in ("-p", "--parameter") else [word]
         before = word
-
-
-def _typed(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return given parameters with values of the types that papermill gives them."""
-    return {name: _value(text) for name, text in pairs}
-
-
-def _value(text: str) -> Any:
-    words = {"True": True, "False": False, "None": None}
-    if text in words:
-        return words[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _fail(error: Exception) -> int:
