@@ -70,7 +70,6 @@ class Ours:
 
 def weights(model: Neural, data: Dataset) -> dict[str, int]:
     """Return the number of weights of each network of a fitted model."""
-    assert model._network is not None
     shape = (data.images.shape[1], data.images.shape[2])
     networks = model._learner(model._network, shape, 1, 0).networks
     return {name: _count(network) for name, network in networks.items()}

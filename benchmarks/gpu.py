@@ -69,7 +69,7 @@ def work(model: Neural, data: ml.data.samples.Dataset) -> float:
     steps = [step for step in range(8) if learner.kind(step) == "plain"]
     with FlopCounterMode(display=False) as counter:
         for step in steps:
-            learner.update(rows | learner.draw(step, model.batch), "plain", 1)
+            learner.update(rows | learner.draw(step, model.batch), "plain")
     return float(counter.get_total_flops()) / len(steps) / model.batch
 
 

@@ -21,7 +21,7 @@ from madlab.metrics import AnyScores, reference_for
 from madlab.models.base import Model, check_model_bias, draw_labels
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
-from madlab.training import AnotherTrainingError, Clock, provenance
+from madlab.training import CheckpointMismatch, Clock, provenance
 
 N_PREVIEW = 100
 
@@ -169,7 +169,7 @@ class Chain:
         clock = Clock()
         try:
             fit()
-        except AnotherTrainingError:
+        except CheckpointMismatch:
             # Its data were drawn anew since, with other bytes, on another device say.
             shutil.rmtree(scratch, ignore_errors=True)
             fit()

@@ -24,6 +24,13 @@ def choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     return value
 
 
+def flag(name: str, value: bool) -> bool:
+    """Return `value`, or raise TypeError unless it is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return value
+
+
 def count(name: str, value: int, least: int = 0, most: int | None = None) -> int:
     """Return `value` as an int, or raise unless it is a whole number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
@@ -151,3 +158,16 @@ def rows(name: str, values: np.ndarray, *, d: int | None = None, least: int = 0)
     if len(wrong):
         raise ValueError(f"{name} have NaN or infinite values in rows {wrong[:5].tolist()}")
     return found.astype(np.float64, copy=False)
+
+
+def points(values: np.ndarray, *, d: int | None = None, least: int = 1) -> np.ndarray:
+    """Return points as they are, or raise TypeError unless they are float64 `(n, d)` already.
+
+    Raises ValueError as `rows` does.
+    """
+    found = np.asarray(values)
+    if found.dtype != np.float64 or found.ndim != 2:
+        raise TypeError(
+            f"points must be float64 with shape (n, d), not {found.dtype} with shape {found.shape}"
+        )
+    return rows("points", found, d=d, least=least)

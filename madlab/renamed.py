@@ -5,7 +5,14 @@ import warnings
 from typing import Any
 
 # Old name: module and name of what it is now; a module alone where the whole module moved.
-NAMES: dict[str, str] = {}
+NAMES: dict[str, str] = {
+    "madlab.models.adversarial": "madlab.models.adversaries",
+    "madlab.models.coupling": "madlab.models.realnvp",
+    "madlab.models.recipes": "madlab.models.objectives",
+    "madlab.training.AnotherTrainingError": "madlab.training:CheckpointMismatch",
+    "madlab.training.Replay": "madlab.training:CudaGraph",
+    "madlab.training.Slots": "madlab.training:Checkpoints",
+}
 
 
 def find(module: str, name: str) -> Any:

@@ -57,7 +57,7 @@ def test_the_mean_walks_as_theory_says():
     for seed in range(chains):
         one = Chain(Loop.fully_synthetic(n), "gaussian", data, seed=seed, n_evaluate=20)
         for generation in one.run(generations):
-            squares[seed, generation.t - 1] = np.mean(one.model.mean**2)
+            squares[seed, generation.t - 1] = np.mean(one.model.fitted["mean"] ** 2)
     t = np.arange(1, generations + 1)
     error = np.sqrt(2 * (1 + d * t / n) / (chains * d))
     ratio = squares.mean(0) / (t / n)
@@ -71,7 +71,7 @@ def test_the_variance_shrinks_by_the_bias():
     for seed in range(chains):
         one = chain(Loop.fully_synthetic(n), bias=0.8, seed=seed)
         for generation in one.run(generations):
-            traces[seed, generation.t - 1] = np.trace(one.model.covariance)
+            traces[seed, generation.t - 1] = np.trace(one.model.fitted["covariance"])
     t = np.arange(1, generations + 1)
     ratio = traces.mean(0) / (3 * 0.8 ** (t - 1))
     assert np.all(np.abs(ratio - 1) < 4 * np.sqrt(2 * t / (3 * n * chains))), ratio
@@ -321,14 +321,14 @@ def test_a_chain_that_diverges_is_stopped_and_leaves_the_others_untouched(
     seeds = (0, 1, 2)
     for seed in seeds:
         list(flow_chain(tmp_path / "calm", digits, seed).run(2))
-    plain = ml.models.recipes.Flow.loss
+    plain = ml.models.objectives.RectifiedFlow.loss
 
     def poisoned(self, predict, data, noise, times):
         value = plain(self, predict, data, noise, times)
         return value * math.nan if running == [1, 2] else value
 
     running = [0, 0]
-    monkeypatch.setattr(ml.models.recipes.Flow, "loss", poisoned)
+    monkeypatch.setattr(ml.models.objectives.RectifiedFlow, "loss", poisoned)
 
     def note(t, stage, fraction):
         running[1] = t
@@ -370,12 +370,15 @@ def test_half_done_work_on_other_bytes_is_thrown_away(tmp_path, digits):
     assert store.verify() == []
     assert [entry.why for entry in store.entries() if not entry.ok] == [ml.store.HALF_DONE]
     # As if the training samples had been drawn anew on another device.
-    drawn = ml.models.diffusion.Diffusion._sample
+    drawn = ml.models.diffusion.Diffusion._draw
+
+    def other(*given):
+        images, labels = drawn(*given)
+        return Samples(images ^ np.uint8(1), labels)
+
     store.prune(samples=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            ml.models.diffusion.Diffusion, "_sample", lambda *given: drawn(*given) ^ np.uint8(1)
-        )
+        patch.setattr(ml.models.diffusion.Diffusion, "_draw", other)
         assert len(list(flow_chain(tmp_path, digits).run(2))) == 2
 
 

@@ -1,17 +1,17 @@
 """Generative models by name; each one documents what its sampling bias does."""
 
-import difflib
 import importlib
 import inspect
 import json
 from pathlib import Path
 from typing import Any
 
+from madlab import checks, renamed
 from madlab.models.base import Model, NotFittedError
-from madlab.models.checks import check_model
+from madlab.models.contract import check_model
 
 _WHERE = {
-    "coupling": ("madlab.models.coupling", "Coupling"),
+    "coupling": ("madlab.models.realnvp", "RealNvp"),
     "diffusion": ("madlab.models.diffusion", "Diffusion"),
     "face_flow": ("madlab.models.face_flow", "FaceFlow"),
     "face_gan": ("madlab.models.face_gan", "FaceGan"),
@@ -32,12 +32,10 @@ def names() -> list[str]:
 def kind(name: str) -> type[Model]:
     """Return the class of a model by its name; raises KeyError for a name that is not known."""
     if name not in _WHERE:
-        close = difflib.get_close_matches(str(name), _WHERE, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise KeyError(f"no model named {name!r}{hint} The models are: {', '.join(names())}.")
+        meant = checks.hint(name, _WHERE)
+        raise KeyError(f"no model named {name!r}{meant} The models are: {', '.join(names())}.")
     module, attribute = _WHERE[name]
-    found: type[Model] = getattr(importlib.import_module(module), attribute)
-    return found
+    return getattr(importlib.import_module(module), attribute)
 
 
 def create(name: str, **settings: Any) -> Model:
@@ -53,10 +51,9 @@ def create(name: str, **settings: Any) -> Model:
     allowed = list(inspect.signature(found).parameters)
     for setting in settings:
         if setting not in allowed:
-            close = difflib.get_close_matches(setting, allowed, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            meant, known = checks.hint(setting, allowed), ", ".join(allowed)
             raise TypeError(
-                f"{name!r} has no setting {setting!r}{hint} Its settings are: {', '.join(allowed)}."
+                f"{name!r} has no setting {setting!r}{meant} Its settings are: {known}."
             )
     return found(**settings)
 
@@ -65,6 +62,10 @@ def load(folder: Path) -> Model:
     """Read a fitted model from a folder that a model's `save` wrote."""
     name = json.loads((Path(folder) / "model.json").read_text())["name"]
     return kind(name).from_folder(Path(folder))
+
+
+def __getattr__(name: str) -> Any:
+    return renamed.find(__name__, name)
 
 
 __all__ = ["Model", "NotFittedError", "check_model", "create", "kind", "load", "names"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from madlab.data.samples import Samples
-from madlab.models.base import Progress, check_images, check_labels, draw_labels, to_bytes
+from madlab.models.base import Labels, Progress, labels_of_samples, to_bytes
 from madlab.streams import derive, generator
 
 DIMENSIONS = 64
@@ -40,52 +40,35 @@ class Images(NamedTuple):
     shape: np.ndarray
     labelled: np.ndarray
 
-    def draw(self, n: int, bias: float, seed: int, labels: np.ndarray | None) -> Samples:
-        """Draw `n` images, uint8 `(n, height, width)`; as `Mixture.sample`, arguments checked."""
-        if not self.labelled[0]:
-            if labels is not None:
-                raise ValueError("labels are given, but this mixture was fitted without labels")
-            given = np.zeros(n, np.int64)
-        elif labels is None:
+    def draw(self, n: int, bias: float, seed: int, labels: Labels) -> Samples:
+        """Draw `n` images, uint8 `(n, height, width)`; as `Mixture.sample`."""
+        given = np.zeros(n, np.int64)
+        if self.labelled[0]:
+            frequencies = np.zeros(self.classes[-1] + 1)
+            frequencies[self.classes] = self.frequencies
             rng = generator(seed, "mixture", "labels")
-            given = self.classes[draw_labels(n, self.frequencies, rng)]
-        else:
-            given = check_labels(labels, n)
-            unknown = np.setdiff1d(given, self.classes)
-            if len(unknown):
-                raise ValueError(
-                    f"labels {unknown.tolist()} were not among the training labels, "
-                    f"{self.classes.tolist()}"
-                )
+            given = labels_of_samples(labels, n, frequencies, rng)
+        elif labels is not None:
+            raise ValueError("labels are given, but this mixture was fitted without labels")
         pixels = self.tone[_draw(self, given, bias, seed)]
         images = pixels.reshape(n, *self.shape.tolist())
         return Samples(images, given if self.labelled[0] else None)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all there is to save, by name."""
-        return {name: torch.from_numpy(array) for name, array in self._asdict().items()}
-
-    @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor]) -> "Images":
-        """Return what `tensors` gave."""
-        return cls(**{name: tensor.numpy() for name, tensor in tensors.items()})
-
 
 def fit_images(
     images: np.ndarray,
-    labels: np.ndarray | None,
+    labels: Labels,
     seed: int,
-    progress: Progress | None,
+    progress: Progress,
     *,
     components: int,
     rank: int,
     tone: bool,
 ) -> Images:
-    """Fit every class from nothing; arguments as for `Mixture` and `Mixture.fit`."""
-    images = check_images(images)
+    """Fit every class from nothing; arguments as for `Mixture` and `Mixture.fit`, checked."""
     n, height, width = images.shape
     labelled = labels is not None
-    found = check_labels(labels, n) if labelled else np.zeros(n, np.int64)
+    found = np.zeros(n, np.int64) if labels is None else labels
     pixels = images.reshape(n, -1)
     classes, counts = np.unique(found, return_counts=True)
 
@@ -105,8 +88,7 @@ def fit_images(
             weights.append(len(inside) / len(members))
             means.append(mean.numpy())
             loadings.append(loading.numpy())
-        if progress:
-            progress((index + 1) / (len(classes) + 1))
+        progress((index + 1) / (len(classes) + 1))
 
     fitted = Images(
         classes=classes,

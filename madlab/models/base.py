@@ -1,18 +1,21 @@
 """What a model is, to a chain: fit from nothing, sample under a bias, save and load."""
 
 import json
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
-import torch
-from safetensors.torch import load, save_file
+from safetensors.numpy import load, save_file
 
+from madlab import checks
 from madlab.data.samples import Samples
 
 Progress = Callable[[float], None]
+Labels = np.ndarray | None
+Arrays = dict[str, np.ndarray]
 
 
 @runtime_checkable
@@ -76,79 +79,122 @@ class NotFittedError(RuntimeError):
     """A model was asked for samples before it was fitted."""
 
 
-def check_bias(bias: float) -> float:
-    """Return `bias` as a float, or raise ValueError unless 0 < bias <= 1."""
-    if isinstance(bias, bool) or not isinstance(bias, (int, float, np.number)):
-        raise TypeError(f"bias must be a number, not {bias!r}")
-    if not math.isfinite(bias) or not 0 < bias <= 1:
-        raise ValueError(
-            f"bias is {bias!r}; it must lie in (0, 1]: 1 samples without bias, "
-            "towards 0 only the modes remain"
-        )
-    return float(bias)
+class How(NamedTuple):
+    """How a fit is done: its seed, whom it tells the fraction done, where half of it is kept."""
+
+    seed: int
+    progress: Progress
+    checkpoint: Path | None
+
+
+class Base(ABC):
+    """What madlab's own models share: settings, the questions asked of a caller, and files.
+
+    A model is a dataclass whose fields are its settings. It says which data it takes
+    (`_checked`), what a fit finds in them (`_fit`: arrays by name, all that is kept and saved) and
+    how samples are drawn from these (`_draw`).
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    conditional: ClassVar[bool] = False
+    follows_noise: ClassVar[bool] = True
+    biased: bool = True
+
+    _fitted: Arrays | None = None
+
+    @abstractmethod
+    def _checked(self, images: np.ndarray, labels: Labels) -> tuple[np.ndarray, Labels]:
+        """Return training data as `_fit` takes them, or raise TypeError or ValueError."""
+
+    @abstractmethod
+    def _fit(self, images: np.ndarray, labels: Any, how: How) -> Arrays:
+        """Return what the fit finds, as it is saved."""
+
+    @abstractmethod
+    def _draw(self, found: Arrays, n: int, bias: float, seed: int, labels: Labels) -> Samples:
+        """Return samples of what `_fit` found; `n` and `bias` are checked, `labels` are not."""
+
+    def _keep(self, found: Arrays) -> None:
+        """Make ready to sample from what `_fit` found, now or before it was saved."""
+        self._fitted = found
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings, as JSON values; `create(name, **settings)` makes an equal model."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    @property
+    def fitted(self) -> Arrays:
+        """What the last fit found, arrays by name; raises NotFittedError where there was none."""
+        if self._fitted is None:
+            raise NotFittedError(f"this {self.name!r} model is not fitted: call fit first")
+        return self._fitted
+
+    def fit(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        *,
+        seed: int,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+    ) -> None:
+        """Fit from nothing, whatever was fitted before.
+
+        - `images`, `labels`: training data of the kind that the class says.
+        - `seed`: sets all that is random in the fit.
+        - `progress`: called with the fraction done; an exception that it raises stops the fit,
+          leaves no model and passes through.
+        - `checkpoint`: a folder for half-done training, see `madlab.training.train`; models that
+          are fitted in seconds do not use it.
+
+        Raises TypeError or ValueError for other data, which leave the model as it was;
+        FloatingPointError where training diverges, MemoryError where the device has too little.
+        """
+        data = self._checked(np.asarray(images), labels)
+        self._fitted = None
+        self._keep(self._fit(*data, How(seed, progress or _tell_nobody, checkpoint)))
+
+    def sample(
+        self, n: int, *, bias: float = 1.0, seed: int, labels: np.ndarray | None = None
+    ) -> Samples:
+        """Draw `n` samples of the training data's kind; sample i depends on (`seed`, i) alone.
+
+        - `bias`: in (0, 1]; the class says what it does.
+        - `labels`: of a class-conditional model, whole numbers `(n,)` among the training labels,
+          on which sample i depends too; None draws them from the training frequencies.
+
+        Raises ValueError or TypeError for bad arguments, NotFittedError before `fit`.
+        """
+        n, bias = checks.count("n", n), check_model_bias(self, bias)
+        return self._draw(self.fitted, n, bias, seed, labels)
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted model into an existing folder: safetensors and JSON only."""
+        save_model(Path(folder), self, self.fitted)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """Read what `save` wrote; the result samples exactly as the saved model did."""
+        settings, found = load_model(Path(folder), cls)
+        model = cls(**settings)
+        model._keep(found)
+        return model
+
+
+def _tell_nobody(fraction: float) -> None:
+    pass
 
 
 def check_model_bias(model: Model, bias: float) -> float:
-    """Return `bias` as `check_bias` does, or raise ValueError for one that the model lacks."""
-    found = check_bias(bias)
+    """Return `bias` as `checks.bias` does, or raise ValueError for one that the model lacks."""
+    found = checks.bias(bias)
     if found != 1 and not model.biased:
         raise ValueError(
             f"bias is {bias!r}; {model.name!r} has no sampling bias: leave it at 1, or take "
             "another model"
         )
-    return found
-
-
-def check_between(name: str, value: float, low: float, high: float) -> float:
-    """Return `value` as a float, or raise unless it lies between `low` and `high`, not on them."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    if not low < value < high:
-        raise ValueError(f"{name} is {value}; it must lie between {low} and {high}, not on them")
-    return float(value)
-
-
-def check_count(name: str, value: int, least: int = 0) -> int:
-    """Return `value` as an int, or raise unless it is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < least:
-        raise ValueError(f"{name} is {value}; it must be at least {least}")
-    return int(value)
-
-
-def check_labels(labels: np.ndarray | None, n: int, classes: int | None = None) -> np.ndarray:
-    """Return `labels` as int64 `(n,)`, or raise where they do not match `n` or `classes`."""
-    if labels is None:
-        raise ValueError("this model is class-conditional: give labels, one for each image")
-    found = np.asarray(labels)
-    if found.shape != (n,):
-        raise ValueError(f"labels have shape {found.shape}; {n} images need shape ({n},)")
-    if found.dtype.kind not in "iu":
-        raise TypeError(f"labels must be whole numbers, not {found.dtype}")
-    if n and found.min() < 0:
-        raise ValueError(f"labels run from {found.min()}; they must not be negative")
-    if n and classes is not None and found.max() >= classes:
-        raise ValueError(
-            f"labels run up to {found.max()}; the model knows {classes} classes, 0 to {classes - 1}"
-        )
-    return np.asarray(found, dtype=np.int64)
-
-
-def check_images(images: np.ndarray, *, colour: bool = False) -> np.ndarray:
-    """Return `images` as they are, or raise unless they are uint8 `(n >= 1, height, width)`.
-
-    With `colour` they are `(n >= 1, height, width, 3)`.
-    """
-    found = np.asarray(images)
-    fits = found.ndim == 4 and found.shape[3] == 3 if colour else found.ndim == 3
-    if found.dtype != np.uint8 or not fits:
-        wanted = "(n, height, width, 3), in colour" if colour else "(n, height, width)"
-        raise TypeError(
-            f"images must be uint8 with shape {wanted}, not {found.dtype} with shape {found.shape}"
-        )
-    if not len(found):
-        raise ValueError("there are no images to fit: give at least one")
     return found
 
 
@@ -159,23 +205,37 @@ def draw_labels(n: int, frequencies: np.ndarray, rng: np.random.Generator) -> np
     return np.minimum(labels, len(frequencies) - 1).astype(np.int64)
 
 
+def labels_of_samples(
+    labels: np.ndarray | None, n: int, frequencies: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the labels of `n` samples, int64 `(n,)`: those asked for, or drawn where None.
+
+    Raises ValueError or TypeError for labels that no training image has, or that are none.
+    """
+    if labels is None:
+        return draw_labels(n, frequencies, rng)
+    found = checks.labels(labels, n, len(frequencies))
+    unseen = np.setdiff1d(found, np.flatnonzero(frequencies))
+    if len(unseen):
+        seen = np.flatnonzero(frequencies).tolist()
+        raise ValueError(f"labels {unseen.tolist()} are on no training image; there are {seen}")
+    return found
+
+
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
     """Clip pixel values on the 0 to 255 scale and round them to uint8."""
     return np.asarray(np.clip(np.rint(pixels), 0, 255), dtype=np.uint8)
 
 
-def save_model(folder: Path, model: Model, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write `tensors` and the model's name, version and settings into `folder`."""
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        folder / "model.safetensors",
-    )
+def save_model(folder: Path, model: Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `arrays` and the model's name, version and settings into `folder`."""
+    save_file(dict(arrays), folder / "model.safetensors")
     about = {"name": model.name, "version": model.version, "settings": model.settings}
     (folder / "model.json").write_text(json.dumps(about, indent=1, sort_keys=True))
 
 
-def load_model(folder: Path, kind: type[Model]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Read settings and tensors that `save_model` wrote for a model of class `kind`."""
+def load_model(folder: Path, kind: type[Model]) -> tuple[dict[str, Any], Arrays]:
+    """Read settings and arrays that `save_model` wrote for a model of class `kind`."""
     about = json.loads((folder / "model.json").read_text())
     if about["name"] != kind.name or about["version"] != kind.version:
         raise ValueError(

@@ -1,4 +1,6 @@
-"""Mixtures of Gaussians with full covariances, fitted to many sets of points at a time by EM.
+"""Our own EM, as scikit-learn's neither fits many chains at a time nor repeats their bits.
+
+It fits mixtures of Gaussians with full covariances to many sets of points at a time.
 
 Everything is batched over chains, independent sets of points of one size, and each chain's result
 is that of fitting it alone, bit for bit on a CPU: no sum runs over more than one chain, one thread
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from madlab.models.base import check_bias, check_count
+from madlab import checks
 from madlab.streams import generator
 from madlab.training import one_thread
 
@@ -78,7 +80,7 @@ def fit(
     Raises TypeError for anything but float64 points, ValueError for fewer points than components,
     for values that are not finite and for sizes that do not match.
     """
-    _check(points, check_count("k", k, 1), seeds)
+    _check(points, checks.count("k", k, 1), seeds)
     if not floor > 0:
         raise ValueError(f"floor is {floor!r}; it must be more than 0")
     # Squares of coordinates lose the digits that a distant origin takes. A mean alone does not
@@ -88,7 +90,7 @@ def fit(
     labels = k_means_plus_plus(points, k, seeds)
     start = (torch.arange(k, device=points.device)[:, None] == labels[:, None]).to(points.dtype)
     weights, means, covariances, taken = _climb(
-        _features(points), _fill(start), tolerance, check_count("rounds", rounds), floor
+        _features(points), _fill(start), tolerance, checks.count("rounds", rounds), floor
     )
     return Fitted(weights, means + centre, covariances, taken)
 
@@ -115,7 +117,7 @@ def draw(fitted: Fitted, uniforms: Tensor, normals: Tensor, bias: float = 1.0) -
     last = (fitted.weights > 0).to(torch.int64).cumsum(1).argmax(1)
     chosen = torch.minimum(chosen, last[:, None])
     variances, axes = torch.linalg.eigh(fitted.covariances)
-    factors = axes * (check_bias(bias) * variances.clamp(min=0)).sqrt()[:, :, None]
+    factors = axes * (checks.bias(bias) * variances.clamp(min=0)).sqrt()[:, :, None]
     rows = torch.arange(len(chosen), device=chosen.device)[:, None]
     drawn = fitted.means[rows, chosen]
     # One product and one sum at a time: a matrix product may round differently with n.

@@ -1,51 +1,38 @@
 """A flow of colour pictures, with guidance by an early state of itself as its sampling bias."""
 
 import copy
-import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from madlab import training
-from madlab.models._nets.face_unet import FaceUNet
-from madlab.models._nets.gaussian_flow import GaussianFlow
-from madlab.models._nets.unet import GROUPS
-from madlab.models.base import check_between, check_count
+from madlab import checks, training
+from madlab.models._nets.unet import FaceUNet
 from madlab.models.diffusion import guidance
-from madlab.models.neural import Neural, Sampler, scaled
+from madlab.models.neural import Neural, Sampler, fast, scaled, where_is
+from madlab.models.objectives import RectifiedFlow, heun
 from madlab.models.principal import principal_components
-from madlab.models.recipes import Flow, heun
-from madlab.training import Draws, Learner, OneLoss, Precision, Replay
+from madlab.training import Draws, Learner, OneLoss, Precision
 
 COMPONENTS = 256
 GAMMA = 6.94
 WIDER = 2.0
 CHUNK = 1000
+# Below this variance, about one byte, a direction counts as having this one.
+LEAST = 1e-4
 
 
-class Guided(nn.Module):
-    """A network, what it was early in its training, and the linear flow that both add to.
-
-    - `shape`: height and width of the pictures.
-    """
-
-    def __init__(self, channels: int, shape: tuple[int, int]) -> None:
-        super().__init__()
-        self.main = FaceUNet(channels, shape)
-        self.early = copy.deepcopy(self.main).requires_grad_(False)
-        self.linear = GaussianFlow(3 * shape[0] * shape[1], COMPONENTS)
-
-
+@dataclass(eq=False)
 class FaceFlow(Neural):
     """Rectified flow of faces or other colour pictures, from scratch in about a minute on a CPU.
 
-    A flow takes noise along a velocity to pictures (`madlab.models.recipes.Flow`). The velocity
-    has two parts: that of the Gaussian with the pictures' mean, first 256 principal components
-    and total variance, in closed form, and what a U-Net adds to it, zero at first. So training
-    starts near the control `principal` and adds what is not linear. Sampling is done in
+    A flow takes noise along a velocity to pictures (`madlab.models.objectives.RectifiedFlow`). The
+    velocity has two parts: that of the Gaussian with the pictures' mean, first 256 principal
+    components and total variance, in closed form, and what a U-Net adds to it, zero at first. So
+    training starts near the control `principal` and adds what is not linear. Sampling is done in
     coordinates in which the linear part stands still, so few steps do. Half of the training
     pictures are mirrored.
 
@@ -67,30 +54,22 @@ class FaceFlow(Neural):
     """
 
     name: ClassVar[str] = "face_flow"
-    version: ClassVar[int] = 1
     conditional: ClassVar[bool] = False
     colour: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        channels: int = 16,
-        steps: int = 1200,
-        batch: int = 64,
-        learning_rate: float = 3e-3,
-        sampling_steps: int = 8,
-        early: float = 0.25,
-    ) -> None:
-        super().__init__()
-        self.channels = check_count("channels", channels, least=GROUPS)
-        if self.channels % GROUPS:
-            raise ValueError(f"channels is {channels}; it must be a multiple of {GROUPS}")
-        self.steps = check_count("steps", steps, least=1)
-        self.batch = check_count("batch", batch, least=1)
-        self.learning_rate = check_between("learning_rate", learning_rate, 0, math.inf)
-        self.sampling_steps = check_count("sampling_steps", sampling_steps, least=1)
-        self.early = check_between("early", early, 0, 1)
+    channels: int = 16
+    steps: int = 1200
+    batch: int = 64
+    learning_rate: float = 3e-3
+    sampling_steps: int = 8
+    early: float = 0.25
 
-    def _make(self, shape: tuple[int, int], classes: int) -> Guided:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sampling_steps = checks.count("sampling_steps", self.sampling_steps, least=1)
+        self.early = checks.between("early", self.early, 0, 1)
+
+    def _make(self, shape: tuple[int, int], classes: int) -> nn.Module:
         return Guided(self.channels, shape)
 
     def _start(self, network: nn.Module, images: np.ndarray) -> None:
@@ -111,15 +90,15 @@ class FaceFlow(Neural):
         self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
     ) -> Learner:
         assert isinstance(network, Guided)
-        where = next(network.parameters()).device
+        where = where_is(network)
         run = training.compiled(network.main)
-        recipe, linear = Flow(), network.linear
+        objective, linear = RectifiedFlow(), network.linear
         last = max(1, round(self.early * self.steps))
 
         def draw(step: int, n: int) -> dict[str, Tensor]:
             draws = Draws(where, seed, "noise", step)
             return {
-                "times": recipe.times(draws, n),
+                "times": objective.times(draws, n),
                 "mirrored": draws.uniform(n) < 0.5,
                 "noise": draws.normal(n, 3, *shape),
                 "rate": torch.full((), early_rate(step, last), device=where),
@@ -130,11 +109,10 @@ class FaceFlow(Neural):
             data = torch.where(batch["mirrored"][:, None, None, None], data.flip(3), data)
 
             def predict(x: Tensor, times: Tensor) -> Tensor:
-                added: Tensor = run(x, times).float()
-                found = linear.velocity(x, times) + added
+                found = linear.velocity(x, times) + run(x, times).float()
                 return x + (1 - times)[:, None, None, None] * found
 
-            return recipe.loss(predict, data, batch["noise"], batch["times"])
+            return objective.loss(predict, data, batch["noise"], batch["times"])
 
         return EarlyAverage(network, loss, draw, self.learning_rate, Precision(where))
 
@@ -144,34 +122,121 @@ class FaceFlow(Neural):
     def _sampler(self, network: nn.Module, bias: float) -> Sampler:
         assert isinstance(network, Guided)
         weight = guidance(bias)
-        where = next(network.parameters()).device
-        precision = Precision(where)
         linear = network.linear
         main, early = training.compiled(network.main), training.compiled(network.early)
 
         def whitened(given: Mapping[str, Tensor]) -> Tensor:
             u, times = given["u"], given["times"]
             x = linear.coloured(u, times)
-            with precision.autocast():
-                found: Tensor = main(x, times).float()
-                if weight:
-                    found = found + weight * (found - early(x, times).float())
+            found = main(x, times).float()
             if weight:
+                found = found + weight * (found - early(x, times).float())
                 apart = linear.velocity(x, times) - linear.velocity(x, times, WIDER)
                 found = found + weight * apart
             return linear.whitened(found, times)
 
-        replay = Replay(whitened, where)
+        graph = fast(whitened, where_is(network))
 
         def pictures(noise: Tensor, labels: Tensor, draws: Draws) -> Tensor:
             def field(u: Tensor, now: float) -> Tensor:
                 # Kept from the next call, which overwrites what a graph returned.
-                return replay({"u": u, "times": u.new_full((len(u),), now)}).clone()
+                return graph({"u": u, "times": u.new_full((len(u),), now)}).clone()
 
             u = heun(field, noise, self.sampling_steps)
             return linear.coloured(u, u.new_ones(len(u)))
 
         return pictures
+
+
+class Guided(nn.Module):
+    """A network, what it was early in its training, and the linear flow that both add to.
+
+    - `shape`: height and width of the pictures.
+    """
+
+    def __init__(self, channels: int, shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.main = FaceUNet(channels, shape)
+        self.early = copy.deepcopy(self.main).requires_grad_(False)
+        self.linear = GaussianFlow(3 * shape[0] * shape[1], COMPONENTS)
+
+
+class GaussianFlow(nn.Module):
+    """The straight-line flow from standard noise to pictures that are Gaussian.
+
+    Where the pictures are N(m, S), x_t = (1 - t) noise + t picture is N(t m, S_t) with
+    S_t = (1 - t)^2 I + t^2 S, and the flow keeps S_t^(-1/2) (x_t - t m) as it was: it takes noise
+    z to m + S^(1/2) z. S has `count` principal components and one variance in all other
+    directions.
+
+    - `size`: how many values a picture has.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    variances: Tensor
+    rest: Tensor
+
+    def __init__(self, size: int, count: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("axes", torch.zeros(size, count))
+        self.register_buffer("variances", torch.ones(count))
+        self.register_buffer("rest", torch.ones(()))
+
+    def become(self, mean: Tensor, components: Tensor, total: float) -> None:
+        """Take the pictures' mean and covariance.
+
+        - `mean`: `(size,)`; `components`: principal components `(count, size)`, each as long as
+          the standard deviation along it; `total`: the sum of all values' variances.
+        """
+        count, size = components.shape
+        variances = components.square().sum(1)
+        rest = (total - float(variances.sum())) / max(size - count, 1)
+        self.mean.copy_(mean)
+        self.axes.copy_((components / variances.sqrt().clamp(min=1e-12)[:, None]).T)
+        self.variances.copy_(variances.clamp(min=LEAST))
+        self.rest.fill_(max(rest, LEAST))
+
+    def velocity(self, x: Tensor, time: Tensor, wider: float = 1.0) -> Tensor:
+        """Return the velocity at `x` `(n, 3, h, w)` at times `(n,)`.
+
+        - `wider`: the covariance is multiplied by it.
+        """
+        t = time[:, None]
+
+        def slope(variance: Tensor) -> Tensor:
+            v = wider * variance
+            return (t * v - (1 - t)) / ((1 - t).square() + t.square() * v)
+
+        away = x.flatten(1) - t * self.mean
+        found = self._scaled(away, slope(self.variances), slope(self.rest))
+        return (self.mean + found).view_as(x)
+
+    def coloured(self, u: Tensor, time: Tensor) -> Tensor:
+        """Return t m + S_t^(1/2) u, where the flow is at `time` that started from noise `u`."""
+        along, other = self._sizes(time)
+        found = self._scaled(u.flatten(1), along, other)
+        return (time[:, None] * self.mean + found).view_as(u)
+
+    def whitened(self, change: Tensor, time: Tensor) -> Tensor:
+        """Return S_t^(-1/2) times a change of x at `time`: the change of what noise it is from."""
+        along, other = self._sizes(time)
+        return self._scaled(change.flatten(1), 1 / along, 1 / other).view_as(change)
+
+    def _sizes(self, time: Tensor) -> tuple[Tensor, Tensor]:
+        t = time[:, None]
+        along, other = (
+            ((1 - t).square() + t.square() * variance).sqrt()
+            for variance in (self.variances, self.rest)
+        )
+        return along, other
+
+    def _scaled(self, x: Tensor, along: Tensor, other: Tensor) -> Tensor:
+        """Scale `(n, size)` by `along` `(n, count)` on the axes, by `other` `(n, 1)` off them."""
+        # In full precision: on the first axes pictures vary a hundred times as much as on others.
+        with torch.autocast(x.device.type, enabled=False):
+            return other * x + ((along - other) * (x @ self.axes)) @ self.axes.T
 
 
 def early_rate(step: int, last: int) -> float:
@@ -201,10 +266,9 @@ class EarlyAverage(OneLoss):
         self._main = [weight.detach() for weight in pair.main.parameters()]
         self._early = [weight.detach() for weight in pair.early.parameters()]
 
-    def update(self, batch: Mapping[str, Tensor], kind: str, pieces: int) -> Tensor:
+    def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
         """Take one step of Adam on the loss and return it."""
-        rows = {name: values for name, values in batch.items() if name != "rate"}
-        found = super().update(rows, kind, pieces)
+        found = super().update(batch, kind)
         # The rate is a tensor: a captured graph would keep a number.
         change = list(torch._foreach_sub(self._main, self._early))
         torch._foreach_mul_(change, batch["rate"])

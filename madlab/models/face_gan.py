@@ -1,33 +1,32 @@
 """A StyleGAN2-like generative adversarial network of small colour pictures, such as faces."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from madlab import training
+from madlab import checks, training
 from madlab.models._nets.faces import LATENT, UPSAMPLINGS, Discriminator, Generator
-from madlab.models.adversarial import Adversarial
-from madlab.models.augment import Augment
-from madlab.models.base import check_between
-from madlab.models.gan import Duel
-from madlab.models.neural import Sampler
+from madlab.models.adversaries import Adversarial, Augment, R3Gan
+from madlab.models.neural import where_is
 from madlab.models.principal import principal_components
 from madlab.streams import generator
-from madlab.training import Draws, Learner, Precision, Replay
+from madlab.training import Learner
 
 WARM_UP = 50
 DECAY = 0.3
 CENTRE_OF = 4096
 
 
+@dataclass(eq=False)
 class FaceGan(Adversarial):
     """A small StyleGAN2 that starts at its pictures' principal components: faces in a minute.
 
-    Its training step is the digits' `gan`'s: a relativistic loss, slopes held down every fourth
-    step, averaged weights. Real pictures are mirrored at random, and `Augment` changes all that the
+    Its training step is the digits' `gan`'s (`madlab.models.adversaries.R3Gan`), with averaged
+    weights. Real pictures are mirrored at random, and `Augment` changes all that the
     discriminator sees. Karras et al. 2020 (arXiv 1912.04958) describe mapping network, modulated
     convolutions and minibatch deviation. The generator starts as the Gaussian of the pictures'
     principal components (the model `principal`) and learns to add to it.
@@ -53,33 +52,27 @@ class FaceGan(Adversarial):
     """
 
     name: ClassVar[str] = "face_gan"
-    version: ClassVar[int] = 1
     conditional: ClassVar[bool] = False
     colour: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        channels: int = 16,
-        steps: int = 1400,
-        batch: int = 32,
-        learning_rate: float = 2e-3,
-        augmentation: float = 0.3,
-        penalty: float = 0.3,
-        upsampling: str = "shuffle",
-        noise: bool = False,
-        linear: bool = True,
-    ) -> None:
-        super().__init__(channels, steps, batch, learning_rate)
-        self.augmentation = augmentation and check_between("augmentation", augmentation, 0, 1)
-        self.penalty = check_between("penalty", penalty, 0, float("inf"))
-        if upsampling not in UPSAMPLINGS:
-            raise ValueError(
-                f"upsampling is {upsampling!r}; it must be one of {', '.join(UPSAMPLINGS)}"
-            )
-        for name, value in (("noise", noise), ("linear", linear)):
-            if not isinstance(value, bool):
-                raise TypeError(f"{name} must be True or False, not {value!r}")
-        self.upsampling, self.noise, self.linear = upsampling, noise, linear
+    channels: int = 16
+    steps: int = 1400
+    batch: int = 32
+    learning_rate: float = 2e-3
+    augmentation: float = 0.3
+    penalty: float = 0.3
+    upsampling: str = "shuffle"
+    noise: bool = False
+    linear: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.augmentation:
+            self.augmentation = checks.between("augmentation", self.augmentation, 0, 1)
+        self.penalty = checks.positive("penalty", self.penalty)
+        checks.choice("upsampling", self.upsampling, UPSAMPLINGS)
+        checks.flag("noise", self.noise)
+        checks.flag("linear", self.linear)
 
     def _make(self, shape: tuple[int, int], classes: int) -> Generator:
         return Generator(self.channels, shape, self.upsampling, self.linear, self.noise)
@@ -102,12 +95,9 @@ class FaceGan(Adversarial):
     ) -> Learner:
         assert isinstance(network, Generator)
 
-        def make() -> Discriminator:
-            return Discriminator(self.channels, shape)
-
-        return Duel(
+        return R3Gan(
             network,
-            make,
+            lambda: Discriminator(self.channels, shape),
             self.learning_rate,
             seed,
             latent=network.noise_length,
@@ -119,21 +109,9 @@ class FaceGan(Adversarial):
         assert isinstance(self._network, Generator)
         return rng.standard_normal((n, self._network.noise_length), dtype=np.float32)
 
-    def _sampler(self, network: nn.Module, bias: float) -> Sampler:
+    def _truncated(self, network: nn.Module, bias: float) -> Callable[[Tensor, Tensor], Tensor]:
         assert isinstance(network, Generator)
-        where = next(network.parameters()).device
         fixed = generator(0, "truncation").standard_normal((CENTRE_OF, LATENT), dtype=np.float32)
-        centre = network.mapping(torch.from_numpy(fixed).to(where)).mean(0)
-        precision, run = Precision(where), training.compiled(network)
-
-        def draw(given: Mapping[str, Tensor]) -> Tensor:
-            with precision.autocast():
-                found: Tensor = run(given["noise"], given["labels"], bias, centre)
-            return found
-
-        replay = Replay(draw, where)
-
-        def pictures(noise: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-            return replay({"noise": noise, "labels": labels})
-
-        return pictures
+        centre = network.mapping(torch.from_numpy(fixed).to(where_is(network))).mean(0)
+        run = training.compiled(network)
+        return lambda noise, labels: run(noise, labels, bias, centre)

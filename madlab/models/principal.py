@@ -1,25 +1,17 @@
 """A Gaussian in the principal components of pictures: what a linear generator alone can do."""
 
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from madlab import checks
 from madlab.data.samples import Samples
-from madlab.models.base import (
-    NotFittedError,
-    Progress,
-    check_bias,
-    check_count,
-    check_images,
-    load_model,
-    save_model,
-    to_bytes,
-)
-from madlab.models.neural import CPU_BATCH
+from madlab.models.base import Arrays, Base, How, Labels, to_bytes
 from madlab.streams import generator
 
+BATCH = 100
 MOST = 2000
 CHUNK = 4096
 
@@ -90,13 +82,15 @@ def _largest(symmetric: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     return np.clip(values, 0, None), vectors
 
 
-class Principal:
+@dataclass(eq=False)
+class Principal(Base):
     """A Gaussian in the first 64 principal components of colour pictures and their mirror images.
 
-    The control beside `face_gan`, whose generator starts as this model: in closed form it has the
-    pictures' layout and variety, but nothing that is not linear. A sample is
-    mean + V diag(s) (bias z), clipped and rounded, so `bias` scales standard deviations, as
-    truncation does; variances in the components fall by bias^2. Labels are ignored.
+    It takes uint8 `(n, h, w, 3)`, n at least 2, w even. The control beside `face_gan`, whose
+    generator starts as this model: in closed form it has the pictures' layout and variety, but
+    nothing that is not linear. A sample is mean + V diag(s) (bias z), clipped and rounded, so
+    `bias` scales standard deviations, as truncation does; variances in the components fall by
+    bias^2. `face_gan` takes the same z for one seed. Labels are ignored, the fit is deterministic.
 
     - `components`: how many; fewer where the pictures span fewer.
 
@@ -104,87 +98,34 @@ class Principal:
     """
 
     name: ClassVar[str] = "principal"
-    version: ClassVar[int] = 1
-    conditional: ClassVar[bool] = False
-    biased: ClassVar[bool] = True
     # Components of nearly equal length change places between fits.
     follows_noise: ClassVar[bool] = False
 
-    def __init__(self, components: int = 64) -> None:
-        self.components = check_count("components", components, least=1)
-        self.mean: np.ndarray | None = None
-        self.scaled: np.ndarray | None = None
+    components: int = 64
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The number of components."""
-        return {"components": self.components}
+    def __post_init__(self) -> None:
+        self.components = checks.count("components", self.components, least=1)
 
-    def fit(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray | None = None,
-        *,
-        seed: int,
-        progress: Progress | None = None,
-        checkpoint: Path | None = None,
-    ) -> None:
-        """Take mean and principal components of the pictures and their mirror images.
-
-        - `images`: uint8 `(n, h, w, 3)`, n at least 2, w even.
-        - `labels`, `seed`: not used; the fit is deterministic.
-        - `progress`: called once, with 1.0; `checkpoint`: not used, as there is little to lose.
-
-        Raises TypeError or ValueError for other images.
-        """
-        images = check_images(images, colour=True)
-        if len(images) < 2:
-            raise ValueError("a covariance needs at least 2 pictures; 1 given")
+    def _checked(self, images: np.ndarray, labels: Labels) -> tuple[np.ndarray, Labels]:
+        images = checks.pictures(images, colour=True, least=2)
         if images.shape[2] % 2:
             raise ValueError(f"pictures are {images.shape[2]} pixels wide; the width must be even")
+        return images, None
+
+    def _fit(self, images: np.ndarray, labels: Any, how: How) -> Arrays:
         mean, scaled = principal_components(images, self.components)
-        if progress:
-            progress(1.0)
-        self.mean, self.scaled = mean, scaled
+        how.progress(1.0)
+        return {"mean": mean, "scaled": scaled}
 
-    def sample(
-        self, n: int, *, bias: float = 1.0, seed: int, labels: np.ndarray | None = None
-    ) -> Samples:
-        """Draw `n` pictures, uint8 `(n, h, w, 3)`; `face_gan` takes the same z for (`seed`, i).
-
-        - `bias`: in (0, 1]; `labels`: not used.
-
-        Raises ValueError or TypeError for a bad `n` or `bias`, NotFittedError before `fit`.
-        """
-        n, bias = check_count("n", n), check_bias(bias)
-        if self.mean is None or self.scaled is None:
-            raise NotFittedError("this model is not fitted: call fit before sample")
-        images = np.empty((n, *self.mean.shape), dtype=np.uint8)
-        flat = self.scaled.reshape(self.components, -1)
+    def _draw(self, found: Arrays, n: int, bias: float, seed: int, labels: Labels) -> Samples:
+        mean, flat = found["mean"], found["scaled"].reshape(self.components, -1)
+        images = np.empty((n, *mean.shape), dtype=np.uint8)
         rng = generator(seed, "noise")
         # Whole batches, padded with zeros: sums run in the same order for picture i whatever n is.
-        for start in range(0, n, CPU_BATCH):
-            here = min(CPU_BATCH, n - start)
-            z = np.zeros((CPU_BATCH, self.components))
+        for start in range(0, n, BATCH):
+            here = min(BATCH, n - start)
+            z = np.zeros((BATCH, self.components))
             z[:here] = rng.standard_normal((here, self.components), dtype=np.float32)
-            found = self.mean + ((bias * z) @ flat).reshape(CPU_BATCH, *self.mean.shape)
-            images[start : start + here] = to_bytes(found[:here])
+            drawn = mean + ((bias * z) @ flat).reshape(BATCH, *mean.shape)
+            images[start : start + here] = to_bytes(drawn[:here])
         return Samples(images)
-
-    def save(self, folder: Path) -> None:
-        """Write the fitted model into an existing folder."""
-        if self.mean is None or self.scaled is None:
-            raise NotFittedError("this model is not fitted: there is nothing to save")
-        tensors = {
-            "mean": torch.from_numpy(self.mean),
-            "scaled": torch.from_numpy(self.scaled),
-        }
-        save_model(Path(folder), self, tensors)
-
-    @classmethod
-    def from_folder(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-        settings, tensors = load_model(Path(folder), cls)
-        model = cls(**settings)
-        model.mean, model.scaled = tensors["mean"].numpy(), tensors["scaled"].numpy()
-        return model

@@ -1,19 +1,18 @@
 """A class-conditional Wasserstein network pair with gradient penalty, for small pictures."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from madlab import training
+from madlab import checks
 from madlab.models._nets.digits import Discriminator
-from madlab.models.adversarial import LATENT, Adversarial, Loss, Rivals
-from madlab.models.base import check_count
+from madlab.models.adversaries import LATENT, Adversarial, Adversaries
 from madlab.models.neural import scaled
 from madlab.training import Learner
 
-BETAS = (0.0, 0.9)
 PENALTY = 10.0
 
 Critic = Callable[[Tensor, Tensor], Tensor]
@@ -33,10 +32,10 @@ def gradient_penalty(
     between = torch.lerp(real, drawn, places[:, None, None, None]).requires_grad_()
     scores = critic(between, labels)
     (slopes,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-    penalty: Tensor = (slopes.flatten(1).norm(dim=1) - 1).square().mean()
-    return penalty
+    return (slopes.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+@dataclass(eq=False)
 class Wgan(Adversarial):
     """A small WGAN-GP of labelled digits (Gulrajani et al. 2017, arXiv 1704.00028).
 
@@ -62,23 +61,21 @@ class Wgan(Adversarial):
     """
 
     name: ClassVar[str] = "wgan"
-    version: ClassVar[int] = 1
-    biased: ClassVar[bool] = False
+    biased = False
 
-    def __init__(
-        self,
-        channels: int = 8,
-        steps: int = 550,
-        batch: int = 160,
-        critic_updates: int = 5,
-        learning_rate: float = 3e-3,
-    ) -> None:
-        super().__init__(channels, steps, batch, learning_rate)
-        self.critic_updates = check_count("critic_updates", critic_updates, least=1)
+    channels: int = 8
+    steps: int = 550
+    batch: int = 160
+    critic_updates: int = 5
+    learning_rate: float = 3e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.critic_updates = checks.count("critic_updates", self.critic_updates, least=1)
         if self.batch % self.critic_updates:
             raise ValueError(
-                f"batch is {batch}; it must be a multiple of critic_updates, which is "
-                f"{critic_updates}: they share it out equally"
+                f"batch is {self.batch}; it must be a multiple of critic_updates, which is "
+                f"{self.critic_updates}: they share it out equally"
             )
 
     def _learner(
@@ -87,14 +84,18 @@ class Wgan(Adversarial):
         def make() -> Discriminator:
             return Discriminator(self.channels, classes, shape)
 
-        return _Transport(network, make, self.learning_rate, seed, self.critic_updates)
+        return WassersteinPair(network, make, self.learning_rate, seed, self.critic_updates)
 
 
-class _Transport(Rivals):
-    """What a training step changes: the critic several times, then the generator once."""
+class WassersteinPair(Adversaries):
+    """What a training step changes: the critic several times, then the generator once.
 
-    judge: ClassVar[str] = "critic"
-    betas: ClassVar[tuple[float, float]] = BETAS
+    - `generator`, `make`, `learning_rate`, `seed`: see `Adversaries`.
+    - `critic_updates`: how many updates of the critic share out a batch.
+    """
+
+    opponent: ClassVar[str] = "critic"
+    betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def __init__(
         self,
@@ -116,36 +117,28 @@ class _Transport(Rivals):
             "last": draws.normal(n // self._critic_updates, LATENT),
         }
 
-    def update(self, batch: Mapping[str, Tensor], kind: str, pieces: int) -> Tensor:
+    def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
         """Take one step and return the critic's mean loss over its updates, and the generator's."""
-        real = scaled(batch["images"])
-        labels, places, last = batch["labels"], batch["places"], batch["last"]
+        real, labels, last = scaled(batch["images"]), batch["labels"], batch["last"]
         # The generator is the same for all updates of the critic: one pass draws for them.
         with torch.no_grad():
-            cut = training.parts(len(labels), pieces)
-            drawn = torch.cat([self._drawn(batch["noise"][rows], labels[rows]) for rows in cut])
+            drawn = self._drawn(batch["noise"], labels)
         each = len(last)
-
-        def telling(first: int) -> Loss:
-            def loss(part: slice) -> Tensor:
-                rows = slice(first + part.start, first + part.stop)
-                pictures = torch.cat([real[rows], drawn[rows]])
-                on_real, on_drawn = self._scores(pictures, labels[rows].repeat(2)).chunk(2)
-                # In float32, and not compiled: it is differentiated twice.
-                penalty = gradient_penalty(
-                    self.networks["critic"], real[rows], drawn[rows], labels[rows], places[rows]
-                )
-                return on_drawn.mean() - on_real.mean() + PENALTY * penalty
-
-            return loss
-
-        def pleasing(part: slice) -> Tensor:
-            pictures = self._drawn(last[part], labels[part])
-            return -self._scores(pictures, labels[part]).mean()
-
-        critic = [
-            self._descend("critic", telling(first), each, pieces)
-            for first in range(0, len(labels), each)
-        ]
-        generator = self._descend("generator", pleasing, each, pieces)
+        critic = []
+        for first in range(0, len(labels), each):
+            rows = slice(first, first + each)
+            pictures = torch.cat([real[rows], drawn[rows]])
+            on_real, on_drawn = self._scores(pictures, labels[rows].repeat(2)).chunk(2)
+            # In float32, and not compiled: it is differentiated twice.
+            penalty = gradient_penalty(
+                self.networks["critic"],
+                real[rows],
+                drawn[rows],
+                labels[rows],
+                batch["places"][rows],
+            )
+            loss = on_drawn.mean() - on_real.mean() + PENALTY * penalty
+            critic.append(self._descend("critic", loss))
+        scores = self._scores(self._drawn(last, labels[:each]), labels[:each])
+        generator = self._descend("generator", -scores.mean())
         return torch.stack([torch.stack(critic).mean(), generator])

@@ -1,25 +1,39 @@
 """Training shared by the network models: device, data order, averaged weights, the step loop."""
 
-from madlab.training.checkpoint import AnotherTrainingError, Slots
-from madlab.training.device import MODES, Precision, device, mode, one_thread
-from madlab.training.ema import Ema
-from madlab.training.learner import Learner, OneLoss, adam, descend, parts
+from typing import Any
+
+from madlab import renamed
+from madlab.training.checkpoint import CheckpointMismatch, Checkpoints
+from madlab.training.device import (
+    MODES,
+    CudaGraph,
+    Precision,
+    compiled,
+    device,
+    mode,
+    one_thread,
+)
+from madlab.training.learner import Learner, OneLoss, adam, descend
 from madlab.training.loop import train
 from madlab.training.record import Clock, provenance
-from madlab.training.replay import Replay, compiled
-from madlab.training.schedule import Draws, batch_rows, rate, seeded
+from madlab.training.schedule import Draws, Ema, batch_rows, rate, seeded
+
+
+def __getattr__(name: str) -> Any:
+    return renamed.find(__name__, name)
+
 
 __all__ = [
     "MODES",
-    "AnotherTrainingError",
+    "CheckpointMismatch",
+    "Checkpoints",
     "Clock",
+    "CudaGraph",
     "Draws",
     "Ema",
     "Learner",
     "OneLoss",
     "Precision",
-    "Replay",
-    "Slots",
     "adam",
     "batch_rows",
     "compiled",
@@ -27,7 +41,6 @@ __all__ = [
     "device",
     "mode",
     "one_thread",
-    "parts",
     "provenance",
     "rate",
     "seeded",

@@ -1,10 +1,7 @@
-"""Half-done training on disk, in two slots that take turns."""
+"""Half-done training on disk, in two files that take turns."""
 
-import contextlib
 import hashlib
 import json
-import os
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from madlab.training.ema import Ema
+from madlab import files
 from madlab.training.learner import Learner
+from madlab.training.schedule import Ema
 
-SLOTS = ("a.safetensors", "b.safetensors")
+FILES = ("a.safetensors", "b.safetensors")
 
 
 def state(learner: Learner, average: Ema) -> dict[str, Tensor]:
@@ -69,15 +67,15 @@ def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 
-class AnotherTrainingError(ValueError):
+class CheckpointMismatch(ValueError):  # noqa: N818 - what it is, not that it is one
     """A checkpoint is of other data, settings or another seed than the training that finds it."""
 
 
-class Slots:
+class Checkpoints:
     """Two files in a folder that hold the newest and the second newest state of a training.
 
     Each is written aside and moved to its name, and carries a checksum: whenever a run is killed,
-    one intact state is there. A slot that is damaged is passed over with a RuntimeWarning.
+    one intact state is there. A file that is damaged is passed over with a RuntimeWarning.
 
     - `folder`: made when first needed.
     - `identity`: JSON values that say which training this is.
@@ -92,10 +90,10 @@ class Slots:
     def newest(self) -> tuple[int, dict[str, Tensor]] | None:
         """Return the number of steps done and the state after them, or None where none is kept.
 
-        Raises AnotherTrainingError where the folder holds the work of another training.
+        Raises CheckpointMismatch where the folder holds the work of another training.
         """
         best: tuple[int, dict[str, Tensor]] | None = None
-        for i, name in enumerate(SLOTS):
+        for i, name in enumerate(FILES):
             found = self._read(self.folder / name)
             if found is not None and (best is None or found[0] > best[0]):
                 best = found
@@ -120,7 +118,7 @@ class Slots:
             )
             return None
         if about["identity"] != self._identity:
-            raise AnotherTrainingError(
+            raise CheckpointMismatch(
                 f"{path} holds another training ({about['identity']}) than this one "
                 f"({self._identity}): give another folder, or remove it"
             )
@@ -128,19 +126,13 @@ class Slots:
 
     def save(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Keep the state after `step` steps; a disk that does not take it is only reported once."""
-        final = self.folder / SLOTS[self._next]
-        aside = final.with_name(f".{uuid.uuid4().hex}.part")
         about = {"step": str(step), "identity": self._identity}
         about["check"] = _digest(tensors, about["step"], about["identity"])
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file(dict(tensors), aside, metadata=about)
-            with aside.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            aside.replace(final)
+            with files.whole(self.folder / FILES[self._next], durable=True) as aside:
+                save_file(dict(tensors), aside, metadata=about)
         except (OSError, SafetensorError) as error:
-            with contextlib.suppress(OSError):
-                aside.unlink()
             # Another process that trained the same model may have published it and cleaned up.
             if not self._full and not isinstance(error, FileNotFoundError):
                 warnings.warn(

@@ -1,12 +1,20 @@
-"""What is computed on: device, precision and threads."""
+"""What is computed on, and how: device, precision, threads, and steps captured as CUDA graphs."""
 
 import functools
 import os
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+
+from madlab import checks
+
+MODES = ("eager", "graph", "compiled")
+WARM_UP = 3
 
 
 def device(name: str | None = None, *, float64: bool = False) -> torch.device:
@@ -38,9 +46,6 @@ def device(name: str | None = None, *, float64: bool = False) -> torch.device:
     return chosen
 
 
-MODES = ("eager", "graph", "compiled")
-
-
 def mode(where: torch.device) -> str:
     """Return how steps run on `where`: "eager", "graph" or "compiled".
 
@@ -52,8 +57,7 @@ def mode(where: torch.device) -> str:
     Raises ValueError for another value of that variable.
     """
     wanted = os.environ.get("MADLAB_MODE") or "graph"
-    if wanted not in MODES:
-        raise ValueError(f"MADLAB_MODE is {wanted!r}; it must be one of {', '.join(MODES)}")
+    checks.choice("MADLAB_MODE", wanted, MODES)
     fast = where.type == "cuda" and Precision(where).name != "float16"
     return wanted if fast else "eager"
 
@@ -73,10 +77,7 @@ class Precision:
     def __init__(self, where: torch.device) -> None:
         formats = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
         self.name = os.environ.get("MADLAB_PRECISION") or _fitting(where)
-        if self.name not in formats:
-            raise ValueError(
-                f"MADLAB_PRECISION is {self.name!r}; it must be one of {', '.join(formats)}"
-            )
+        checks.choice("MADLAB_PRECISION", self.name, formats)
         if self.name == "float16" and where.type != "cuda":
             raise ValueError(f"MADLAB_PRECISION is 'float16', which needs CUDA, not {where.type}")
         self._where = where
@@ -86,10 +87,6 @@ class Precision:
     def scaler(self) -> torch.amp.GradScaler | None:
         """What scales losses so that float16 gradients do not vanish; None for other formats."""
         return torch.amp.GradScaler("cuda") if self.name == "float16" else None
-
-    def renew(self) -> None:
-        """Forget the scaler: one that was stopped between two of its steps takes no more."""
-        self.__dict__.pop("scaler", None)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return a context in which networks compute in this format."""
@@ -130,3 +127,91 @@ def one_thread() -> Iterator[None]:
         with _Threads.lock:
             _Threads.inside -= 1
         torch.set_num_threads(_Threads.before)
+
+
+def compiled(network: nn.Module) -> Callable[..., Any]:
+    """Return the network compiled where the mode is "compiled", and as it is otherwise.
+
+    Where compiling fails, the network runs as it is. A compiled network has no second derivative.
+    """
+    if mode(next(network.parameters()).device) != "compiled":
+        return network
+    import torch._dynamo
+
+    torch._dynamo.config.suppress_errors = True
+    return torch.compile(network)
+
+
+class CudaGraph:
+    """A function of tensors that becomes one CUDA graph after a few plain calls.
+
+    A graph saves the launching of each kernel, which is most of the time of small networks. Where
+    there is no CUDA, where the mode is "eager" and where capturing fails, every call is plain.
+
+    - `function`: maps tensors by name, of the same shapes in every call, to a tensor. It may
+      change weights; it must not wait for the device nor draw random numbers.
+    - `where`: the device.
+
+    What a call returns is overwritten by the next call.
+    """
+
+    def __init__(
+        self, function: Callable[[Mapping[str, Tensor]], Tensor], where: torch.device
+    ) -> None:
+        self._function = function
+        self._where = where
+        self._plain = mode(where) == "eager"
+        self._calls = 0
+        self._inputs: dict[str, Tensor] = {}
+        self._output: Tensor | None = None
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the function's value."""
+        if self._plain:
+            return self._function(inputs)
+        with torch.cuda.device(self._where):
+            return self._fast(inputs)
+
+    def _fast(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        self._calls += 1
+        if self._calls <= WARM_UP:
+            return self._aside(inputs)
+        if self._graph is None:
+            self._capture(inputs)
+            if self._graph is None:
+                return self._function(inputs)
+        for name, value in inputs.items():
+            self._inputs[name].copy_(value, non_blocking=True)
+        self._graph.replay()
+        assert self._output is not None
+        return self._output
+
+    def _aside(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Run plainly on a stream of its own, as calls before a capture have to."""
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            output = self._function(inputs)
+        torch.cuda.current_stream().wait_stream(stream)
+        return output
+
+    def _capture(self, inputs: Mapping[str, Tensor]) -> None:
+        self._inputs = {name: value.clone() for name, value in inputs.items()}
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # A stream of this device, and errors for this thread alone: panels run in others.
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                self._output = self._function(self._inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self._plain = True
+            warnings.warn(
+                f"no CUDA graph of the steps here, they run one kernel at a time: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return
+        self._graph = graph

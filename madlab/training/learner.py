@@ -1,6 +1,5 @@
 """What the step loop trains, and the one way to take an optimizer's step."""
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Protocol
@@ -32,13 +31,11 @@ class Learner(Protocol):
     def draw(self, step: int, n: int) -> dict[str, Tensor]:
         """Return all random tensors of a step on a batch of `n`, a function of (seed, step)."""
 
-    def update(self, batch: Mapping[str, Tensor], kind: str, pieces: int) -> Tensor:
+    def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
         """Take one step and return its losses, detached float `(k,)`.
 
         - `batch`: `n` rows of the data by name, for instance "images" and "labels", and what
           `draw` returned.
-        - `pieces`: in how many pieces gradients are computed, to save memory; the step is the
-          same up to rounding.
 
         It neither waits for the device nor draws random numbers: it may be captured as a graph.
         """
@@ -48,8 +45,8 @@ class OneLoss:
     """A learner of one network with one loss.
 
     - `network`: on the device.
-    - `loss`: maps a batch, or a piece of it, to its mean loss, a scalar.
-    - `draw`: returns the random tensors of (step, n), each with n rows; None for no randomness.
+    - `loss`: maps a batch to its mean loss, a scalar.
+    - `draw`: returns the random tensors of (step, n); None for no randomness.
     - `learning_rate`: the largest; `clip`: the largest norm of the gradient.
     - `precision`: where given, the loss is computed in it.
     """
@@ -78,23 +75,12 @@ class OneLoss:
         """Return the random tensors of a step."""
         return self._draw(step, n) if self._draw else {}
 
-    def update(self, batch: Mapping[str, Tensor], kind: str, pieces: int) -> Tensor:
+    def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
         """Take one step of Adam on the loss and return it."""
-
-        def loss(part: slice) -> Tensor:
-            rows = {name: values[part] for name, values in batch.items()}
-            with self._precision.autocast() if self._precision else nullcontext():
-                return self._loss(rows)
-
-        n = len(next(iter(batch.values())))
-        return descend(
-            self.optimizers["network"],
-            loss,
-            n,
-            pieces=pieces,
-            precision=self._precision,
-            clip=self._clip,
-        )
+        with self._precision.autocast() if self._precision else nullcontext():
+            loss = self._loss(batch)
+        optimizer = self.optimizers["network"]
+        return descend(optimizer, loss, precision=self._precision, clip=self._clip)
 
 
 def adam(
@@ -135,17 +121,13 @@ def scale_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 def descend(
     optimizer: torch.optim.Optimizer,
-    loss: Callable[[slice], Tensor],
-    n: int,
+    loss: Tensor,
     *,
-    pieces: int = 1,
     precision: Precision | None = None,
     clip: float | None = None,
 ) -> Tensor:
-    """Take one step of an optimizer on a mean loss over `n` items, and return that loss.
+    """Take one step of an optimizer on a loss, a scalar, and return it, detached.
 
-    - `loss`: maps a slice of the items to their mean loss, a scalar; called once a piece.
-    - `pieces`: in how many pieces gradients are computed.
     - `precision`: where given, its scaler guards float16 gradients.
     - `clip`: the largest norm of the gradient; longer ones are scaled down to it.
 
@@ -153,35 +135,21 @@ def descend(
     """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     scaler = precision.scaler if precision else None
-    total = torch.zeros((), device=weights[0].device)
-    for part in parts(n, pieces):
-        share = (part.stop - part.start) / n
-        value = loss(part) * share if pieces > 1 else loss(part)
-        total = total + value.detach()
-        scaled = scaler.scale(value) if scaler else value
-        gradients = torch.autograd.grad(scaled, weights)
-        if part.start == 0:
-            for weight, gradient in zip(weights, gradients, strict=True):
-                weight.grad = _laid_out_as(weight, gradient)
-        else:
-            torch._foreach_add_([weight.grad for weight in weights], gradients)
-    try:
-        if scaler:
-            scaler.unscale_(optimizer)
-        if clip is not None:
-            nn.utils.clip_grad_norm_(weights, clip)
-        if scaler:
-            scaler.step(optimizer)
-            scaler.update()
-        else:
-            optimizer.step()
-    except BaseException:
-        if precision:
-            precision.renew()
-        raise
+    gradients = torch.autograd.grad(scaler.scale(loss) if scaler else loss, weights)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = _laid_out_as(weight, gradient)
+    if scaler:
+        scaler.unscale_(optimizer)
+    if clip is not None:
+        nn.utils.clip_grad_norm_(weights, clip)
+    if scaler:
+        scaler.step(optimizer)
+        scaler.update()
+    else:
+        optimizer.step()
     for weight in weights:
         weight.grad = None
-    return total
+    return loss.detach()
 
 
 def _laid_out_as(weight: Tensor, gradient: Tensor) -> Tensor:
@@ -189,9 +157,3 @@ def _laid_out_as(weight: Tensor, gradient: Tensor) -> Tensor:
     if gradient.stride() == weight.stride():
         return gradient
     return torch.empty_like(weight).copy_(gradient)
-
-
-def parts(n: int, pieces: int) -> list[slice]:
-    """Return slices that cut `n` items into at most `pieces` parts of nearly equal size."""
-    edges = [round(i * n / pieces) for i in range(pieces + 1)]
-    return [slice(a, b) for a, b in itertools.pairwise(edges) if a < b]

@@ -136,7 +136,8 @@ def test_agrees_with_chains_of_the_gaussian_model(tmp_path):
     for seed in range(150):
         chain = ml.Chain(loop, "gaussian", data, bias=bias, seed=seed, store=store, n_evaluate=10)
         list(chain.run(generations))
-        found.append(w2_squared(chain.model.mean, chain.model.covariance))
+        fitted = chain.model.fitted
+        found.append(w2_squared(fitted["mean"], fitted["covariance"]))
     run = simulate(loop, d, generations, 20_000, bias, at=[generations], covariances=False)
     assert stats.ks_2samp(found, run.w2[:, 0]).pvalue > 1e-3
 

@@ -1,4 +1,4 @@
-"""Two small class-conditional networks: one draws pictures of one channel, one judges them."""
+"""Two small class-conditional networks: one draws pictures of one channel, one scores them."""
 
 import torch
 from torch import Tensor, nn
@@ -75,5 +75,4 @@ class Discriminator(nn.Module):
         for block in self.blocks:
             x = x + leaky_relu(block(x), 0.2)
         x = leaky_relu(self.units(x.permute(0, 2, 3, 1).flatten(1)), 0.2)
-        scores: Tensor = self.score(x)[:, 0] + (x * self.label(label)).sum(1) / UNITS**0.5
-        return scores
+        return self.score(x)[:, 0] + (x * self.label(label)).sum(1) / UNITS**0.5

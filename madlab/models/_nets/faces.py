@@ -52,8 +52,7 @@ class Slow(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(n, inner)` to `(n, outer)`."""
-        found: Tensor = SLOW * self.map(x)
-        return found
+        return SLOW * self.map(x)
 
 
 class Mapping(nn.Module):
@@ -69,8 +68,7 @@ class Mapping(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map `(n, LATENT)` to `(n, LATENT)`."""
-        found: Tensor = z + self.leave(GAIN * leaky_relu(self.enter(z), SLOPE))
-        return found
+        return z + self.leave(GAIN * leaky_relu(self.enter(z), SLOPE))
 
 
 class Modulated(nn.Module):
@@ -145,8 +143,7 @@ class Level(nn.Module):
         x = self.up(x, w, noise[0])
         if self.skip is not None and picture is not None:
             x = x + self.skip(pixel_unshuffle(picture, self.shrink))
-        found: Tensor = x + self.fine(x, w, noise[1])
-        return found
+        return x + self.fine(x, w, noise[1])
 
 
 class Generator(nn.Module):
@@ -198,16 +195,16 @@ class Generator(nn.Module):
         return LATENT + sum(height * width for height, width in self.maps)
 
     def forward(
-        self, noise: Tensor, label: Tensor, bias: float = 1.0, centre: Tensor | None = None
+        self, noise: Tensor, label: Tensor, truncation: float = 1.0, centre: Tensor | None = None
     ) -> Tensor:
         """Return `(n, 3, height, width)`.
 
         - `noise`: `(n, noise_length)`; `label`: not used.
-        - `bias`, `centre`: w is moved to `centre` plus `bias` times its way from there.
+        - `truncation`, `centre`: w is moved to `centre` plus `truncation` times its way from there.
         """
         w = self.mapping(noise[:, :LATENT])
         if centre is not None:
-            w = centre + bias * (w - centre)
+            w = centre + truncation * (w - centre)
         maps = self._split(noise[:, LATENT:])
         flat = None if self.linear is None else self.linear(w).float()
         picture = None if flat is None else flat.reshape(-1, 3, *self.shape)
@@ -263,8 +260,7 @@ class Discriminator(nn.Module):
                 x = x + leaky_relu(self.blocks[i - 1](x), SLOPE)
         x = x.permute(0, 2, 3, 1).flatten(1)
         x = leaky_relu(self.units(torch.cat([x, deviation(x)], dim=1)), SLOPE)
-        scores: Tensor = self.score(x)[:, 0]
-        return scores
+        return self.score(x)[:, 0]
 
 
 def deviation(x: Tensor) -> Tensor:
@@ -276,5 +272,5 @@ def deviation(x: Tensor) -> Tensor:
     size = max(math.gcd(len(x), 2 * GROUP) // 2, 1)
     groups = x.float().reshape(-1, size, x.shape[1])
     around = groups - groups.mean(1, keepdim=True)
-    found: Tensor = (around.square().mean(1) + 1e-8).sqrt().mean(1)
+    found = (around.square().mean(1) + 1e-8).sqrt().mean(1)
     return found[:, None].expand(-1, size).reshape(-1, 1).to(x.dtype)

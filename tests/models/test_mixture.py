@@ -5,10 +5,14 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
-from madlab.data import mnist
+from madlab.chain import Chain
+from madlab.data import mnist, modes
+from madlab.data.toy import MODES
+from madlab.loops import Loop
 from madlab.models import _mixture_images as mixture
-from madlab.models import create
+from madlab.models import check_model, create, em, load
 from madlab.models._mixture_images import k_means, principal_loadings, tone_curve
+from madlab.models.base import NotFittedError
 from madlab.models.mixture import Mixture
 from madlab.streams import generator
 
@@ -139,7 +143,7 @@ def test_an_image_does_not_depend_on_its_company(fitted):
 
 
 def test_sums_are_exact(fitted):
-    loadings = fitted._fitted.loadings[3].astype(np.float64)
+    loadings = fitted.fitted["loadings"][3].astype(np.float64)
     noise = generator(0, "test").standard_normal((500, len(loadings)))
     latents = mixture._on_grid(noise)
     shuffled = np.random.default_rng(0).permutation(len(loadings))
@@ -151,7 +155,7 @@ def test_sums_are_exact(fitted):
 
 
 def test_components_are_chosen_by_their_weights(fitted):
-    inside = fitted._fitted
+    inside = mixture.Images(**fitted.fitted)
     n = 50_000
     labels = np.full(n, 4)
     uniform = np.random.default_rng(0).random(n)
@@ -186,8 +190,8 @@ def test_the_same_seed_fits_the_same_model(digits, fitted):
     again, other = Mixture(), Mixture()
     again.fit(*digits, seed=0)
     other.fit(*digits, seed=1)
-    for name, array in fitted._fitted._asdict().items():
-        np.testing.assert_array_equal(array, getattr(again._fitted, name))
+    for name, array in fitted.fitted.items():
+        np.testing.assert_array_equal(array, again.fitted[name])
     assert not np.array_equal(other.sample(20, seed=0).images, fitted.sample(20, seed=0).images)
 
 
@@ -235,8 +239,8 @@ def test_small_classes_get_fewer_components(digits):
     keep = np.concatenate([np.flatnonzero(labels == 1), np.flatnonzero(labels == 8)[:40]])
     model = Mixture(components=20, rank=15)
     model.fit(images[keep], labels[keep], seed=0)
-    counts = np.bincount(model._fitted.owner)
-    assert model._fitted.classes.tolist() == [1, 8]
+    counts = np.bincount(model.fitted["owner"])
+    assert model.fitted["classes"].tolist() == [1, 8]
     assert counts[0] == 20
     assert counts[1] == 2
 
@@ -245,7 +249,7 @@ def test_labels_are_checked(digits, fitted):
     images, labels = digits
     model = Mixture()
     model.fit(images[labels < 3], labels[labels < 3], seed=0)
-    with pytest.raises(ValueError, match=r"labels \[5\] were not among .* \[0, 1, 2\]"):
+    with pytest.raises(ValueError, match=r"labels run up to 5; 3 classes"):
         model.sample(2, seed=0, labels=np.array([1, 5]))
     model.fit(images[:100], seed=0)
     with pytest.raises(ValueError, match="fitted without labels"):
@@ -271,5 +275,121 @@ def test_a_stopped_fit_leaves_no_model(digits):
     model.fit(*digits, seed=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*digits, seed=0, progress=stop)
-    with pytest.raises(RuntimeError, match="has not been fitted"):
+    with pytest.raises(RuntimeError, match="is not fitted"):
+        model.sample(1, seed=0)
+
+
+# Points: EM behind the promises that every model keeps.
+
+
+@pytest.fixture(scope="module")
+def points():
+    return modes(2500, n_held_out=1).images
+
+
+@pytest.fixture(scope="module")
+def of_points(points):
+    model = create("mixture", components=25)
+    model.fit(points, seed=3)
+    return model
+
+
+@pytest.mark.parametrize("bias", [0.9, 0.1])
+def test_a_mixture_of_points_keeps_every_promise(points, bias):
+    # The covariance within a mode is a two-hundredth of the whole: the diversity is taken within.
+    def within(samples):
+        nearest = ((samples.images[:, None] - MODES) ** 2).sum(2).argmin(1)
+        return float(((samples.images - MODES[nearest]) ** 2).sum())
+
+    model = create("mixture", components=25)
+    check_model(model, points[:800], bias=bias, diversity=within)
+
+
+def test_a_mixture_of_points_is_what_em_finds(points, of_points):
+    found = em.fit(torch.tensor(points)[None], 25, [3])
+    for name, array in of_points.fitted.items():
+        np.testing.assert_array_equal(array, getattr(found, name)[0])
+    drawn = em.draw(found, *em.noise([8], 40, 2), bias=0.5)[0].numpy()
+    np.testing.assert_array_equal(of_points.sample(40, bias=0.5, seed=8).images, drawn)
+
+
+def test_every_mode_has_a_component_and_its_share(points, of_points):
+    drawn = of_points.sample(50_000, seed=0)
+    assert drawn.images.dtype == np.float64
+    assert drawn.labels is None
+    nearest = ((drawn.images[:, None] - MODES) ** 2).sum(2).argmin(1)
+    wanted = np.bincount(((points[:, None] - MODES) ** 2).sum(2).argmin(1), minlength=25) / 2500
+    # Five standard errors of a share of 0.04 among 50,000.
+    np.testing.assert_allclose(np.bincount(nearest, minlength=25) / 50_000, wanted, atol=0.0045)
+
+
+def test_bias_scales_the_covariance_of_the_components(of_points):
+    n = 50_000
+    full, half = (of_points.sample(n, bias=bias, seed=1).images for bias in (1.0, 0.5))
+    nearest = ((full[:, None] - MODES) ** 2).sum(2).argmin(1)
+    means = np.stack([of_points.fitted["means"][k] for k in range(25)])
+    own = means[((means[:, None] - MODES[nearest][None]) ** 2).sum(2).argmin(0)]
+    # The same noise: what lies between a sample and its mean shrinks by the root of the bias.
+    np.testing.assert_allclose(half - own, np.sqrt(0.5) * (full - own), atol=1e-12)
+
+
+def test_a_saved_mixture_of_points_is_read_exactly(of_points, tmp_path):
+    of_points.save(tmp_path)
+    loaded = load(tmp_path)
+    assert loaded.settings == of_points.settings
+    np.testing.assert_array_equal(
+        loaded.sample(500, seed=2).images, of_points.sample(500, seed=2).images
+    )
+
+
+def test_one_mixture_takes_points_after_images_and_images_after_points(points, of_points):
+    model = create("mixture", components=25)
+    model.fit(mnist().images[:300], mnist().labels[:300], seed=0)
+    model.fit(points, seed=3)
+    np.testing.assert_array_equal(
+        model.sample(9, seed=0).images, of_points.sample(9, seed=0).images
+    )
+    model.fit(mnist().images[:300], seed=0)
+    assert model.sample(2, seed=0).images.dtype == np.uint8
+
+
+def test_a_chain_runs_on_the_grid():
+    chain = Chain(
+        Loop.fully_synthetic(500),
+        create("mixture", components=25),
+        modes(2000, n_held_out=500),
+        n_evaluate=500,
+    )
+    first, _, last = chain.run(3)
+    assert first.samples.images.shape == (500, 2)
+    # 500 points of a good fit against as many of the data; the floor of real data is about 0.97.
+    assert first.scores.recall > 0.8
+    assert last.scores.recall < first.scores.recall
+
+
+def test_what_is_no_set_of_points_is_refused(points, of_points):
+    model = create("mixture", components=25)
+    with pytest.raises(ValueError, match="24 rows of points; give at least 25"):
+        model.fit(points[:24], seed=0)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        model.fit(np.full((30, 2), np.nan), seed=0)
+    with pytest.raises(TypeError, match="points must be float64 with shape"):
+        model.fit(points[None], seed=0)
+    with pytest.raises(TypeError, match=r"images of a mixture must be uint8 .* not float32"):
+        model.fit(points.astype(np.float32), seed=0)
+    with pytest.raises(ValueError, match="points knows no labels"):
+        model.fit(points, np.zeros(2500, np.int64), seed=0)
+    with pytest.raises(ValueError, match="points knows no labels"):
+        of_points.sample(3, seed=0, labels=np.zeros(3, np.int64))
+
+
+def test_a_stopped_fit_of_points_leaves_no_model(points):
+    def stop(fraction):
+        raise KeyboardInterrupt
+
+    model = create("mixture", components=25)
+    model.fit(points, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(points, seed=0, progress=stop)
+    with pytest.raises(NotFittedError):
         model.sample(1, seed=0)

@@ -1,13 +1,12 @@
 """The GAN of faces: its start, its bias, its switches, its augmentations and its promises."""
 
 import copy
-import math
 
 import numpy as np
 import pytest
 import torch
+from toys import data_of, learner_and_batch, spots, started, tiny
 
-from madlab.models import create
 from madlab.models._nets.faces import (
     LATENT,
     UPSAMPLINGS,
@@ -17,53 +16,18 @@ from madlab.models._nets.faces import (
     deviation,
     halvings,
 )
-from madlab.models.augment import NUMBERS, Augment, flipped
-from madlab.models.base import NotFittedError
-from madlab.models.checks import check_model
+from madlab.models.adversaries import NUMBERS, Augment, flipped
 from madlab.models.face_gan import FaceGan
 from madlab.models.neural import CPU_BATCH
 from madlab.models.principal import Principal
 from madlab.streams import generator
-from madlab.training import seeded
-
-TINY = {"channels": 4, "steps": 12, "batch": 16}
-
-
-def spots(n=60, side=16, seed=0):
-    """Pictures of one bright spot of any colour, on a ground of any grey."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:side, :side] / side
-    centre = rng.uniform(0.3, 0.7, (2, n, 1, 1))
-    spot = np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) * 30)
-    ground = rng.uniform(40, 90, (n, 1, 1, 1))
-    return (ground + spot[..., None] * rng.uniform(20, 150, (n, 1, 1, 3))).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    model = FaceGan(**TINY)
-    model.fit(spots(), seed=3)
+    model = tiny("face_gan")
+    model.fit(*data_of("face_gan"), seed=3)
     return model
-
-
-def started(side=16, **settings):
-    """A model at the start of its training, with its network."""
-    model = FaceGan(**TINY, **settings)
-    network = seeded(lambda: model._make((side, side), 1), 3)
-    model._start(network, spots(side=side))
-    return model, network
-
-
-def learner_and_batch(step, seed=5, **settings):
-    """A learner of tiny networks, and all that its step `step` is given."""
-    model, network = started(**settings)
-    learner = model._learner(network, (16, 16), 1, seed)
-    batch = {"images": torch.from_numpy(spots(16)), "labels": torch.zeros(16, dtype=torch.int64)}
-    return learner, batch | learner.draw(step, 16)
-
-
-def weights(learner):
-    return torch.cat([weight.detach().flatten() for weight in learner.networks.parameters()])
 
 
 @pytest.mark.parametrize(
@@ -90,7 +54,7 @@ def test_networks_start_at_four_pixels_and_map_shapes(shape, halved, coarse):
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("linear", [False, True])
 def test_every_switch_trains_and_samples(upsampling, noise, linear):
-    model = FaceGan(**{**TINY, "steps": 2}, upsampling=upsampling, noise=noise, linear=linear)
+    model = tiny("face_gan", steps=2, upsampling=upsampling, noise=noise, linear=linear)
     model.fit(spots(20), seed=0)
     found = model.sample(5, seed=1)
     assert found.images.shape == (5, 16, 16, 3)
@@ -109,8 +73,9 @@ def test_default_networks_are_small():
 
 
 def test_it_starts_as_the_principal_component_gaussian():
-    model, network = started()
-    model._network, model._shape, model._frequencies = network, (16, 16), np.ones(1)
+    model = tiny("face_gan")
+    model.fit(spots(), seed=0)
+    model._network = started(model, spots())
     control = Principal()
     control.fit(spots(), seed=0)
     for bias in (1.0, 0.6):
@@ -126,10 +91,11 @@ def test_it_starts_as_the_principal_component_gaussian():
 
 
 def test_without_the_linear_picture_nothing_is_started():
-    _, network = started(linear=False)
+    model = tiny("face_gan", linear=False)
+    network = started(model, spots())
     assert network.linear is None
     assert all(level.skip is None for level in network.levels)
-    assert torch.equal(network.leave.weight, started(linear=False)[1].leave.weight)
+    assert torch.equal(network.leave.weight, started(model, spots(seed=1)).leave.weight)
     assert network.leave.weight.std() > 0
 
 
@@ -239,9 +205,9 @@ def test_flips_mirror_half_of_the_pictures():
 
 @pytest.mark.parametrize("step", [0, 1])
 def test_a_step_is_that_of_the_digits_on_augmented_pictures(step):
-    learner, batch = learner_and_batch(step)
+    learner, batch = learner_and_batch("face_gan", step)
     draw, judge = (copy.deepcopy(network) for network in learner.networks.values())
-    losses = learner.update(batch, learner.kind(step), 1)
+    losses = learner.update(batch, learner.kind(step))
 
     augment = Augment(0.3)
     real = (batch["images"].float() / 127.5 - 1).permute(0, 3, 1, 2)
@@ -262,28 +228,9 @@ def test_a_step_is_that_of_the_digits_on_augmented_pictures(step):
     assert losses.tolist() == pytest.approx([telling.item(), fooling.item()], rel=1e-4)
 
 
-@pytest.mark.parametrize("step", [0, 1])
-def test_pieces_change_a_step_by_rounding_only(step):
-    found = []
-    # Pieces of 16 real and 16 drawn, as whole groups of eight stay together.
-    for pieces in (1, 2):
-        learner, batch = learner_and_batch(step)
-        batch = {name: value.repeat(2, *[1] * (value.ndim - 1)) for name, value in batch.items()}
-        found.append((learner.update(batch, learner.kind(step), pieces), weights(learner)))
-    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-4, atol=1e-5)
-    apart = (found[0][1] - found[1][1]).abs()
-    # Adam's first step is the rate times a sign, which rounding decides where a gradient vanishes.
-    assert (apart > 1e-4).double().mean().item() < 0.02
-
-
 def test_learning_rate_warms_up_and_falls_over_the_last_30_percent():
     factors = [FaceGan()._schedule(step, 1000) for step in (0, 24, 49, 699, 850)]
     assert factors == pytest.approx([0.02, 0.5, 1, 1, 0.5])
-
-
-@pytest.mark.parametrize("settings", [{}, {"noise": True}])
-def test_it_keeps_the_promises_of_a_model(settings):
-    check_model(FaceGan(**TINY, **settings), spots())
 
 
 def test_it_learns_the_mean_picture_from_nothing():
@@ -291,67 +238,8 @@ def test_it_learns_the_mean_picture_from_nothing():
     wanted = images.mean(axis=0)
 
     def away(steps):
-        model = FaceGan(**{**TINY, "steps": steps, "augmentation": 0}, linear=False)
+        model = tiny("face_gan", steps=steps, augmentation=0, linear=False)
         model.fit(images, seed=0)
         return np.abs(model.sample(100, seed=1).images.mean(axis=0) - wanted).mean()
 
     assert away(200) < away(1) / 3
-
-
-def test_the_same_seed_gives_the_same_bits(fitted):
-    model = FaceGan(**TINY)
-    model.fit(spots(), seed=3)
-    for name, value in fitted._network.state_dict().items():
-        assert torch.equal(value, model._network.state_dict()[name])
-
-
-@pytest.mark.parametrize("steps", [4, 5])
-def test_a_stopped_fit_goes_on_bit_for_bit(fitted, tmp_path, steps):
-    def stop(done):
-        if done >= steps / TINY["steps"]:
-            raise KeyboardInterrupt
-
-    model = FaceGan(**TINY)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(spots(), seed=3, progress=stop, checkpoint=tmp_path)
-    with pytest.raises(NotFittedError):
-        model.sample(1, seed=0)
-    seen = []
-    model.fit(spots(), seed=3, progress=seen.append, checkpoint=tmp_path)
-    assert len(seen) == TINY["steps"] - steps
-    for name, value in fitted._network.state_dict().items():
-        assert torch.equal(value, model._network.state_dict()[name])
-
-
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"channels": 6}, ValueError, "channels is 6; it must be a multiple of 4"),
-        ({"augmentation": 1.5}, ValueError, "augmentation is 1.5"),
-        ({"penalty": -1}, ValueError, "penalty is -1"),
-        ({"upsampling": "cubic"}, ValueError, "'cubic'; it must be one of shuffle, nearest"),
-        ({"noise": 1}, TypeError, "noise must be True or False, not 1"),
-        ({"linear": "no"}, TypeError, "linear must be True or False, not 'no'"),
-    ],
-)
-def test_settings_are_checked(settings, error, message):
-    with pytest.raises(error, match=message):
-        create("face_gan", **settings)
-
-
-def test_grey_pictures_are_refused():
-    with pytest.raises(TypeError, match="in colour"):
-        FaceGan(**TINY).fit(spots()[..., 0], seed=0)
-
-
-def test_half_precision_trains_as_float32_does(monkeypatch):
-    # What a GPU does by itself; a CPU has to be told.
-    learner, batch = learner_and_batch(0)
-    wanted = learner.update(batch, "penalty", 1)
-    monkeypatch.setenv("MADLAB_PRECISION", "bfloat16")
-    learner, batch = learner_and_batch(0)
-    found = learner.update(batch, "penalty", 1)
-    assert found.dtype == torch.float32
-    assert math.isfinite(found.sum().item())
-    # bfloat16 has three decimal digits.
-    torch.testing.assert_close(found, wanted, rtol=0.02, atol=0.02)

@@ -14,8 +14,8 @@ def points():
 def test_fit_is_the_sample_mean_and_the_unbiased_covariance(points):
     model = Gaussian()
     model.fit(points, seed=0)
-    np.testing.assert_allclose(model.mean, points.mean(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(model.covariance, np.cov(points.T), rtol=1e-12)
+    np.testing.assert_allclose(model.fitted["mean"], points.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(model.fitted["covariance"], np.cov(points.T), rtol=1e-12)
 
 
 @pytest.mark.parametrize("bias", [1.0, 0.7, 0.01])
@@ -26,10 +26,10 @@ def test_bias_scales_the_covariance(points, bias):
     drawn = model.sample(n, bias=bias, seed=3).images
     assert drawn.dtype == np.float64
     # Standard errors of a sample mean and of a sample covariance of Gaussian points.
-    variances = bias * np.diag(model.covariance)
+    variances = bias * np.diag(model.fitted["covariance"])
     error = np.sqrt(variances / n)
-    assert (abs(drawn.mean(axis=0) - model.mean) < 5 * error).all()
-    wanted = bias * model.covariance
+    assert (abs(drawn.mean(axis=0) - model.fitted["mean"]) < 5 * error).all()
+    wanted = bias * model.fitted["covariance"]
     error = np.sqrt((wanted**2 + np.outer(variances, variances)) / n)
     assert (abs(np.cov(drawn.T) - wanted) < 5 * error).all()
 
@@ -37,8 +37,8 @@ def test_bias_scales_the_covariance(points, bias):
 def test_one_dimension_and_two_points():
     model = Gaussian()
     model.fit(np.array([[1.0], [3.0]]), seed=0)
-    assert model.mean.tolist() == [2.0]
-    assert model.covariance.tolist() == [[2.0]]
+    assert model.fitted["mean"].tolist() == [2.0]
+    assert model.fitted["covariance"].tolist() == [[2.0]]
 
 
 def test_singular_covariance_is_sampled_within_its_plane():
@@ -63,7 +63,7 @@ def test_the_mean_wanders_as_theory_says(bias):
         for t in range(generations):
             model = Gaussian()
             model.fit(points, seed=0)
-            means[chain, t] = model.mean[0]
+            means[chain, t] = model.fitted["mean"][0]
             points = model.sample(n, bias=bias, seed=1000 * chain + t).images
     expected = np.cumsum(bias ** np.arange(generations)) / n
     squares = means**2
@@ -73,11 +73,11 @@ def test_the_mean_wanders_as_theory_says(bias):
 
 def test_bad_points_are_refused(points):
     model = create("gaussian")
-    with pytest.raises(ValueError, match="at least 2 points; 1 given"):
+    with pytest.raises(ValueError, match="1 rows of points; give at least 2"):
         model.fit(points[:1], seed=0)
-    with pytest.raises(TypeError, match=r"float64 points.*not uint8"):
+    with pytest.raises(TypeError, match=r"points must be float64.*not uint8"):
         model.fit(np.zeros((5, 28, 28), np.uint8), seed=0)
-    with pytest.raises(TypeError, match="float64 points"):
+    with pytest.raises(TypeError, match="points must be float64"):
         model.fit(points[:, 0], seed=0)
     with pytest.raises(ValueError, match="NaN or infinite"):
         model.fit(np.array([[1.0], [np.nan]]), seed=0)

@@ -4,20 +4,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from toys import started, tiny
 
-from madlab import training
-from madlab.models import create, load
-from madlab.models._nets.face_unet import FaceUNet
-from madlab.models._nets.gaussian_flow import GaussianFlow
-from madlab.models.base import NotFittedError
-from madlab.models.checks import check_model
-from madlab.models.face_flow import WIDER, FaceFlow, early_rate
-from madlab.models.neural import CPU_BATCH
-from madlab.models.recipes import heun
+from madlab.models import load
+from madlab.models._nets.unet import FaceUNet
+from madlab.models.face_flow import WIDER, FaceFlow, GaussianFlow, early_rate
+from madlab.models.objectives import heun
 from madlab.streams import generator
 from madlab.training import Ema
-
-TINY = {"channels": 4, "steps": 24, "batch": 16, "sampling_steps": 3}
 
 
 def blots(n=80, size=16, seed=0):
@@ -33,16 +27,14 @@ def blots(n=80, size=16, seed=0):
 
 @pytest.fixture(scope="module")
 def fitted():
-    model = FaceFlow(**TINY)
+    model = tiny("face_flow")
     model.fit(blots(), seed=3)
     return model
 
 
 def learner_of(model, images, seed=5):
-    shape = images.shape[1:3]
-    network = training.seeded(lambda: model._make(shape, 1), seed)
-    model._start(network, images)
-    return network, model._learner(network, shape, 1, seed)
+    network = started(model, images, seed)
+    return network, model._learner(network, images.shape[1:3], 1, seed)
 
 
 def batch_of(learner, images, step):
@@ -133,7 +125,7 @@ def test_the_flow_follows_its_own_velocity_and_ends_with_the_covariance():
 
 def test_an_untrained_model_samples_the_gaussian_of_its_pictures():
     images = blots(300)
-    model = FaceFlow(**TINY)
+    model = tiny("face_flow")
     model.fit(images, seed=0)
     network, _ = learner_of(model, images)
     model._network = network.eval()
@@ -159,15 +151,15 @@ class Constant(torch.nn.Module):
 
 
 def constants(model, images, main, early):
-    network, _ = learner_of(model, images)
+    network = started(model, images)
     network.main, network.early = Constant(main), Constant(early)
-    model._network, model._shape = network, images.shape[1:3]
-    model._frequencies = np.ones(1)
+    model._network = network
+    model._fitted = {"shape": np.array(images.shape[1:3])}
     return network
 
 
 def test_at_bias_1_one_network_alone_is_evaluated():
-    model = FaceFlow(**TINY)
+    model = tiny("face_flow")
     network = constants(model, blots(), 0.1, 0.3)
     model.sample(5, seed=0)
     assert (network.main.calls, network.early.calls) == (2 * 3 - 1, 0)
@@ -178,7 +170,7 @@ def test_at_bias_1_one_network_alone_is_evaluated():
 @pytest.mark.parametrize("bias", [1.0, 0.6])
 def test_samples_follow_the_guided_velocity(bias):
     # In plain coordinates, by many small steps: d + w (d - e) with the two constant networks.
-    model = FaceFlow(**{**TINY, "sampling_steps": 20})
+    model = tiny("face_flow", sampling_steps=20)
     network = constants(model, blots(), 0.1, 0.3)
     found = model.sample(4, bias=bias, seed=9).images.astype(float)
     x = torch.from_numpy(generator(9, "noise").standard_normal((4, 3, 16, 16), dtype=np.float32))
@@ -213,14 +205,14 @@ def test_guidance_against_a_wider_gaussian_narrows_as_its_closed_form_says():
 
 def test_the_loss_is_the_squared_error_of_the_velocity_on_half_mirrored_pictures():
     images = blots(400)
-    model = FaceFlow(**TINY)
+    model = tiny("face_flow")
     network, _ = learner_of(model, images)
     network.main, network.early = Constant(0.2), Constant(0.2)
     spy = network.main
     learner = model._learner(network, (16, 16), 1, 5)
     batch = batch_of(learner, images, 0)
     linear = copy.deepcopy(network.linear).double()
-    loss = learner.update(batch, learner.kind(0), 1).item()
+    loss = learner.update(batch, learner.kind(0)).item()
     x, times = (given.double() for given in spy.given)
     data = torch.from_numpy(images).double().permute(0, 3, 1, 2) / 127.5 - 1
     mirrored = batch["mirrored"]
@@ -236,12 +228,12 @@ def test_the_loss_is_the_squared_error_of_the_velocity_on_half_mirrored_pictures
 
 def test_the_guide_is_the_average_up_to_the_early_share_and_stays():
     images = blots(16)
-    model = FaceFlow(**{**TINY, "steps": 12, "early": 0.5})
+    model = tiny("face_flow", steps=12, early=0.5)
     network, learner = learner_of(model, images)
     average = Ema(network.main.parameters())
     kept = {}
     for step in range(12):
-        learner.update(batch_of(learner, images, step), "plain", 1)
+        learner.update(batch_of(learner, images, step), "plain")
         if step < 6:
             average.update()
         kept[step] = [weight.clone() for weight in network.early.parameters()]
@@ -253,7 +245,7 @@ def test_the_guide_is_the_average_up_to_the_early_share_and_stays():
 
 
 def test_only_the_main_network_is_optimised_and_averaged():
-    network, learner = learner_of(FaceFlow(**TINY), blots(16))
+    network, learner = learner_of(tiny("face_flow"), blots(16))
     main = {id(weight) for weight in network.main.parameters()}
     (group,) = learner.optimizers["network"].param_groups
     assert {id(weight) for weight in group["params"]} == main
@@ -264,31 +256,9 @@ def test_only_the_main_network_is_optimised_and_averaged():
 
 
 def test_the_linear_part_is_not_trained(fitted):
-    network, _ = learner_of(FaceFlow(**TINY), blots(), seed=3)
+    network, _ = learner_of(tiny("face_flow"), blots(), seed=3)
     for name, value in network.linear.state_dict().items():
         torch.testing.assert_close(fitted._network.linear.state_dict()[name], value, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("stop", [3, 15])
-def test_a_stopped_fit_goes_on_with_the_same_bits(fitted, tmp_path, stop):
-    model = FaceFlow(**TINY)
-
-    def progress(fraction):
-        if fraction >= stop / TINY["steps"]:
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        model.fit(blots(), seed=3, progress=progress, checkpoint=tmp_path)
-    seen = []
-    model.fit(blots(), seed=3, progress=seen.append, checkpoint=tmp_path)
-    assert len(seen) == TINY["steps"] - stop
-    for name, value in fitted._network.state_dict().items():
-        assert torch.equal(model._network.state_dict()[name], value), name
-
-
-def test_it_keeps_the_promises_of_a_model():
-    settings = {"channels": 4, "steps": 60, "batch": 32, "sampling_steps": 4}
-    check_model(FaceFlow(**settings), blots(120))
 
 
 def test_a_smaller_bias_lowers_the_spread_step_by_step(fitted):
@@ -314,44 +284,9 @@ def test_faces_of_64_pixels_have_their_shape_and_follow_the_noise(tmp_path):
 
 
 def test_the_same_noise_gives_corresponding_pictures_after_other_data(fitted):
-    other = FaceFlow(**TINY)
+    other = tiny("face_flow")
     other.fit(blots(seed=1), seed=4)
     one, two = (model.sample(100, seed=6).images.astype(float) for model in (fitted, other))
     one, two = one - one.mean(0), two - two.mean(0)
     found = (one * two).sum() / math.sqrt((one**2).sum() * (two**2).sum())
     assert found > 0.7
-
-
-def test_picture_i_does_not_depend_on_how_many_are_drawn(fitted):
-    every = fitted.sample(CPU_BATCH + 20, bias=0.5, seed=4).images
-    for n in (0, 1, CPU_BATCH, CPU_BATCH + 1):
-        np.testing.assert_array_equal(fitted.sample(n, bias=0.5, seed=4).images, every[:n])
-
-
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"channels": 6}, ValueError, "channels is 6; it must be a multiple of 4"),
-        ({"channels": 0}, ValueError, "channels is 0"),
-        ({"steps": 0}, ValueError, "steps is 0"),
-        ({"batch": 1.5}, TypeError, "batch must be a whole number"),
-        ({"sampling_steps": 0}, ValueError, "sampling_steps is 0"),
-        ({"learning_rate": math.inf}, ValueError, "learning_rate is inf"),
-        ({"early": 0.0}, ValueError, "early is 0.0; it must lie between 0 and 1"),
-        ({"early": 1}, ValueError, "early is 1"),
-        ({"earl": 0.5}, TypeError, "did you mean 'early'"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(settings, error, message):
-    with pytest.raises(error, match=message):
-        create("face_flow", **settings)
-
-
-def test_data_that_cannot_work_are_refused():
-    model = FaceFlow(**TINY)
-    with pytest.raises(NotFittedError):
-        model.sample(1, seed=0)
-    with pytest.raises(TypeError, match="in colour"):
-        model.fit(blots()[..., 0], seed=0)
-    with pytest.raises(ValueError, match="both sides must be multiples of 4"):
-        model.fit(blots()[:, 1:], seed=0)

@@ -1,4 +1,4 @@
-"""How a diffusion network is trained and sampled: rectified flow, and the paper's DDPM."""
+"""What a diffusion network learns, and how it is sampled: rectified flow, and the paper's DDPM."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -11,14 +11,14 @@ from madlab.training import Draws
 NEAREST = 0.05
 LEVELS = 500
 
-# Maps noisy pictures `(n, 1, h, w)` and times `(n,)` to what the recipe has its network predict.
+# Maps noisy pictures `(n, 1, h, w)` and times `(n,)` to what the network is to predict.
 Predict = Callable[[Tensor, Tensor], Tensor]
 
 
-class Recipe(Protocol):
+class Objective(Protocol):
     """What a network predicts, the loss that teaches it, and how that becomes pictures.
 
-    - `sampling_steps`: how many steps of sampling the recipe means; at most `most_steps`.
+    - `sampling_steps`: how many steps of sampling are meant; at most `most_steps`.
     """
 
     sampling_steps: int
@@ -34,7 +34,7 @@ class Recipe(Protocol):
         """Return the pictures that `noise` becomes in `steps` steps."""
 
 
-class Flow:
+class RectifiedFlow:
     """Rectified flow (Liu et al. 2023, arXiv 2209.03003).
 
     Straight lines x_t = (1 - t) noise + t picture join noise and pictures. The network predicts the
@@ -143,4 +143,4 @@ class Ddpm:
         return self._there[where]
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"flow": Flow, "ddpm": Ddpm}
+OBJECTIVES: dict[str, Callable[[], Objective]] = {"flow": RectifiedFlow, "ddpm": Ddpm}

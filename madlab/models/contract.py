@@ -1,4 +1,4 @@
-"""One battery of checks that every model has to pass before a chain may use it."""
+"""The contract of a model: one battery of checks to pass before a chain may use it."""
 
 import contextlib
 import inspect

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from madlab.models import principal
-from madlab.models.checks import check_model
+from madlab.models import check_model, principal
 from madlab.models.principal import Principal, principal_components
 from madlab.streams import generator
 
@@ -65,11 +64,11 @@ def test_covariance_of_samples_is_the_closed_form_and_bias_scales_it_by_its_squa
     model = Principal(components=8)
     model.fit(images, seed=0)
     values = np.sort(np.linalg.eigvalsh(np.cov(both_ways(images).T, ddof=0)))[::-1]
-    flat = model.scaled.reshape(8, -1)
+    flat = model.fitted["scaled"].reshape(8, -1)
     axes = flat / np.linalg.norm(flat, axis=1)[:, None]
     for bias in (1.0, 0.7):
         found = model.sample(4000, bias=bias, seed=1).images.reshape(4000, -1).astype(np.float64)
-        variances = ((found - model.mean.ravel()) @ axes.T).var(axis=0)
+        variances = ((found - model.fitted["mean"].ravel()) @ axes.T).var(axis=0)
         # A variance of n normal numbers has a relative error of sqrt(2 / n), here 2.2%; rounding
         # to bytes adds 1/12, and nothing is clipped.
         np.testing.assert_allclose(variances, bias**2 * values[:8] + 1 / 12, rtol=0.1)
@@ -82,7 +81,9 @@ def test_samples_are_rounded_sums_of_mean_and_components():
     model = Principal(components=8)
     model.fit(waves(), seed=0)
     z = generator(5, "noise").standard_normal((3, 8), dtype=np.float32)
-    expected = model.mean + np.einsum("nk,khwc->nhwc", 0.4 * z.astype(np.float64), model.scaled)
+    expected = model.fitted["mean"] + np.einsum(
+        "nk,khwc->nhwc", 0.4 * z.astype(np.float64), model.fitted["scaled"]
+    )
     np.testing.assert_array_equal(
         model.sample(3, bias=0.4, seed=5).images, np.rint(expected).clip(0, 255)
     )
@@ -96,7 +97,7 @@ def test_it_keeps_the_promises_of_a_model():
     ("images", "error", "message"),
     [
         (waves()[..., 0], TypeError, "in colour"),
-        (waves()[:1], ValueError, "at least 2 pictures"),
+        (waves()[:1], ValueError, "give at least 2"),
         (waves()[:, :, :15], ValueError, "15 pixels wide"),
     ],
 )

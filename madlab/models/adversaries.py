@@ -1,0 +1,282 @@
+"""What trains a generator against a network that scores its pictures, and models made so."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from madlab import training
+from madlab.models._nets.digits import Generator
+from madlab.models.neural import Neural, Sampler, fast, scaled, where_is
+from madlab.streams import derive
+from madlab.training import Draws, Precision
+
+LATENT = 48
+PENALTY_EVERY = 4
+# Random numbers for each picture: whether and how strongly, for each kind of change.
+NUMBERS = 12
+BRIGHTNESS = 0.5
+CONTRAST = (0.5, 1.5)
+SATURATION = (0.0, 2.0)
+# Shares of a side.
+SHIFT = 1 / 8
+HOLE = 3 / 8
+
+
+class Adversarial(Neural):
+    """A model whose samples are one pass of a generator, from latent vectors and classes.
+
+    A kind of model says how the generator is trained, by `Adversaries`. Its sampling bias, where
+    it has one, is truncation: latent vectors are scaled by it.
+    """
+
+    # What a latent vector means is another matter in every training.
+    follows_noise: ClassVar[bool] = False
+
+    def _make(self, shape: tuple[int, int], classes: int) -> nn.Module:
+        return Generator(self.channels, classes, LATENT, shape)
+
+    def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
+        return rng.standard_normal((n, LATENT), dtype=np.float32)
+
+    def _sampler(self, network: nn.Module, bias: float) -> Sampler:
+        run = self._truncated(network, bias)
+        graph = fast(lambda given: run(given["noise"], given["labels"]), where_is(network))
+        return lambda noise, labels, draws: graph({"noise": noise, "labels": labels})
+
+    def _truncated(self, network: nn.Module, bias: float) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return what makes pictures of latent vectors and labels under a sampling bias."""
+        run = training.compiled(network)
+        return lambda noise, labels: run(noise * bias, labels)
+
+
+class Adversaries:
+    """The learner of a generator and its opponent, which scores real and drawn pictures.
+
+    A kind of pair says what its opponent is called, Adam's decay rates and what a step draws and
+    changes.
+
+    - `generator`: on its device.
+    - `make`: returns the opponent, with initial weights from torch's global stream.
+    - `learning_rate`: of Adam, for both.
+    - `seed`: sets the opponent's initial weights and the random numbers of the steps.
+    """
+
+    opponent: ClassVar[str]
+    betas: ClassVar[tuple[float, float]]
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        make: Callable[[], nn.Module],
+        learning_rate: float,
+        seed: int,
+    ) -> None:
+        self._where = where_is(generator)
+        opponent = training.seeded(make, derive(seed, self.opponent)).to(self._where)
+        self.averaged = generator
+        self.networks = nn.ModuleDict({"generator": generator, self.opponent: opponent})
+        self.optimizers = {
+            name: training.adam(network.parameters(), learning_rate, self.betas)
+            for name, network in self.networks.items()
+        }
+        self._precision = Precision(self._where)
+        self._generator = training.compiled(generator)
+        self._opponent = training.compiled(opponent)
+        self._seed = seed
+
+    def kind(self, step: int) -> str:
+        """All steps are of one kind."""
+        return "plain"
+
+    @abstractmethod
+    def draw(self, step: int, n: int) -> dict[str, Tensor]:
+        """Return all random tensors of a step on a batch of `n`."""
+
+    @abstractmethod
+    def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
+        """Take one step and return its losses, the opponent's first."""
+
+    def _draws(self, step: int) -> Draws:
+        return Draws(self._where, self._seed, "noise", step)
+
+    def _descend(self, name: str, loss: Tensor) -> Tensor:
+        return training.descend(self.optimizers[name], loss, precision=self._precision)
+
+    # Each call casts the weights anew: between two of them they change.
+
+    def _drawn(self, noise: Tensor, labels: Tensor) -> Tensor:
+        with self._precision.autocast():
+            return self._generator(noise, labels)
+
+    def _scores(self, pictures: Tensor, labels: Tensor) -> Tensor:
+        with self._precision.autocast():
+            return self._opponent(pictures, labels).float()
+
+
+class Augment:
+    """Changes of colour, a shift and a hole, each made to each picture with one probability.
+
+    A discriminator that sees real and drawn pictures alike through these changes cannot tell the
+    real ones by heart, and a generator does not learn them (Zhao et al. 2020, "DiffAugment", arXiv
+    2006.10738; a fixed probability as in Karras et al. 2020, arXiv 2006.06676). The changes: up to
+    +-0.25 of the range in brightness, 0 to 2 times the saturation, 0.5 to 1.5 times the contrast,
+    a shift by up to an eighth of each side with zeros (mid-grey) moved in, and a hole of zeros,
+    three eighths of each side.
+
+    - `probability`: of each change to each picture, 0 to 1.
+    """
+
+    def __init__(self, probability: float) -> None:
+        self.probability = probability
+
+    def draw(self, draws: Draws, n: int) -> Tensor:
+        """Return the random numbers of `n` pictures, uniform `(n, NUMBERS)`."""
+        return draws.uniform(n, NUMBERS)
+
+    def __call__(self, pictures: Tensor, numbers: Tensor) -> Tensor:
+        """Return changed pictures; both are `(n, 3, h, w)` in [-1, 1], before clipping.
+
+        Row i of `numbers`, from `draw`, decides about picture i alone.
+        """
+        return self._cut(self._moved(self._coloured(pictures, numbers), numbers), numbers)
+
+    def _chosen(self, numbers: Tensor, column: int) -> Tensor:
+        return (numbers[:, column] < self.probability).to(numbers.dtype)
+
+    def _coloured(self, x: Tensor, numbers: Tensor) -> Tensor:
+        def factor(column: int, low: float, high: float) -> Tensor:
+            found = low + (high - low) * numbers[:, column + 1]
+            return (1 + self._chosen(numbers, column) * (found - 1))[:, None, None, None]
+
+        light = self._chosen(numbers, 0) * BRIGHTNESS * (2 * numbers[:, 1] - 1)
+        colour, contrast = factor(2, *SATURATION), factor(4, *CONTRAST)
+        # In one sum: grey values and the mean brightness of each picture are kept by what follows.
+        grey = x.mean(1, keepdim=True)
+        middle = grey.mean((2, 3), keepdim=True)
+        shade = (contrast * (1 - colour)) * grey + ((1 - contrast) * middle)
+        return (contrast * colour) * x + (shade + light[:, None, None, None])
+
+    def _moved(self, x: Tensor, numbers: Tensor) -> Tensor:
+        chosen = self._chosen(numbers, 6)
+        down = _shift(x.shape[2], chosen * (2 * numbers[:, 7] - 1))
+        right = _shift(x.shape[3], chosen * (2 * numbers[:, 8] - 1))
+        # A shift is a product with a matrix: fast, and so is its gradient.
+        return down[:, None] @ x @ right[:, None].transpose(2, 3)
+
+    def _cut(self, x: Tensor, numbers: Tensor) -> Tensor:
+        rows = _hole(x.shape[2], numbers[:, 10]) & self._within(numbers)
+        columns = _hole(x.shape[3], numbers[:, 11])
+        kept = ~(rows[:, :, None] & columns[:, None, :])
+        return x * kept[:, None]
+
+    def _within(self, numbers: Tensor) -> Tensor:
+        return (numbers[:, 9] < self.probability)[:, None]
+
+
+def relative_loss(winners: Tensor, losers: Tensor) -> Tensor:
+    """Return the mean softplus of how far the scores `losers` lie above their `winners`."""
+    return softplus(losers - winners).mean()
+
+
+def squared_slopes(scores: Tensor, pictures: Tensor) -> Tensor:
+    """Return the mean squared length of the gradient of each score by its own picture.
+
+    - `scores`: `(n,)`; `pictures`: `(n, channels, h, w)`, of which score i depends on picture i,
+      but for a minibatch deviation on that alone.
+    """
+    (slopes,) = torch.autograd.grad(scores.sum(), pictures, create_graph=True)
+    return slopes.square().flatten(1).sum(1).mean()
+
+
+class R3Gan(Adversaries):
+    """A relativistic loss, and a discriminator whose slope is held down on all pictures.
+
+    Each real picture is to score above a drawn one of its own class (Jolicoeur-Martineau 2019,
+    arXiv 1807.00734); held-down slopes make the training converge (Huang et al. 2024, "R3GAN",
+    arXiv 2501.05441); as in Karras et al. 2020 (arXiv 1912.04958) only every fourth step does so,
+    four times as strongly. A step changes first the discriminator, then the generator against it.
+
+    - `generator`, `make`, `learning_rate`, `seed`: see `Adversaries`.
+    - `latent`: how many random numbers the generator takes for a picture.
+    - `penalty`: the weight of the squared slopes, half of it for each kind of picture.
+    - `augment`: where given, changes all pictures that the discriminator sees, and real ones are
+      mirrored at random.
+    """
+
+    opponent: ClassVar[str] = "discriminator"
+    betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        make: Callable[[], nn.Module],
+        learning_rate: float,
+        seed: int,
+        *,
+        latent: int,
+        penalty: float,
+        augment: Augment | None = None,
+    ) -> None:
+        super().__init__(generator, make, learning_rate, seed)
+        self._latent, self._penalty, self._augment = latent, penalty, augment
+
+    def kind(self, step: int) -> str:
+        """The slopes are held down in every fourth step."""
+        return "plain" if step % PENALTY_EVERY else "penalty"
+
+    def draw(self, step: int, n: int) -> dict[str, Tensor]:
+        """Return the latent vectors of a step, and the numbers that its augmentations take."""
+        draws = self._draws(step)
+        drawn = {"noise": draws.normal(n, self._latent)}
+        if self._augment is not None:
+            drawn["flips"] = draws.uniform(n)
+            drawn["on_real"] = self._augment.draw(draws, n)
+            drawn["on_drawn"] = self._augment.draw(draws, n)
+        return drawn
+
+    def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
+        """Take one step of both and return their losses, the discriminator's first."""
+        labels, real = batch["labels"], scaled(batch["images"])
+        # One pass through the generator serves both losses.
+        drawn = self._drawn(batch["noise"], labels)
+        if self._augment is not None:
+            real = self._augment(flipped(real, batch["flips"]), batch["on_real"])
+            drawn = self._augment(drawn, batch["on_drawn"])
+        pictures, classes = torch.cat([real, drawn.detach()]), labels.repeat(2)
+        if kind == "plain":
+            loss = relative_loss(*self._scores(pictures, classes).chunk(2))
+        else:
+            # In float32, and not compiled: it is differentiated twice.
+            pictures.requires_grad_()
+            scores = self.networks[self.opponent](pictures, classes)
+            # The mean over real and drawn pictures together is half the sum of the two penalties.
+            slopes = squared_slopes(scores, pictures)
+            loss = relative_loss(*scores.chunk(2)) + PENALTY_EVERY * self._penalty * slopes
+        discriminator = self._descend(self.opponent, loss)
+        with torch.no_grad():
+            goal = self._scores(real, labels)
+        loss = relative_loss(self._scores(drawn, labels), goal)
+        return torch.stack([discriminator, self._descend("generator", loss)])
+
+
+def flipped(pictures: Tensor, numbers: Tensor) -> Tensor:
+    """Mirror the pictures, of `(n, 3, h, w)`, whose uniform number, of `(n,)`, is under 1/2."""
+    return torch.where((numbers < 0.5)[:, None, None, None], pictures.flip(3), pictures)
+
+
+def _shift(side: int, share: Tensor) -> Tensor:
+    """Return matrices `(n, side, side)` that move by `share` in [-1, 1] of the largest shift."""
+    places = torch.arange(side, device=share.device)
+    by = torch.round(share * (side * SHIFT)).long()
+    return (places[None, :, None] - by[:, None, None] == places).to(share.dtype)
+
+
+def _hole(side: int, place: Tensor) -> Tensor:
+    """Return where a hole is, bool `(n, side)`; `place` in [0, 1) says where its middle lies."""
+    away = torch.arange(side, device=place.device) + 0.5 - side * place[:, None]
+    return away.abs() <= side * HOLE / 2
