@@ -41,6 +41,13 @@ def count(name: str, value: int, least: int = 0, most: int | None = None) -> int
     return int(value)
 
 
+def side(name: str, value: int) -> int:
+    """Return a picture's side as an int, or raise unless it is a multiple of 4 from 16 to 256."""
+    if count(name, value) % 4 or not 16 <= value <= 256:
+        raise ValueError(f"{name} is {value}; it must be a multiple of 4 from 16 to 256 pixels")
+    return int(value)
+
+
 def number(name: str, value: float) -> float:
     """Return `value` as a float, or raise unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):

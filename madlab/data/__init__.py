@@ -1,9 +1,8 @@
 """Data sets, each split once into a training pool and a held-out reference."""
 
 from madlab.data import damage
-from madlab.data.drawn import drawn_faces
-from madlab.data.ffhq import faces, ffhq
-from madlab.data.folder import folder
+from madlab.data.cartoons import drawn_faces
+from madlab.data.folders import faces, ffhq, folder
 from madlab.data.mnist import mnist
 from madlab.data.prepare import PictureDataset
 from madlab.data.samples import Dataset, Samples

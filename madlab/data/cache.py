@@ -1,7 +1,6 @@
 """Prepared pictures on disk: one folder a set, published whole or not at all, read as a memory map.
 
-Each folder holds `pictures.u8`, the raw pixels, and `about.json`, which says what they are. Like
-the entries of a store they are written aside and moved to their name in one step.
+Each folder holds `pictures.u8`, the raw pixels, and `about.json`, which says what they are.
 """
 
 import errno
@@ -12,7 +11,6 @@ import re
 import shutil
 import sys
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from madlab import files
+
 FORMAT = 1
 PICTURES = "pictures.u8"
 _ABOUT = "about.json"
 _SPARE_BYTES = 16_000_000
 # Up to here the hash is checked in every process; it takes a quarter of a second at most.
 HASHED_BYTES = 256_000_000
-_DAY = 86_400
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}\.part")
 _checked: set[tuple[Path, int]] = set()
 
@@ -91,30 +90,20 @@ def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) ->
     """
     root = location()
     final = root / name
-    aside = root / f".{name}.{uuid.uuid4().hex}.part"
+    aside = files.beside(final)
+    advice = "nothing half-done is kept: free some space, or name another folder in MADLAB_CACHE"
     try:
-        aside.mkdir(parents=True)
-        _tidy(root)
-        free = shutil.disk_usage(root).free
-        if free < need + _SPARE_BYTES:
-            raise OSError(
-                errno.ENOSPC,
-                f"it needs about {(need + _SPARE_BYTES) / 1e6:,.0f} MB and has {free / 1e6:,.0f}",
-            )
-        about = dict(write(aside))
-        about |= {"format": FORMAT, "name": name, "created": time.time()}
-        (aside / _ABOUT).write_text(json.dumps({**about, "check": _check(about)}))
-        # A smaller set that a power cut tore is told by its hash, so nothing waits for the disk.
-        if (aside / PICTURES).stat().st_size > HASHED_BYTES:
-            _sync(aside / PICTURES)
-            _sync(aside / _ABOUT)
-        _move(aside, final)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"the cache {root} did not take the pictures ({error.strerror or error}); nothing "
-            "half-done is kept: free some space, or name another folder in MADLAB_CACHE",
-        ) from error
+        with files.explained(f"the cache {root} did not take the pictures", advice):
+            aside.mkdir(parents=True)
+            _tidy(root)
+            _ask_for(need + _SPARE_BYTES, root)
+            about = dict(write(aside)) | {"format": FORMAT, "name": name, "created": time.time()}
+            (aside / _ABOUT).write_text(json.dumps({**about, "check": _check(about)}))
+            # A smaller set that a power cut tore is told by its hash: nothing waits for the disk.
+            if (aside / PICTURES).stat().st_size > HASHED_BYTES:
+                files.sync(aside / PICTURES)
+                files.sync(aside / _ABOUT)
+            files.publish(aside, final, intact=lambda it: _read(it, verify=True)[0] is not None)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     found, why = _read(final, verify=False)
@@ -123,32 +112,19 @@ def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) ->
     return Entry(final, found)
 
 
-def _move(aside: Path, final: Path) -> None:
-    try:
-        aside.rename(final)
-    except OSError as error:
-        taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES)
-        if not taken or not final.is_dir():
-            raise
-        if _read(final, verify=True)[0] is not None:
-            return
-        broken = final.with_name(f".{final.name}.{uuid.uuid4().hex}.part")
-        final.rename(broken)
-        aside.rename(final)
-        shutil.rmtree(broken, ignore_errors=True)
+def _ask_for(need: int, root: Path) -> None:
+    free = shutil.disk_usage(root).free
+    if free < need:
+        words = f"it needs about {need / 1e6:,.0f} MB and has {free / 1e6:,.0f}"
+        raise OSError(errno.ENOSPC, words)
 
 
 def _tidy(root: Path) -> None:
     """Remove what a killed process left, once it is a day old and so nobody's work any more."""
     for left in root.glob(".*.part"):
         # The folder may be one of the user's with other things in it.
-        if not _ASIDE.fullmatch(left.name):
-            continue
-        try:
-            if time.time() - left.stat().st_mtime > _DAY:
-                shutil.rmtree(left, ignore_errors=True)
-        except FileNotFoundError:
-            continue
+        if _ASIDE.fullmatch(left.name) and files.age(left) > files.DAY:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _read(folder: Path, verify: bool) -> tuple[dict[str, Any] | None, str]:
@@ -170,9 +146,8 @@ def _read(folder: Path, verify: bool) -> tuple[dict[str, Any] | None, str]:
         return None, f"{PICTURES} has {found.st_size} bytes, not {expected}"
     known = (file, found.st_mtime_ns)
     if verify or (known not in _checked and expected <= HASHED_BYTES):
-        with file.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != about["sha256"]:
-                return None, f"the SHA-256 of {PICTURES} differs"
+        if files.sha256(file) != about["sha256"]:
+            return None, f"the SHA-256 of {PICTURES} differs"
         _checked.add(known)
     return about, ""
 
@@ -184,8 +159,3 @@ def _shape(about: Mapping[str, Any]) -> tuple[int, int, int, int]:
 
 def _check(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb+") as stream:
-        os.fsync(stream.fileno())

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from madlab import checks
 from madlab.data.samples import Samples
 from madlab.streams import generator
 
@@ -79,14 +80,12 @@ def shrink(samples: Samples, strength: float, *, seed: int = 0, n: int | None = 
     Raises as `drop` does, except that labels may be missing.
     """
     images, labels = _first(samples, strength, n)
-    if labels is None or samples.labels is None:
-        means = samples.images.mean(0, keepdims=True)
-        return Samples(_round(images + strength * (means - images)))
+    classes = _classes(samples)
     damaged = images.copy()
-    for label in np.unique(labels):
-        own = images[labels == label]
-        mean = samples.images[samples.labels == label].mean(0)
-        damaged[labels == label] = _round(own + strength * (mean - own))
+    for label in np.unique(classes[: len(images)]):
+        own = classes[: len(images)] == label
+        mean = samples.images[classes == label].mean(0)
+        damaged[own] = _round(images[own] + strength * (mean - images[own]))
     return Samples(damaged, labels)
 
 
@@ -118,8 +117,8 @@ def duplicate(samples: Samples, strength: float, *, seed: int = 0, n: int | None
     """
     images, labels = _first(samples, strength, n)
     order = generator(seed, "duplicate").permutation(len(images))
-    kinds = np.zeros(len(images), np.int64) if labels is None else labels
-    _, first, of = np.unique(kinds[order], return_index=True, return_inverse=True)
+    classes = _classes(samples)[order]
+    _, first, of = np.unique(classes, return_index=True, return_inverse=True)
     original = order[first[of]]
     others = np.flatnonzero(original != order)
     copied = others[: round(strength * len(others))]
@@ -138,8 +137,8 @@ def noise(samples: Samples, strength: float, *, seed: int = 0, n: int | None = N
     Raises as `drop` does, except that labels may be missing.
     """
     images, labels = _first(samples, strength, n)
-    drawn = generator(seed, "noise").standard_normal(images.shape, np.float32)
-    return Samples(_round(images + np.float32(strength * NOISE) * drawn), labels)
+    normal = generator(seed, "noise").standard_normal(images.shape, np.float32)
+    return Samples(_round(images + np.float32(strength * NOISE) * normal), labels)
 
 
 DAMAGES: Mapping[str, Damage] = {
@@ -155,21 +154,16 @@ def _first(
     samples: Samples, strength: float, n: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the first n images and labels, or raise for what cannot be damaged."""
-    images, labels = samples
-    if images.dtype != np.uint8 or images.ndim != 3:
-        raise TypeError(
-            f"damages are for uint8 images of shape (n, height, width), not {images.dtype} of "
-            f"shape {images.shape}"
-        )
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength is {strength}; it must be from 0, unchanged, to 1")
-    if n is None:
-        n = len(images)
-    if not 0 <= n <= len(images):
-        raise ValueError(f"n is {n}; it must be from 0 to {len(images)}, the samples there are")
-    return images[:n], None if labels is None else labels[:n]
+    images = checks.pictures(samples.images, colour=False)
+    checks.between("strength", strength, 0, 1, ends=True)
+    n = len(images) if n is None else checks.count("n", n, 0, len(images))
+    return images[:n], None if samples.labels is None else samples.labels[:n]
+
+
+def _classes(samples: Samples) -> np.ndarray:
+    """Return the labels, or one class for all."""
+    return np.zeros(len(samples.images), int) if samples.labels is None else samples.labels
 
 
 def _round(values: np.ndarray) -> np.ndarray:
-    whole: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return whole
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

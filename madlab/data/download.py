@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from madlab import checks
 from madlab.data.cache import location
+from madlab.data.folders import COUNT
 
 PAGE = "https://github.com/NVlabs/ffhq-dataset"
-COUNT = 70_000
 _SECONDS = 30
 _CONNECTIONS = 8
 Progress = Callable[[int, int], None]

@@ -18,27 +18,15 @@ from madlab.data.samples import Dataset, Samples
 
 # Name, shape and SHA-256 of the bytes of each original array, in the order of the file.
 SECTIONS = (
-    (
-        "train images",
-        (60_000, 28, 28),
-        "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
-    ),
-    (
-        "train labels",
-        (60_000,),
-        "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
-    ),
-    (
-        "test images",
-        (10_000, 28, 28),
-        "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
-    ),
-    (
-        "test labels",
-        (10_000,),
-        "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
-    ),
-)
+    ("train images", (60_000, 28, 28),
+     "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757"),
+    ("train labels", (60_000,),
+     "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13"),
+    ("test images", (10_000, 28, 28),
+     "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"),
+    ("test labels", (10_000,),
+     "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5"),
+)  # fmt: skip
 FILE = "mnist.xz"
 _REBUILD = "Install madlab again, or rebuild the file with `python scripts/build_mnist.py`."
 
@@ -73,26 +61,16 @@ def read(file: Traversable | Path) -> Dataset:
     if len(content) != expected:
         raise OSError(f"{file} holds {len(content)} bytes instead of {expected}. {_REBUILD}")
 
-    arrays = []
-    start = 0
+    arrays, start = [], 0
     for name, shape, digest in SECTIONS:
-        size = math.prod(shape)
-        section = memoryview(content)[start : start + size]
+        section = memoryview(content)[start : start + math.prod(shape)]
         if hashlib.sha256(section).hexdigest() != digest:
             raise OSError(f"{file}: the {name} are not those of MNIST. {_REBUILD}")
-        arrays.append(np.frombuffer(section, np.uint8).reshape(shape))
-        start += size
-    images, labels, test_images, test_labels = arrays
+        array = np.frombuffer(section, np.uint8).reshape(shape)
+        array = array.astype(np.int64) if array.ndim == 1 else array
+        array.flags.writeable = False
+        arrays.append(array)
+        start += len(section)
     digests = "".join(digest for _, _, digest in SECTIONS)
-    return Dataset(
-        id=f"mnist-{hashlib.sha256(digests.encode()).hexdigest()[:8]}",
-        images=images,
-        labels=_labels(labels),
-        held_out=Samples(test_images, _labels(test_labels)),
-    )
-
-
-def _labels(section: np.ndarray) -> np.ndarray:
-    labels = section.astype(np.int64)
-    labels.flags.writeable = False
-    return labels
+    id = f"mnist-{hashlib.sha256(digests.encode()).hexdigest()[:8]}"
+    return Dataset(id, arrays[0], arrays[1], Samples(arrays[2], arrays[3]))

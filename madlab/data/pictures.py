@@ -13,16 +13,12 @@ RESIZE = ("lanczos", "bicubic", "bilinear", "box")
 PIXELS = 80_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _MAGIC = (b"\xff\xd8", b"\x89PNG", b"RIFF")
-_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
+
+# What turns a picture upright, for the camera's orientations 2 to 8.
+_UPRIGHT = dict(enumerate((
+    "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE",
+    "ROTATE_90",
+), 2))  # fmt: skip
 
 
 class UnusableError(ValueError):
@@ -130,6 +126,6 @@ def _square(image: "Image.Image", size: int, resize: str) -> Picture:
 def _orientation(image: "Image.Image") -> int:
     """Return the orientation that a camera noted, or 1; unreadable notes spoil no picture."""
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(0x0112, 1))
     except Exception:
         return 1

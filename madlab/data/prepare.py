@@ -1,4 +1,4 @@
-"""From files of pictures to a data set: chosen, decoded in parallel, split once, cached."""
+"""From files to a data set: chosen, decoded in parallel, split once, cached and reported."""
 
 import hashlib
 import json
@@ -10,32 +10,71 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from madlab import checks
 from madlab.data import cache
-from madlab.data.listing import Content, Listing, Source
 from madlab.data.pictures import RESIZE, Picture, UnusableError, decode
-from madlab.data.report import Report, shown, some
 from madlab.data.samples import Dataset, Samples
-from madlab.data.sources import open_source
+from madlab.data.sources import Content, Listing, Source, open_source
 from madlab.streams import generator
 
 ON_BAD = ("skip", "refuse")
-SIZES = range(16, 257, 4)
 # The share of the pictures that is held out: 300 of 1,100.
 HELD_OUT = (3, 11)
+_NAMED = 5
 Progress = Callable[[int, int], None]
 
 
-class Found(NamedTuple):
-    """A picture that was decoded: its file's name and the SHA-256 of the file's bytes."""
+@dataclass(frozen=True)
+class Report:
+    """What came of preparing pictures; as a text, what `madlab data` prints.
 
-    name: str
-    digest: bytes
+    - `source`: the folder or archive.
+    - `id`, `training`, `held_out`: name of the data set and sizes of its parts, before any subset.
+    - `size`, `resize`: side in pixels, and the filter.
+    - `skipped`: why files are left out, by their names.
+    - `changed`: names of the files something was done to besides resizing, by what that was.
+    - `copies`: how many pictures are byte for byte another one's; they stay.
+    - `ignored`: how many files are no pictures at all.
+    - `cache`, `bytes`: the cache's file and its size.
+    - `seconds`: what preparing took, when it was done.
+    """
+
+    source: str
+    id: str
+    training: int
+    held_out: int
+    size: int
+    resize: str
+    skipped: Mapping[str, str]
+    changed: Mapping[str, Sequence[str]]
+    copies: int
+    ignored: int
+    cache: Path
+    bytes: int
+    seconds: float
+
+    def __str__(self) -> str:
+        lines = [
+            f"{_shown(self.source)}: {self.training:,} training and {self.held_out:,} held-out "
+            f"pictures, {self.size} x {self.size} pixels ({self.resize}), id {self.id}",
+            f"cache {_shown(self.cache)} ({self.bytes / 1e6:,.1f} MB), "
+            f"prepared in {self.seconds:,.1f} s",
+        ]
+        for what, names in self.changed.items():
+            first = ", ".join(map(_shown, names[:_NAMED])) + (", ..." * (len(names) > _NAMED))
+            lines.append(f"{what}: {len(names):,} ({first})")
+        if self.copies:
+            lines.append(f"byte for byte equal to another file: {self.copies:,}")
+        if self.ignored:
+            lines.append(f"no pictures, ignored: {self.ignored:,} files")
+        lines.append(f"skipped: {len(self.skipped):,} files")
+        return "\n".join(lines + [f"  {_shown(name)} {why}" for name, why in self.skipped.items()])
 
 
 @dataclass(frozen=True)
@@ -48,23 +87,29 @@ class PictureDataset(Dataset):
     report: Report
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a kind of source is prepared.
+class Found(NamedTuple):
+    """A picture that was decoded: its file's name and the SHA-256 of the file's bytes."""
 
-    - `kind`: what its data sets' ids begin with.
+    name: str
+    digest: bytes
+
+
+class Rules(NamedTuple):
+    """How the files of a source become a data set.
+
+    - `prefix`: what the data set's id begins with.
     - `choose`: given the names of all files, returns those to use in the order of the pictures,
       and why the others cannot be used.
     - `held_out`: returns which pictures are held out, bool `(n,)`, given all of them.
     """
 
-    kind: str
+    prefix: str
     choose: Callable[[Sequence[str]], tuple[Sequence[str], Mapping[str, str]]]
     held_out: Callable[[Sequence[Found]], np.ndarray]
 
 
 def prepare(
-    recipe: Recipe,
+    rules: Rules,
     path: str | os.PathLike[str],
     size: int,
     resize: str,
@@ -75,44 +120,44 @@ def prepare(
     verify: bool,
 ) -> PictureDataset:
     """Return the data set in `path`, from its cache where there is one; see `folder`."""
-    _check(size, resize, n, on_bad)
+    size = checks.side("size", size)
+    checks.choice("resize", resize, RESIZE)
+    checks.choice("on_bad", on_bad, ON_BAD)
+    if n is not None:
+        checks.count("n", n, 1)
     if not os.fspath(path):
         raise ValueError("the path is empty; give a folder or an archive of pictures")
     source = open_source(Path(path).expanduser())
+    place = source.path.resolve()
     about = {
         "format": cache.FORMAT,
-        "kind": recipe.kind,
-        "path": str(source.path.resolve()),
+        "kind": rules.prefix,
+        "path": str(place),
         "stamp": source.stamp(),
-        "size": int(size),
+        "size": size,
         "resize": resize,
     }
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", source.path.resolve().stem).strip("-")[:24]
-    name = "-".join(word for word in (recipe.kind, slug, str(size), resize, digest) if word)
+    digest = _hash(json.dumps(about, sort_keys=True).encode(), 16)
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", place.stem).strip("-")[:24]
+    name = "-".join(word for word in (rules.prefix, slug, str(size), resize, digest) if word)
     entry = cache.find(name, verify=verify)
     if entry is None:
-        entry = _make(recipe, source, name, about, on_bad, progress)
+        entry = _make(rules, source, name, about, on_bad, progress)
     report = _report(entry)
+    if report.skipped and on_bad == "refuse":
+        raise _refusal(source.path, report.skipped)
     if report.skipped:
-        _tell(source.path, report.skipped, on_bad, stacklevel=4)
+        warnings.warn(
+            f"{len(report.skipped):,} files in {_shown(source.path)} were skipped: "
+            f"{_some(report.skipped)}. The data set's report names all of them",
+            UserWarning,
+            3,
+        )
     return _dataset(entry, report, n, seed)
 
 
-def _check(size: int, resize: str, n: int | None, on_bad: str) -> None:
-    for what, value in {"size": size, "n": n}.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole and (what, value) != ("n", None):
-            raise TypeError(f"{what} must be a whole number, not {value!r}")
-    if size not in SIZES:
-        raise ValueError(f"size is {size}; it must be a multiple of 4 from 16 to 256 pixels")
-    for what, word, words in (("resize", resize, RESIZE), ("on_bad", on_bad, ON_BAD)):
-        if word not in words:
-            raise ValueError(f"{what} is {word!r}; it must be one of {', '.join(words)}")
-
-
 def _make(
-    recipe: Recipe,
+    rules: Rules,
     source: Source,
     name: str,
     about: Mapping[str, Any],
@@ -122,50 +167,49 @@ def _make(
     """Decode, split and publish all pictures of a source."""
     start = time.perf_counter()
     listing = source.listing()
-    names, refused = recipe.choose(listing.names)
+    names, refused = rules.choose(listing.names)
     skipped = {**listing.skipped, **refused}
     if skipped and on_bad == "refuse":
-        _tell(source.path, skipped, on_bad)
+        raise _refusal(source.path, skipped)
     if not names:
         raise ValueError(_nothing(source.path, listing, skipped))
-    size, resize = about["size"], about["resize"]
-    total = len(names) + len(skipped)
+    size, total = about["size"], len(names) + len(skipped)
 
     def write(folder: Path) -> dict[str, Any]:
-        arrived: list[tuple[Found, tuple[str, ...]]] = []
+        arrived: dict[str, tuple[int, Found, tuple[str, ...]]] = {}
         rough = folder / "rough.u8"
-        decoded = closing(_decoded(source, names, size, resize))
+        decoded = closing(_decoded(source, names, size, about["resize"]))
         with rough.open("wb") as stream, decoded as pictures:
             for found, picture in pictures:
                 if isinstance(picture, UnusableError):
                     skipped[found.name] = str(picture)
                 else:
                     stream.write(picture.pixels.tobytes())
-                    arrived.append((found, picture.changes))
+                    arrived[found.name] = len(arrived), found, picture.changes
                 if progress is not None:
                     progress(len(arrived) + len(skipped), total)
         if not arrived:
             raise ValueError(_nothing(source.path, listing, skipped))
-        place = {name: i for i, name in enumerate(names)}
-        order = sorted(range(len(arrived)), key=lambda i: place[arrived[i][0].name])
-        files = [arrived[i][0] for i in order]
-        held_out = recipe.held_out(files)
+        ordered = [arrived[name] for name in names if name in arrived]
+        files = [found for _, found, _ in ordered]
+        held_out = rules.held_out(files)
         sides = int((~held_out).sum()), int(held_out.sum())
         if min(sides) < 2:
             raise ValueError(
-                f"{shown(str(source.path))} gives {sides[0]} training and {sides[1]} held-out "
+                f"{_shown(source.path)} gives {sides[0]} training and {sides[1]} held-out "
                 "pictures; each part needs at least 2: add pictures"
             )
-        final = np.array(order)[np.argsort(held_out, kind="stable")]
         changed: dict[str, list[str]] = {}
-        for i in order:
-            for what in arrived[i][1]:
-                changed.setdefault(what, []).append(arrived[i][0].name)
+        for _, found, changes in ordered:
+            for what in changes:
+                changed.setdefault(what, []).append(found.name)
+        order = np.array([place for place, _, _ in ordered])
+        order = order[np.argsort(held_out, kind="stable")]
         return {
             **about,
             "training": sides[0],
             "held_out": sides[1],
-            "sha256": _arrange(rough, folder / cache.PICTURES, final, size),
+            "sha256": _arrange(rough, folder / cache.PICTURES, order, size),
             "skipped": dict(sorted(skipped.items())),
             "changed": changed,
             "copies": len(files) - len({found.digest for found in files}),
@@ -181,11 +225,15 @@ def _decoded(
     source: Source, names: Collection[str], size: int, resize: str
 ) -> Generator[tuple[Found, Picture | UnusableError], None, None]:
     """Yield every picture, or why there is none, as files are read; a few threads decode ahead."""
+    from PIL import Image
+
     # Each may hold a picture of `PIXELS` pixels, a quarter of a gigabyte.
     workers = min(os.cpu_count() or 1, 16)
     waiting: deque[Future[tuple[Found, Picture | UnusableError]]] = deque()
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        _silence_decoders()
+        # Odd metadata are nobody's concern; huge pictures are refused.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             for name, content in source.contents(names):
                 waiting.append(pool.submit(_decode, name, content, size, resize))
@@ -195,14 +243,6 @@ def _decoded(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _silence_decoders() -> None:
-    """Make Pillow's warning of huge pictures an error, and drop those of odd metadata."""
-    from PIL import Image
-
-    warnings.simplefilter("ignore")
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 def _decode(
@@ -235,54 +275,56 @@ def _report(entry: cache.Entry) -> Report:
     about = entry.about
     content = f"{about['training']} {about['held_out']} {about['size']} {about['sha256']}"
     file = entry.path / cache.PICTURES
-    names = ("training", "held_out", "size", "resize", "skipped", "changed", "copies", "ignored")
+    same = [field.name for field in fields(Report) if field.name in about]
     return Report(
         source=about["path"],
-        id=f"{about['kind']}-{about['size']}-{hashlib.sha256(content.encode()).hexdigest()[:8]}",
+        id=f"{about['kind']}-{about['size']}-{_hash(content.encode(), 8)}",
         cache=file,
         bytes=file.stat().st_size,
-        seconds=about["seconds"],
-        **{name: about[name] for name in names},
+        **{name: about[name] for name in same},
     )
 
 
 def _dataset(entry: cache.Entry, report: Report, n: int | None, seed: int) -> PictureDataset:
-    pictures = entry.pictures()
-    pool, held_out = pictures[: report.training], Samples(pictures[report.training :])
-    if n is not None and not 1 <= n <= report.training:
-        raise ValueError(
-            f"n is {n}; it must be from 1 to {report.training:,}, the training pictures in "
-            f"{shown(report.source)}"
-        )
-    if n is None or n == report.training:
-        return PictureDataset(report.id, pool, None, held_out, report)
-    index = np.sort(generator(seed, "subset").permutation(report.training)[:n])
-    subset = np.array(pool[index])
-    subset.flags.writeable = False
-    digest = hashlib.sha256(report.id.encode() + index.astype("<i8").tobytes()).hexdigest()[:8]
-    id = f"{report.id.rpartition('-')[0]}-{digest}"
-    return PictureDataset(id, subset, None, held_out, report)
+    pictures, total = entry.pictures(), report.training
+    pool, held_out, id = pictures[:total], Samples(pictures[total:]), report.id
+    if n is not None and n != total:
+        checks.count(f"n, of the training pictures in {_shown(report.source)},", n, 1, total)
+        index = np.sort(generator(seed, "subset").permutation(total)[:n])
+        pool = np.array(pool[index])
+        pool.flags.writeable = False
+        id = f"{id.rpartition('-')[0]}-{_hash(id.encode() + index.astype('<i8').tobytes(), 8)}"
+    return PictureDataset(id, pool, None, held_out, report)
 
 
-def _tell(path: Path, skipped: Mapping[str, str], on_bad: str, stacklevel: int = 1) -> None:
-    """Refuse files that cannot be used, or warn of them, as asked."""
-    if on_bad == "refuse":
-        raise ValueError(
-            f"{len(skipped):,} files in {shown(str(path))} cannot be used: {some(skipped)}. "
-            "Mend or remove them, or give on_bad='skip' (--on-bad skip) to go on without them"
-        )
-    warnings.warn(
-        f"{len(skipped):,} files in {shown(str(path))} were skipped: {some(skipped)}. "
-        "The data set's report names all of them",
-        UserWarning,
-        stacklevel,
+def _hash(content: bytes, digits: int) -> str:
+    return hashlib.sha256(content).hexdigest()[:digits]
+
+
+def _refusal(path: Path, skipped: Mapping[str, str]) -> ValueError:
+    return ValueError(
+        f"{len(skipped):,} files in {_shown(path)} cannot be used: {_some(skipped)}. "
+        "Mend or remove them, or give on_bad='skip' (--on-bad skip) to go on without them"
     )
 
 
 def _nothing(path: Path, listing: Listing, skipped: Mapping[str, str]) -> str:
     found = f"{listing.ignored:,} files that are no pictures, {len(skipped):,} that cannot be used"
-    first = f" ({some(skipped)})" if skipped else ""
+    first = f" ({_some(skipped)})" if skipped else ""
     return (
-        f"there is no picture in {shown(str(path))} that can be used: {found}{first}; "
+        f"there is no picture in {_shown(path)} that can be used: {found}{first}; "
         "give a folder, .zip or .tar of JPEG, PNG or WebP files"
     )
+
+
+def _some(skipped: Mapping[str, str]) -> str:
+    """Return the first of the files that were skipped, each with its reason, and how many more."""
+    first = [f"{_shown(name)} {why}" for name, why in skipped.items()][:_NAMED]
+    more = len(skipped) - len(first)
+    return "; ".join(first) + (f"; and {more:,} more" if more else "")
+
+
+def _shown(name: str | Path) -> str:
+    """Return a file's name as it may be printed: control and undecodable characters escaped."""
+    safe = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+    return "".join(safe)

@@ -1,9 +1,11 @@
 """Toy data whose distribution is known, so that theory can be checked against it."""
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 
+from madlab import checks
 from madlab.data.samples import Dataset, Samples
 from madlab.streams import generator
 
@@ -21,17 +23,18 @@ def gaussian(
 
     - `dimensions`: coordinates of each point, at least 1.
     - `n`: points in the training pool, at least 1; points are float64 `(n, dimensions)`.
-    - `seed`: names the draw; another seed gives independent points.
+    - `seed`: names the points; another seed gives independent points.
     - `n_held_out`: further points that are never trained on, at least 1.
 
     Raises ValueError for a size below 1 and TypeError for one that is no whole number.
     """
-    _check(dimensions=dimensions, n=n, n_held_out=n_held_out)
-    pool, held_out = (
-        generator(seed, "gaussian", part).standard_normal((size, dimensions))
-        for part, size in (("pool", n), ("held out", n_held_out))
+    checks.count("dimensions", dimensions, 1)
+    return _points(
+        f"gaussian-{dimensions}d",
+        lambda rng, size: rng.standard_normal((size, dimensions)),
+        (n, n_held_out),
+        (seed, "gaussian"),
     )
-    return _dataset(f"gaussian-{dimensions}d", pool, held_out)
 
 
 def modes(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dataset:
@@ -47,12 +50,11 @@ def modes(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dataset:
     Source: the 25-mode set-up of Che et al. 2020, which the paper follows in its appendix B.2
     without saying these numbers; they fit the axes of its Fig. 15.
     """
-    _check(n=n, n_held_out=n_held_out)
-    drawn = []
-    for part, size in (("pool", n), ("held out", n_held_out)):
-        rng = generator(seed, "modes", part)
-        drawn.append(MODES[rng.integers(25, size=size)] + MODE_STD * rng.standard_normal((size, 2)))
-    return _dataset("modes", *drawn)
+
+    def points(rng: np.random.Generator, size: int) -> np.ndarray:
+        return MODES[rng.integers(25, size=size)] + MODE_STD * rng.standard_normal((size, 2))
+
+    return _points("modes", points, (n, n_held_out), (seed, "modes"))
 
 
 def rosenbrock(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dataset:
@@ -67,32 +69,31 @@ def rosenbrock(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dat
     Source: the Rosenbrock density of the paper's appendix B.4, whose inner coefficient is
     uncertain.
     """
-    _check(n=n, n_held_out=n_held_out)
-    drawn = []
-    for part, size in (("pool", n), ("held out", n_held_out)):
-        x, y = generator(seed, "rosenbrock", part).standard_normal((size, 2)).T
-        drawn.append(np.stack([x, x**2 + np.sqrt(0.5) * y], axis=1))
-    return _dataset("rosenbrock", *drawn)
+
+    def points(rng: np.random.Generator, size: int) -> np.ndarray:
+        x, y = rng.standard_normal((size, 2)).T
+        return np.stack([x, x**2 + np.sqrt(0.5) * y], axis=1)
+
+    return _points("rosenbrock", points, (n, n_held_out), (seed, "rosenbrock"))
 
 
-def _check(**sizes: int) -> None:
-    for name, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name} must be a whole number, not {value!r}")
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
+def _points(
+    name: str,
+    points: Callable[[np.random.Generator, int], np.ndarray],
+    sizes: tuple[int, int],
+    stream: tuple[int, str],
+) -> Dataset:
+    for what, size in zip(("n", "n_held_out"), sizes, strict=True):
+        checks.count(what, size, 1)
+    parts = zip(("pool", "held out"), sizes, strict=True)
+    return named(name, *(points(generator(*stream, part), size) for part, size in parts))
 
 
-def _dataset(name: str, pool: np.ndarray, held_out: np.ndarray) -> Dataset:
-    """Freeze both parts and name them by their content."""
+def named(name: str, pool: np.ndarray, held_out: np.ndarray) -> Dataset:
+    """Return a data set without labels, read-only, whose id is `name` and a hash of its content."""
     digest = hashlib.sha256()
     for array in (pool, held_out):
         array.flags.writeable = False
         digest.update(repr(array.shape).encode())
         digest.update(array.tobytes())
-    return Dataset(
-        id=f"{name}-{digest.hexdigest()[:8]}",
-        images=pool,
-        labels=None,
-        held_out=Samples(held_out),
-    )
+    return Dataset(f"{name}-{digest.hexdigest()[:8]}", pool, None, Samples(held_out))

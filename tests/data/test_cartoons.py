@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from madlab.data import drawn_faces
-from madlab.data._canvas import Canvas, bow, box, ellipse, stroke
-from madlab.data._person import pick
+from madlab.data.cartoons.canvas import Canvas, bow, box, ellipse, stroke
+from madlab.data.cartoons.person import pick
 from madlab.streams import generator
 
 

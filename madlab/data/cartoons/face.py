@@ -1,117 +1,61 @@
-"""Drawn faces: coloured cartoons made by a procedure, for where no photographs are at hand."""
-
-import functools
-import hashlib
+"""One drawn face, painted from the back to the front."""
 
 import numpy as np
 
-from madlab.data import _hair
-from madlab.data._canvas import Canvas, bow, box, ellipse, stroke
-from madlab.data._person import LONG, Person, hsv, pick, random_person, rgb, shade
-from madlab.data.samples import Dataset, Samples
-from madlab.streams import generator
-
-SIZES = (16, 256)
+from madlab.data.cartoons import hair
+from madlab.data.cartoons.canvas import Canvas, bow, box, ellipse, stroke
+from madlab.data.cartoons.person import LONG, Person, hsv, pick, random_person, rgb, shade
 
 
-def drawn_faces(n: int = 800, size: int = 32, seed: int = 0, n_held_out: int = 300) -> Dataset:
-    """Return drawn faces: coloured cartoons of heads, no two alike and none of a real person.
-
-    Skin, hair, eyes, glasses, hats, mouths, beards, pose, clothes and backgrounds vary. They are
-    plainly drawings, and stand in for photographs wherever a class has none; what they score says
-    nothing of photographs.
-
-    - `n`: pictures in the training pool, at least 1; they are uint8 `(n, size, size, 3)`.
-    - `size`: pixels a side, a multiple of 4 from 16 to 256. One face is the same at every size.
-    - `seed`: names the draw; picture i depends on (seed, part, i) alone, the parts being the
-      training pool and the held-out set.
-    - `n_held_out`: further pictures that are never trained on, at least 1.
-
-    Returns a data set without labels, whose arrays are read-only.
-
-    Raises TypeError for a number that is not whole and ValueError for one that is not allowed.
-    """
-    for name, value in {"n": n, "size": size, "seed": seed, "n_held_out": n_held_out}.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name} must be a whole number, not {value!r}")
-        if value < 1 and name != "seed":
-            raise ValueError(f"{name} is {value}; it must be at least 1")
-    if size % 4 or not SIZES[0] <= size <= SIZES[1]:
-        raise ValueError(
-            f"size is {size}; it must be a multiple of 4 from {SIZES[0]} to {SIZES[1]}"
-        )
-    return _dataset(int(n), int(size), int(seed), int(n_held_out))
-
-
-@functools.lru_cache(maxsize=2)
-def _dataset(n: int, size: int, seed: int, n_held_out: int) -> Dataset:
-    digest = hashlib.sha256()
-    parts = []
-    for part, count in (("pool", n), ("held out", n_held_out)):
-        faces = np.empty((count, size, size, 3), np.uint8)
-        for i in range(count):
-            faces[i] = _face(generator(seed, "drawn faces", part, i), size)
-        faces.flags.writeable = False
-        digest.update(repr(faces.shape).encode())
-        digest.update(faces.tobytes())
-        parts.append(faces)
-    return Dataset(
-        id=f"drawn-faces-{size}-{digest.hexdigest()[:8]}",
-        images=parts[0],
-        labels=None,
-        held_out=Samples(parts[1]),
-    )
-
-
-def _face(rng: np.random.Generator, size: int) -> np.ndarray:
+def paint_face(rng: np.random.Generator, size: int) -> np.ndarray:
     """Return one picture, uint8 `(size, size, 3)`, painted from the back to the front."""
     canvas = Canvas(size)
     person = random_person(rng, canvas)
     _background(canvas, rng)
-    _hair.draw_behind(canvas, person, rng)
+    hair.paint_behind(canvas, person, rng)
     _body(canvas, person, rng)
     _head(canvas, person, rng)
     _beard(canvas, person, rng)
     _mouth(canvas, person, rng)
     _eyes(canvas, person, rng)
-    _hair.draw_on_top(canvas, person, rng)
+    hair.paint_on_top(canvas, person, rng)
     _glasses(canvas, person, rng)
-    _hair.draw_hat(canvas, person, rng)
+    hair.paint_hat(canvas, person, rng)
     return canvas.picture()
 
 
 def _background(canvas: Canvas, rng: np.random.Generator) -> None:
     at = canvas.at
-    kind = pick(rng, {"plain": 3, "hills": 2, "lights": 2, "leaves": 2, "shelf": 1, "window": 1,
+    scene = pick(rng, {"plain": 3, "hills": 2, "lights": 2, "leaves": 2, "shelf": 1, "window": 1,
                       "stripes": 1, "sea": 1})  # fmt: skip
     hue = rng.random()
     top = hsv(hue, rng.uniform(0.05, 0.6), rng.uniform(0.35, 0.98))
     low = hsv(hue + rng.uniform(-0.12, 0.12), rng.uniform(0.05, 0.6), rng.uniform(0.3, 0.95))
-    if kind == "leaves":
+    if scene == "leaves":
         top, low = hsv(rng.uniform(0.2, 0.45), 0.45, 0.35), hsv(rng.uniform(0.15, 0.4), 0.4, 0.75)
-    elif kind in ("hills", "sea"):
+    elif scene in ("hills", "sea"):
         top, low = rgb("7fb4e6"), rgb("dcecf5")
         if rng.random() < 0.3:
             top, low = rgb("4a5a9a"), rgb("f2b48a")
     canvas.pixels[:] = top
     canvas.blend((at[0] * np.float32(rng.uniform(-0.5, 0.5)) + at[1] + 1) / 2, low)
-    if kind == "hills":
+    if scene == "hills":
         green = hsv(rng.uniform(0.2, 0.4), 0.5, rng.uniform(0.4, 0.7))
         canvas.paint(ellipse(at, rng.uniform(-0.9, 0.9), -0.65, 0.16, 0.16), rgb("fff0b0"))
         canvas.paint(ellipse(at, rng.uniform(-1, -0.3), 0.9, 1.1, 0.8), green)
         canvas.paint(ellipse(at, rng.uniform(0.3, 1), 1.0, 1.1, 0.8), shade(green, 0.8))
-    elif kind == "sea":
+    elif scene == "sea":
         line = rng.uniform(-0.3, 0.2)
         canvas.paint(np.float32(line) - at[1], hsv(rng.uniform(0.5, 0.62), 0.6, 0.6))
         canvas.paint(np.float32(line + 0.5) - at[1], rgb("e6d2a0"))
-    elif kind in ("lights", "leaves"):
-        spread = 0.5 if kind == "lights" else 0.12
-        hue = rng.random() if kind == "lights" else rng.uniform(0.2, 0.42)
-        for x, y, r, turn, opacity in rng.random((14 if kind == "lights" else 22, 5)):
+    elif scene in ("lights", "leaves"):
+        spread = 0.5 if scene == "lights" else 0.12
+        hue = rng.random() if scene == "lights" else rng.uniform(0.2, 0.42)
+        for x, y, r, turn, opacity in rng.random((14 if scene == "lights" else 22, 5)):
             tone = hsv(hue + spread * (turn - 0.5), 0.5, 0.55 + 0.4 * opacity)
             size = 0.08 + 0.2 * r
             canvas.paint(ellipse(at, 2 * x - 1, 2 * y - 1, size, size), tone, 0.3 + 0.4 * opacity)
-    elif kind == "shelf":
+    elif scene == "shelf":
         edge = -1.0
         while edge < 1:
             width = rng.uniform(0.05, 0.14)
@@ -119,12 +63,12 @@ def _background(canvas: Canvas, rng: np.random.Generator) -> None:
             canvas.paint(box(at, edge + width, -0.5, width - 0.01, rng.uniform(0.4, 0.5)), book)
             edge += 2 * width
         canvas.paint(box(at, 0, 0.03, 1, 0.04), rgb("6b4a2f"))
-    elif kind == "window":
+    elif scene == "window":
         x = rng.choice([-0.6, 0.6])
         canvas.paint(box(at, x, -0.3, 0.38, 0.55), rgb("f4f1ea"))
         for pane in (-0.58, -0.02):
             canvas.paint(box(at, x, pane, 0.32, 0.24), rgb("a9d2ef"))
-    elif kind == "stripes":
+    elif scene == "stripes":
         width, lean = rng.uniform(0.2, 0.45), rng.uniform(-0.6, 0.6)
         wave = np.abs((at[0] + np.float32(lean) * at[1] + 4) / np.float32(width) % 1 - 0.5)
         canvas.paint((np.float32(0.25) - wave) * np.float32(width), shade(low, 0.8))
@@ -135,18 +79,20 @@ def _body(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
     canvas.paint(box(at, 0, 0.62, 0.24, 0.35, 0.1), person.dark)
     shoulders = ellipse(at, 0, 1.35, rng.uniform(0.85, 1.15), rng.uniform(0.62, 0.72))
     canvas.paint(shoulders, cloth)
-    kind = pick(rng, {"round": 3, "collar": 2, "shirt": 2, "striped": 2, "hood": 1})
-    if kind == "striped":
+    neckline = pick(rng, {"round": 3, "collar": 2, "shirt": 2, "striped": 2, "hood": 1})
+    if neckline == "striped":
         bands = np.abs((at[1] + 4) / np.float32(0.16) % 1 - 0.5) - 0.25
         canvas.paint(np.maximum(shoulders, bands * np.float32(0.16)), shade(cloth, 1.5))
-    elif kind == "hood":
+    elif neckline == "hood":
         canvas.paint(np.abs(ellipse(at, 0, 0.6, 0.42, 0.3)) - 0.09, shade(cloth, 0.8))
-    elif kind == "shirt":
+    elif neckline == "shirt":
         for side in (-1, 1):
             canvas.paint(stroke(at, side * 0.24, 0.7, side * 0.06, 0.95, 0.06), shade(cloth, 1.6))
         canvas.paint(stroke(at, 0, 0.9, 0, 1.3, 0.045), shade(cloth, 0.5))
-    if kind in ("round", "striped", "collar"):
-        canvas.paint(ellipse(at, 0, 0.68, 0.26, 0.16 if kind != "collar" else 0.26), person.dark)
+    if neckline in ("round", "striped", "collar"):
+        canvas.paint(
+            ellipse(at, 0, 0.68, 0.26, 0.16 if neckline != "collar" else 0.26), person.dark
+        )
 
 
 def _head(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
@@ -175,14 +121,14 @@ def _head(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
         for line in range(3):
             canvas.paint(bow(at, 0, -0.42 + 0.08 * line, 0.2, -0.03, 0.008), dark)
     # The nose: a shadow, a hook or a button.
-    kind, size = pick(rng, {"hook": 3, "shadow": 2, "button": 3}), rng.uniform(0.06, 0.1)
+    nose, size = pick(rng, {"hook": 3, "shadow": 2, "button": 3}), rng.uniform(0.06, 0.1)
     y = rng.uniform(0.12, 0.19)
-    if kind == "hook":
+    if nose == "hook":
         canvas.paint(
             stroke(at, -size * person.light, y, 0.2 * size, y + 0.03, 0.022), shade(dark, 0.8)
         )
         canvas.paint(stroke(at, -size * person.light, y, -0.02 * person.light, -0.05, 0.014), dark)
-    elif kind == "shadow":
+    elif nose == "shadow":
         canvas.paint(ellipse(at, -0.03 * person.light, y - 0.06, size, 0.13), dark, 0.6)
         canvas.paint(bow(at, 0, y, size, 0.04, 0.018), shade(dark, 0.8))
     else:
@@ -195,41 +141,41 @@ def _head(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
 def _beard(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
     u, v = at = person.head
     bearded = person.hat != "hijab" and rng.random() < (0.04 if person.style in LONG else 0.5)
-    kind = pick(rng, {"full": 3, "stubble": 2, "goatee": 2, "moustache": 2})
+    beard = pick(rng, {"full": 3, "stubble": 2, "goatee": 2, "moustache": 2})
     if not bearded:
         return
     ink = shade(person.hair, 0.9)
-    if kind in ("full", "stubble"):
+    if beard in ("full", "stubble"):
         line = 0.42 - 1.3 * u * u - 0.12 * np.abs(u)
-        face = np.maximum(person.skull(0.05 if kind == "full" else 0), (line - v) * 0.7)
-        canvas.paint(face, ink, 1.0 if kind == "full" else 0.35)
-    if kind == "goatee":
+        face = np.maximum(person.skull(0.05 if beard == "full" else 0), (line - v) * 0.7)
+        canvas.paint(face, ink, 1.0 if beard == "full" else 0.35)
+    if beard == "goatee":
         canvas.paint(ellipse(at, 0, person.high - 0.08, 0.15, 0.13), ink)
-    if kind in ("full", "goatee", "moustache"):
+    if beard in ("full", "goatee", "moustache"):
         for side in (-1, 1):
             canvas.paint(stroke(at, side * 0.03, 0.265, side * 0.17, 0.31, 0.045), ink)
 
 
 def _mouth(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
     at = person.head
-    kind = pick(rng, {"smile": 4, "grin": 4, "line": 2, "lips": 3, "round": 1, "sad": 1})
+    mouth = pick(rng, {"smile": 4, "grin": 4, "line": 2, "lips": 3, "round": 1, "sad": 1})
     y, half = rng.uniform(0.34, 0.4), rng.uniform(0.13, 0.22)
     red = person.skin * np.array([0.8, 0.45, 0.45], np.float32)
-    paint = hsv(rng.uniform(0.92, 1.03), rng.uniform(0.5, 0.8), rng.uniform(0.5, 0.85))
-    lip = paint if person.style in LONG and rng.random() < 0.5 else red
-    if kind == "grin":
+    lipstick = hsv(rng.uniform(0.92, 1.03), rng.uniform(0.5, 0.8), rng.uniform(0.5, 0.85))
+    lip = lipstick if person.style in LONG and rng.random() < 0.5 else red
+    if mouth == "grin":
         open_mouth = np.maximum(ellipse(at, 0, y - 0.03, half, 0.15), y - 0.04 - at[1])
         canvas.paint(open_mouth - 0.02, lip)
         canvas.paint(open_mouth, rgb("5a1a1c"))
         canvas.paint(np.maximum(open_mouth + 0.012, at[1] - y - 0.03), rgb("fbf7f0"))
-    elif kind == "lips":
+    elif mouth == "lips":
         canvas.paint(ellipse(at, 0, y + 0.02, 0.85 * half, 0.065), lip)
         canvas.paint(bow(at, 0, y, 0.9 * half, 0.03, 0.012), shade(lip, 0.5))
-    elif kind == "round":
+    elif mouth == "round":
         canvas.paint(ellipse(at, 0, y + 0.03, 0.1, 0.11), lip)
         canvas.paint(ellipse(at, 0, y + 0.03, 0.065, 0.075), rgb("4a1517"))
     else:
-        sag = {"smile": 0.1, "line": 0.01, "sad": -0.07}[kind]
+        sag = {"smile": 0.1, "line": 0.01, "sad": -0.07}[mouth]
         canvas.paint(bow(at, 0, y - sag / 3, half, sag, 0.028), shade(lip, 0.8))
 
 
@@ -269,17 +215,17 @@ def _eyes(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
 
 def _glasses(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
     at = person.head
-    kind = pick(rng, {"": 15, "round": 2, "square": 2, "sun": 1})
+    glasses = pick(rng, {"": 15, "round": 2, "square": 2, "sun": 1})
     frame = hsv(rng.random(), 0.7, 0.35) if rng.random() < 0.5 else rgb("1a1a1c")
-    if not kind:
+    if not glasses:
         return
     for side in (-1, 1):
         x, y = side * 0.21, -0.06
-        if kind == "round":
+        if glasses == "round":
             lens = ellipse(at, x, y, 0.165, 0.16)
         else:
             lens = box(at, x, y, 0.165, 0.125, 0.06)
-        if kind == "sun":
+        if glasses == "sun":
             canvas.paint(lens, rgb("15171c"), 0.95)
             canvas.paint(stroke(at, x - 0.08, y - 0.02, x - 0.03, y - 0.07, 0.015), rgb("8fa0b0"))
         else:

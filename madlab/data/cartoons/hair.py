@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from madlab.data._canvas import Canvas, bow, box, ellipse, stroke
-from madlab.data._person import LONG, Person, hsv, shade
+from madlab.data.cartoons.canvas import Canvas, bow, box, ellipse, stroke
+from madlab.data.cartoons.person import LONG, Person, hsv, shade
 
 
-def draw_behind(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
+def paint_behind(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
     """Paint the hair or scarf that lies behind the head."""
     at, style = person.head, person.style
     ink = shade(person.hair, 0.8)
@@ -58,7 +58,7 @@ def _around(share: float) -> tuple[float, float]:
     return 2 * t / (1 + t * t), (1 - t * t) / (1 + t * t)
 
 
-def draw_on_top(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
+def paint_on_top(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
     """Paint the hair that lies on the head."""
     u, v = at = person.head
     style, hair, wide, high = person.style, person.hair, person.wide, person.high
@@ -117,7 +117,7 @@ def draw_on_top(canvas: Canvas, person: Person, rng: np.random.Generator) -> Non
         canvas.paint(bow(at, -0.14 * person.light, -high + 0.17, 0.2, -0.06, 0.025), shine)
 
 
-def draw_hat(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
+def paint_hat(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
     """Paint the hat, scarf or headphones, where there are any."""
     at, hat, wide, high = person.head, person.hat, person.wide, person.high
     v = at[1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from madlab.data._canvas import At, Canvas, Colour, ellipse
+from madlab.data.cartoons.canvas import At, Canvas, Colour, ellipse
 
 # From the lightest to the darkest, after the ten Monk skin tones (Google, 2022), but warmer: a
 # drawing has no warm light of its own.

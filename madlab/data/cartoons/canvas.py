@@ -56,8 +56,7 @@ class Canvas:
         """Return the finished picture, uint8 `(size, size, 3)`."""
         side, fine = len(self.pixels) // self.fine, self.fine
         mean = self.pixels.reshape(side, fine, side, fine, 3).mean((1, 3))
-        finished: np.ndarray = np.rint(np.clip(mean, 0, 1) * np.float32(255)).astype(np.uint8)
-        return finished
+        return np.rint(np.clip(mean, 0, 1) * np.float32(255)).astype(np.uint8)
 
 
 def ellipse(at: At, x: float, y: float, a: float, b: float) -> np.ndarray:
@@ -66,8 +65,7 @@ def ellipse(at: At, x: float, y: float, a: float, b: float) -> np.ndarray:
     u, v = u * u, v * v
     reach = np.sqrt(u + v)
     slope = np.sqrt(u * np.float32(1 / a**2) + v * np.float32(1 / b**2))
-    distance: np.ndarray = reach * (reach - 1) / np.maximum(slope, np.float32(1e-6))
-    return distance
+    return reach * (reach - 1) / np.maximum(slope, np.float32(1e-6))
 
 
 def box(at: At, x: float, y: float, a: float, b: float, corner: float = 0.0) -> np.ndarray:
@@ -75,8 +73,7 @@ def box(at: At, x: float, y: float, a: float, b: float, corner: float = 0.0) -> 
     u = np.abs(at[0] - np.float32(x)) - np.float32(a - corner)
     v = np.abs(at[1] - np.float32(y)) - np.float32(b - corner)
     outside = np.sqrt(np.maximum(u, 0) ** 2 + np.maximum(v, 0) ** 2)
-    distance: np.ndarray = outside + np.minimum(np.maximum(u, v), 0) - np.float32(corner)
-    return distance
+    return outside + np.minimum(np.maximum(u, v), 0) - np.float32(corner)
 
 
 def stroke(at: At, x0: float, y0: float, x1: float, y1: float, width: float) -> np.ndarray:
@@ -85,10 +82,7 @@ def stroke(at: At, x0: float, y0: float, x1: float, y1: float, width: float) -> 
     along = np.float32(x1 - x0), np.float32(y1 - y0)
     length = max(float(along[0] ** 2 + along[1] ** 2), 1e-12)
     t = np.clip((u * along[0] + v * along[1]) * np.float32(1 / length), 0, 1)
-    distance: np.ndarray = np.sqrt((u - t * along[0]) ** 2 + (v - t * along[1]) ** 2) - np.float32(
-        width
-    )
-    return distance
+    return np.sqrt((u - t * along[0]) ** 2 + (v - t * along[1]) ** 2) - np.float32(width)
 
 
 def bow(at: At, x: float, y: float, half: float, sag: float, width: float) -> np.ndarray:
@@ -97,5 +91,4 @@ def bow(at: At, x: float, y: float, half: float, sag: float, width: float) -> np
     v = at[1] - np.float32(y) - np.float32(sag) * (1 - (u * np.float32(1 / half)) ** 2)
     slope = u * np.float32(2 * sag / half**2)
     across = np.abs(v) / np.sqrt(1 + slope * slope)
-    distance: np.ndarray = np.maximum(across, np.abs(u) - np.float32(half)) - np.float32(width)
-    return distance
+    return np.maximum(across, np.abs(u) - np.float32(half)) - np.float32(width)
