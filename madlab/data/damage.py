@@ -26,7 +26,17 @@ class Damage(Protocol):
     def __call__(
         self, samples: Samples, strength: float, *, seed: int = 0, n: int | None = None
     ) -> Samples:
-        """Return the first `n` samples, damaged."""
+        """Return the first `n` samples, damaged.
+
+        - `samples`: uint8 images `(m, height, width)`, with labels where classes are to be told
+          apart; without them there is one class.
+        - `strength`: from 0, unchanged, to 1.
+        - `seed`: names the random choices, where there are any.
+        - `n`: how many samples are returned, at most m; m where None.
+
+        Raises TypeError for images that are not uint8, ValueError for a strength or n that is not
+        allowed.
+        """
 
 
 def drop(samples: Samples, strength: float, *, seed: int = 0, n: int | None = None) -> Samples:
@@ -35,17 +45,11 @@ def drop(samples: Samples, strength: float, *, seed: int = 0, n: int | None = No
     Classes go one after the other, in an order that the seed sets, the last of them in part: of
     c classes, `strength` times c - 1 are gone, so that one is left at strength 1.
 
-    - `samples`: uint8 images `(m, height, width)` with labels.
-    - `strength`: from 0, unchanged, to 1.
-    - `seed`: names the random choices.
-    - `n`: how many samples are returned, at most m; m where None. What is removed from the first
-      n is replaced by later samples of the classes that stay, in their order; only where those do
-      not suffice by copies, beginning with the first.
+    What is removed from the first n is replaced by later samples of the classes that stay, in
+    their order; only where those do not suffice by copies, beginning with the first. Labels are
+    of what stands in the places.
 
-    Returns `n` samples with the labels of what stands in their places.
-
-    Raises TypeError for images that are not uint8, ValueError for samples without labels and for
-    a strength or n that is not allowed.
+    Arguments and errors are those of `Damage`; ValueError also for samples without labels.
     """
     images, _ = _first(samples, strength, n)
     if samples.labels is None:
@@ -73,11 +77,7 @@ def shrink(samples: Samples, strength: float, *, seed: int = 0, n: int | None = 
     Variances within a class become (1 - strength)^2 of what they were, up to the rounding of
     pixels: what a sampling bias of that size does to a Gaussian.
 
-    - `samples`, `strength`, `n`: as for `drop`. Means are of all samples of a class; without
-      labels there is one class.
-    - `seed`: not used.
-
-    Raises as `drop` does, except that labels may be missing.
+    Arguments and errors are those of `Damage`. Means are of all m samples; `seed` is not used.
     """
     images, labels = _first(samples, strength, n)
     classes = _classes(samples)
@@ -94,10 +94,7 @@ def shift(samples: Samples, strength: float, *, seed: int = 0, n: int | None = N
 
     Columns that leave the picture are lost; empty ones, 0, come in from the left.
 
-    - `samples`, `strength`, `n`: as for `drop`.
-    - `seed`: not used.
-
-    Raises as `drop` does, except that labels may be missing.
+    Arguments and errors are those of `Damage`; `seed` is not used.
     """
     images, labels = _first(samples, strength, n)
     pixels = round(strength * PIXELS)
@@ -111,9 +108,7 @@ def duplicate(samples: Samples, strength: float, *, seed: int = 0, n: int | None
     The seed chooses one original a class, which stays; `strength` times the other samples, in an
     order that the seed sets too, become copies of it. So they are all alike at strength 1.
 
-    - `samples`, `strength`, `seed`, `n`: as for `drop`. Without labels there is one class.
-
-    Raises as `drop` does, except that labels may be missing.
+    Arguments and errors are those of `Damage`.
     """
     images, labels = _first(samples, strength, n)
     order = generator(seed, "duplicate").permutation(len(images))
@@ -132,9 +127,7 @@ def noise(samples: Samples, strength: float, *, seed: int = 0, n: int | None = N
 
     Its standard deviation is `strength` times 127.5; every strength scales the same noise.
 
-    - `samples`, `strength`, `seed`, `n`: as for `drop`.
-
-    Raises as `drop` does, except that labels may be missing.
+    Arguments and errors are those of `Damage`.
     """
     images, labels = _first(samples, strength, n)
     normal = generator(seed, "noise").standard_normal(images.shape, np.float32)

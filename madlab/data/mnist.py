@@ -42,10 +42,10 @@ def mnist() -> Dataset:
 
     Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
     """
-    return read(importlib.resources.files("madlab.data") / FILE)
+    return load(importlib.resources.files("madlab.data") / FILE)
 
 
-def read(file: Traversable | Path) -> Dataset:
+def load(file: Traversable | Path) -> Dataset:
     """Read and check a file that `scripts/build_mnist.py` wrote; raises as `mnist` does."""
     try:
         packed = file.read_bytes()

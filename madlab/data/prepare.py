@@ -61,20 +61,22 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"{_shown(self.source)}: {self.training:,} training and {self.held_out:,} held-out "
+            f"{_printable(self.source)}: {self.training:,} training and {self.held_out:,} held-out "
             f"pictures, {self.size} x {self.size} pixels ({self.resize}), id {self.id}",
-            f"cache {_shown(self.cache)} ({self.bytes / 1e6:,.1f} MB), "
+            f"cache {_printable(self.cache)} ({self.bytes / 1e6:,.1f} MB), "
             f"prepared in {self.seconds:,.1f} s",
         ]
         for what, names in self.changed.items():
-            first = ", ".join(map(_shown, names[:_NAMED])) + (", ..." * (len(names) > _NAMED))
+            first = ", ".join(map(_printable, names[:_NAMED])) + (", ..." * (len(names) > _NAMED))
             lines.append(f"{what}: {len(names):,} ({first})")
         if self.copies:
             lines.append(f"byte for byte equal to another file: {self.copies:,}")
         if self.ignored:
             lines.append(f"no pictures, ignored: {self.ignored:,} files")
         lines.append(f"skipped: {len(self.skipped):,} files")
-        return "\n".join(lines + [f"  {_shown(name)} {why}" for name, why in self.skipped.items()])
+        return "\n".join(
+            lines + [f"  {_printable(name)} {why}" for name, why in self.skipped.items()]
+        )
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class PictureDataset(Dataset):
     report: Report
 
 
-class Found(NamedTuple):
+class Decoded(NamedTuple):
     """A picture that was decoded: its file's name and the SHA-256 of the file's bytes."""
 
     name: str
@@ -105,7 +107,7 @@ class Rules(NamedTuple):
 
     prefix: str
     choose: Callable[[Sequence[str]], tuple[Sequence[str], Mapping[str, str]]]
-    held_out: Callable[[Sequence[Found]], np.ndarray]
+    held_out: Callable[[Sequence[Decoded]], np.ndarray]
 
 
 def prepare(
@@ -148,8 +150,8 @@ def prepare(
         raise _refusal(source.path, report.skipped)
     if report.skipped:
         warnings.warn(
-            f"{len(report.skipped):,} files in {_shown(source.path)} were skipped: "
-            f"{_some(report.skipped)}. The data set's report names all of them",
+            f"{len(report.skipped):,} files in {_printable(source.path)} were skipped: "
+            f"{_first_few(report.skipped)}. The data set's report names all of them",
             UserWarning,
             3,
         )
@@ -172,11 +174,11 @@ def _make(
     if skipped and on_bad == "refuse":
         raise _refusal(source.path, skipped)
     if not names:
-        raise ValueError(_nothing(source.path, listing, skipped))
+        raise ValueError(_no_picture(source.path, listing, skipped))
     size, total = about["size"], len(names) + len(skipped)
 
     def write(folder: Path) -> dict[str, Any]:
-        arrived: dict[str, tuple[int, Found, tuple[str, ...]]] = {}
+        arrived: dict[str, tuple[int, Decoded, tuple[str, ...]]] = {}
         rough = folder / "rough.u8"
         decoded = closing(_decoded(source, names, size, about["resize"]))
         with rough.open("wb") as stream, decoded as pictures:
@@ -189,14 +191,14 @@ def _make(
                 if progress is not None:
                     progress(len(arrived) + len(skipped), total)
         if not arrived:
-            raise ValueError(_nothing(source.path, listing, skipped))
+            raise ValueError(_no_picture(source.path, listing, skipped))
         ordered = [arrived[name] for name in names if name in arrived]
         files = [found for _, found, _ in ordered]
         held_out = rules.held_out(files)
         sides = int((~held_out).sum()), int(held_out.sum())
         if min(sides) < 2:
             raise ValueError(
-                f"{_shown(source.path)} gives {sides[0]} training and {sides[1]} held-out "
+                f"{_printable(source.path)} gives {sides[0]} training and {sides[1]} held-out "
                 "pictures; each part needs at least 2: add pictures"
             )
         changed: dict[str, list[str]] = {}
@@ -223,13 +225,13 @@ def _make(
 
 def _decoded(
     source: Source, names: Collection[str], size: int, resize: str
-) -> Generator[tuple[Found, Picture | UnusableError], None, None]:
+) -> Generator[tuple[Decoded, Picture | UnusableError], None, None]:
     """Yield every picture, or why there is none, as files are read; a few threads decode ahead."""
     from PIL import Image
 
     # Each may hold a picture of `PIXELS` pixels, a quarter of a gigabyte.
     workers = min(os.cpu_count() or 1, 16)
-    waiting: deque[Future[tuple[Found, Picture | UnusableError]]] = deque()
+    waiting: deque[Future[tuple[Decoded, Picture | UnusableError]]] = deque()
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         # Odd metadata are nobody's concern; huge pictures are refused.
         warnings.simplefilter("ignore")
@@ -247,10 +249,10 @@ def _decoded(
 
 def _decode(
     name: str, content: Content, size: int, resize: str
-) -> tuple[Found, Picture | UnusableError]:
+) -> tuple[Decoded, Picture | UnusableError]:
     if isinstance(content, UnusableError):
-        return Found(name, b""), content
-    found = Found(name, hashlib.sha256(content).digest())
+        return Decoded(name, b""), content
+    found = Decoded(name, hashlib.sha256(content).digest())
     try:
         return found, decode(content, size, resize)
     except UnusableError as why:
@@ -289,7 +291,7 @@ def _dataset(entry: cache.Entry, report: Report, n: int | None, seed: int) -> Pi
     pictures, total = entry.pictures(), report.training
     pool, held_out, id = pictures[:total], Samples(pictures[total:]), report.id
     if n is not None and n != total:
-        checks.count(f"n, of the training pictures in {_shown(report.source)},", n, 1, total)
+        checks.count(f"n, of the training pictures in {_printable(report.source)},", n, 1, total)
         index = np.sort(generator(seed, "subset").permutation(total)[:n])
         pool = np.array(pool[index])
         pool.flags.writeable = False
@@ -303,28 +305,28 @@ def _hash(content: bytes, digits: int) -> str:
 
 def _refusal(path: Path, skipped: Mapping[str, str]) -> ValueError:
     return ValueError(
-        f"{len(skipped):,} files in {_shown(path)} cannot be used: {_some(skipped)}. "
+        f"{len(skipped):,} files in {_printable(path)} cannot be used: {_first_few(skipped)}. "
         "Mend or remove them, or give on_bad='skip' (--on-bad skip) to go on without them"
     )
 
 
-def _nothing(path: Path, listing: Listing, skipped: Mapping[str, str]) -> str:
+def _no_picture(path: Path, listing: Listing, skipped: Mapping[str, str]) -> str:
     found = f"{listing.ignored:,} files that are no pictures, {len(skipped):,} that cannot be used"
-    first = f" ({_some(skipped)})" if skipped else ""
+    first = f" ({_first_few(skipped)})" if skipped else ""
     return (
-        f"there is no picture in {_shown(path)} that can be used: {found}{first}; "
+        f"there is no picture in {_printable(path)} that can be used: {found}{first}; "
         "give a folder, .zip or .tar of JPEG, PNG or WebP files"
     )
 
 
-def _some(skipped: Mapping[str, str]) -> str:
+def _first_few(skipped: Mapping[str, str]) -> str:
     """Return the first of the files that were skipped, each with its reason, and how many more."""
-    first = [f"{_shown(name)} {why}" for name, why in skipped.items()][:_NAMED]
+    first = [f"{_printable(name)} {why}" for name, why in skipped.items()][:_NAMED]
     more = len(skipped) - len(first)
     return "; ".join(first) + (f"; and {more:,} more" if more else "")
 
 
-def _shown(name: str | Path) -> str:
+def _printable(name: str | Path) -> str:
     """Return a file's name as it may be printed: control and undecodable characters escaped."""
     safe = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
     return "".join(safe)

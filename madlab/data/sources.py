@@ -119,7 +119,7 @@ class Folder(Source):
             for name in names + [name for name in folders if Path(top, name).is_symlink()]:
                 file = Path(top, name)
                 # Desktops rewrite theirs at every visit; they are ignored whatever they are.
-                size, time, why = (0, 0, "") if _hidden(name) else _look(file)
+                size, time, why = (0, 0, "") if _hidden(name) else _inspect(file)
                 yield File(file.relative_to(self.path).as_posix(), size, why), time
                 count += 1
                 if count > COUNT:
@@ -153,7 +153,7 @@ class Folder(Source):
             yield name, content
 
 
-def _look(file: Path) -> tuple[int, int, str]:
+def _inspect(file: Path) -> tuple[int, int, str]:
     """Return the size of a file, the time of its last change, and what is wrong with it."""
     try:
         found = file.stat()
@@ -177,8 +177,8 @@ class Zip(Source):
     def _files(self) -> Iterable[File]:
         with _archive(self.path), zipfile.ZipFile(self.path) as archive:
             members = [info for info in archive.infolist() if not info.filename.endswith("/")]
-        files = [File(info.filename, info.file_size, _flaw(info)) for info in members]
-        _bound(self.path, len(files), sum(file.size for file in files))
+        files = [File(info.filename, info.file_size, _zip_flaw(info)) for info in members]
+        _check_bounds(self.path, len(files), sum(file.size for file in files))
         return files
 
     def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:
@@ -193,7 +193,7 @@ class Zip(Source):
                 yield name, content
 
 
-def _flaw(info: zipfile.ZipInfo) -> str:
+def _zip_flaw(info: zipfile.ZipInfo) -> str:
     if stat.S_ISLNK(info.external_attr >> 16):
         return "is a link"
     if info.flag_bits & 1:
@@ -211,7 +211,7 @@ class Tar(Source):
                 if not member.isdir():
                     why = _outside(member.name) if member.isreg() else "is a link or a device"
                     files.append(File(member.name, member.size, why))
-                    _bound(self.path, len(files), 0)
+                    _check_bounds(self.path, len(files), 0)
             # A damaged header in the middle looks like the end to tarfile.
             stream: Any = archive.fileobj
             while rest := stream.read(1 << 20):
@@ -252,7 +252,7 @@ class _Counted:
     def read(self, size: int = -1) -> bytes:
         content = self._stream.read(size)
         self._total += len(content)
-        _bound(self._path, 0, self._total)
+        _check_bounds(self._path, 0, self._total)
         return content
 
 
@@ -268,7 +268,7 @@ def _archive(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _bound(path: Path, count: int, total: int) -> None:
+def _check_bounds(path: Path, count: int, total: int) -> None:
     if count > COUNT:
         raise ValueError(f"{path} holds more than {COUNT:,} files; give a smaller archive")
     if total > RATIO * path.stat().st_size + _SLACK:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from picture_files import flipped
+from platformdirs.macos import MacOS
+from platformdirs.windows import Windows
 
 from madlab.data import cache, ffhq, folder
 
@@ -139,12 +141,11 @@ def test_the_cache_lies_where_the_platform_wants_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("MADLAB_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.setattr(cache.sys, "platform", "linux")
     assert cache.location() == Path("/xdg/madlab")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache.location() == Path("/home/me/.cache/madlab")
-    monkeypatch.setattr(cache.sys, "platform", "darwin")
+    monkeypatch.setattr("platformdirs.PlatformDirs", MacOS)
     assert cache.location() == Path("/home/me/Library/Caches/madlab")
-    monkeypatch.setattr(cache.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", "/local")
-    assert cache.location() == Path("/local/madlab/Cache")
+    monkeypatch.setattr("platformdirs.PlatformDirs", Windows)
+    monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda name: "/local")
+    assert cache.location().as_posix().replace("\\", "/") == "/local/madlab/Cache"

@@ -70,7 +70,7 @@ def small(monkeypatch, tmp_path):
 
 def test_a_good_file_is_read(small):
     file, parts = small
-    data = module.read(file)
+    data = module.load(file)
     assert data.images.tobytes() == parts["train images"]
     assert data.held_out.labels.astype(np.uint8).tobytes() == parts["test labels"]
     assert data.id.startswith("mnist-")
@@ -94,10 +94,10 @@ def test_a_bad_file_is_refused_with_the_way_to_mend_it(small, tmp_path):
         for bad in contents:
             file.write_bytes(bad)
             with pytest.raises(OSError, match=message) as caught:
-                module.read(file)
+                module.load(file)
             assert "scripts/build_mnist.py" in str(caught.value)
     with pytest.raises(OSError, match=r"cannot be read from .*build_mnist"):
-        module.read(tmp_path / "nowhere.xz")
+        module.load(tmp_path / "nowhere.xz")
 
 
 @pytest.fixture
