@@ -51,6 +51,18 @@ def test_a_count_keeps_within_its_ends():
             checks.count("n", wrong, least=5, most=60_000)
 
 
+def test_a_side_is_a_multiple_of_4_that_is_neither_small_nor_large():
+    assert checks.side("size", np.int64(16)) == 16
+    assert checks.side("size", 256) == 256
+    for value in (0, 12, 30, 260):
+        with pytest.raises(
+            ValueError, match=f"size is {value}; it must be a multiple of 4 from 16"
+        ):
+            checks.side("size", value)
+    with pytest.raises(TypeError, match=r"size must be a whole number, not 32\.0"):
+        checks.side("size", 32.0)
+
+
 @pytest.mark.parametrize("value", [2, -0.5, np.float32(0.5), np.int16(3)])
 def test_a_number_comes_back_as_a_float(value):
     found = checks.number("x", value)
