@@ -86,7 +86,7 @@ def test_figure_30_memory_within_three_per_cent(memory):
     # The ratio does not depend on d, and in few dimensions many chains cost little.
     d, n_real, n_synthetic = 4, 1_000, 10_000
     loop = Loop.fresh_data(n_real, n_synthetic, memory=memory)
-    distance = settled_distance(loop, d, chains=3_000, measurements=4)
+    distance = settled_distance(loop, d, chains=1_500, measurements=4)
     found = effective_size(distance.value, d, distance.error)
     expected = large_sample_ratio(n_synthetic / n_real, memory)
     assert found.error / found.value < 0.008
