@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn.functional import softplus
 
 from madlab import training
 from madlab.models._nets.digits import Generator
-from madlab.models.neural import Neural, Sampler, fast, scaled, where_is
+from madlab.models.neural import Neural, Sampler, Shape, fast, scaled, where_is
 from madlab.streams import derive
 from madlab.training import Draws, Precision
 
@@ -37,10 +38,10 @@ class Adversarial(Neural):
     # What a latent vector means is another matter in every training.
     follows_noise: ClassVar[bool] = False
 
-    def _make(self, shape: tuple[int, int], classes: int) -> nn.Module:
+    def _make(self, shape: Shape, classes: int) -> nn.Module:
         return Generator(self.channels, classes, LATENT, shape)
 
-    def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
+    def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         return rng.standard_normal((n, LATENT), dtype=np.float32)
 
     def _sampler(self, network: nn.Module, bias: float) -> Sampler:
@@ -54,6 +55,7 @@ class Adversarial(Neural):
         return lambda noise, labels: run(noise * bias, labels)
 
 
+@dataclass(eq=False)
 class Adversaries:
     """The learner of a generator and its opponent, which scores real and drawn pictures.
 
@@ -69,25 +71,23 @@ class Adversaries:
     opponent: ClassVar[str]
     betas: ClassVar[tuple[float, float]]
 
-    def __init__(
-        self,
-        generator: nn.Module,
-        make: Callable[[], nn.Module],
-        learning_rate: float,
-        seed: int,
-    ) -> None:
-        self._where = where_is(generator)
-        opponent = training.seeded(make, derive(seed, self.opponent)).to(self._where)
-        self.averaged = generator
-        self.networks = nn.ModuleDict({"generator": generator, self.opponent: opponent})
+    generator: nn.Module
+    make: Callable[[], nn.Module]
+    learning_rate: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._where = where_is(self.generator)
+        opponent = training.seeded(self.make, derive(self.seed, self.opponent)).to(self._where)
+        self.averaged = self.generator
+        self.networks = nn.ModuleDict({"generator": self.generator, self.opponent: opponent})
         self.optimizers = {
-            name: training.adam(network.parameters(), learning_rate, self.betas)
+            name: training.adam(network.parameters(), self.learning_rate, self.betas)
             for name, network in self.networks.items()
         }
         self._precision = Precision(self._where)
-        self._generator = training.compiled(generator)
-        self._opponent = training.compiled(opponent)
-        self._seed = seed
+        self._generate = training.compiled(self.generator)
+        self._score = training.compiled(opponent)
 
     def kind(self, step: int) -> str:
         """All steps are of one kind."""
@@ -102,7 +102,7 @@ class Adversaries:
         """Take one step and return its losses, the opponent's first."""
 
     def _draws(self, step: int) -> Draws:
-        return Draws(self._where, self._seed, "noise", step)
+        return Draws(self._where, self.seed, "noise", step)
 
     def _descend(self, name: str, loss: Tensor) -> Tensor:
         return training.descend(self.optimizers[name], loss, precision=self._precision)
@@ -111,13 +111,14 @@ class Adversaries:
 
     def _drawn(self, noise: Tensor, labels: Tensor) -> Tensor:
         with self._precision.autocast():
-            return self._generator(noise, labels)
+            return self._generate(noise, labels)
 
     def _scores(self, pictures: Tensor, labels: Tensor) -> Tensor:
         with self._precision.autocast():
-            return self._opponent(pictures, labels).float()
+            return self._score(pictures, labels).float()
 
 
+@dataclass
 class Augment:
     """Changes of colour, a shift and a hole, each made to each picture with one probability.
 
@@ -131,8 +132,7 @@ class Augment:
     - `probability`: of each change to each picture, 0 to 1.
     """
 
-    def __init__(self, probability: float) -> None:
-        self.probability = probability
+    probability: float
 
     def draw(self, draws: Draws, n: int) -> Tensor:
         """Return the random numbers of `n` pictures, uniform `(n, NUMBERS)`."""
@@ -193,6 +193,7 @@ def squared_slopes(scores: Tensor, pictures: Tensor) -> Tensor:
     return slopes.square().flatten(1).sum(1).mean()
 
 
+@dataclass(eq=False)
 class R3Gan(Adversaries):
     """A relativistic loss, and a discriminator whose slope is held down on all pictures.
 
@@ -211,19 +212,9 @@ class R3Gan(Adversaries):
     opponent: ClassVar[str] = "discriminator"
     betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
 
-    def __init__(
-        self,
-        generator: nn.Module,
-        make: Callable[[], nn.Module],
-        learning_rate: float,
-        seed: int,
-        *,
-        latent: int,
-        penalty: float,
-        augment: Augment | None = None,
-    ) -> None:
-        super().__init__(generator, make, learning_rate, seed)
-        self._latent, self._penalty, self._augment = latent, penalty, augment
+    latent: int
+    penalty: float
+    augment: Augment | None = None
 
     def kind(self, step: int) -> str:
         """The slopes are held down in every fourth step."""
@@ -232,11 +223,11 @@ class R3Gan(Adversaries):
     def draw(self, step: int, n: int) -> dict[str, Tensor]:
         """Return the latent vectors of a step, and the numbers that its augmentations take."""
         draws = self._draws(step)
-        drawn = {"noise": draws.normal(n, self._latent)}
-        if self._augment is not None:
+        drawn = {"noise": draws.normal(n, self.latent)}
+        if self.augment is not None:
             drawn["flips"] = draws.uniform(n)
-            drawn["on_real"] = self._augment.draw(draws, n)
-            drawn["on_drawn"] = self._augment.draw(draws, n)
+            drawn["on_real"] = self.augment.draw(draws, n)
+            drawn["on_drawn"] = self.augment.draw(draws, n)
         return drawn
 
     def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
@@ -244,9 +235,9 @@ class R3Gan(Adversaries):
         labels, real = batch["labels"], scaled(batch["images"])
         # One pass through the generator serves both losses.
         drawn = self._drawn(batch["noise"], labels)
-        if self._augment is not None:
-            real = self._augment(flipped(real, batch["flips"]), batch["on_real"])
-            drawn = self._augment(drawn, batch["on_drawn"])
+        if self.augment is not None:
+            real = self.augment(flipped(real, batch["flips"]), batch["on_real"])
+            drawn = self.augment(drawn, batch["on_drawn"])
         pictures, classes = torch.cat([real, drawn.detach()]), labels.repeat(2)
         if kind == "plain":
             loss = relative_loss(*self._scores(pictures, classes).chunk(2))
@@ -256,7 +247,7 @@ class R3Gan(Adversaries):
             scores = self.networks[self.opponent](pictures, classes)
             # The mean over real and drawn pictures together is half the sum of the two penalties.
             slopes = squared_slopes(scores, pictures)
-            loss = relative_loss(*scores.chunk(2)) + PENALTY_EVERY * self._penalty * slopes
+            loss = relative_loss(*scores.chunk(2)) + PENALTY_EVERY * self.penalty * slopes
         discriminator = self._descend(self.opponent, loss)
         with torch.no_grad():
             goal = self._scores(real, labels)

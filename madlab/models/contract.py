@@ -4,16 +4,18 @@ import contextlib
 import inspect
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from madlab.data.samples import Samples
-from madlab.models.base import Model, NotFittedError, Progress
+from madlab.models.base import Labels, Model, NotFittedError, Progress
 
 SEED = 7
+
+Call = Callable[[], object]
 
 
 def check_model(
@@ -42,18 +44,27 @@ def check_model(
     """
     bench = _Bench(model, images, labels, n)
     _check_description(bench)
-    _check_unfitted(bench)
-    _check_bad_training(bench)
-
+    for what, error, call in _refused_before_fit(bench):
+        _refuses(what, error, call)
     fitted = bench.fresh()
     _check_progress(bench, fitted)
-    _check_kind(bench, fitted, 1.0)
+    _check_samples(bench, fitted, 1.0)
     _check_streams(bench, fitted, 1.0)
-    _check_bad_requests(bench, fitted)
+    for what, call in _refused_after_fit(bench, fitted):
+        _refuses(what, _BAD, call)
     if bias is not None:
-        _check_kind(bench, fitted, bias)
+        _check_samples(bench, fitted, bias)
         _check_streams(bench, fitted, bias)
-        _check_diversity(bench, fitted, bias, diversity or spread, n_diversity)
+        asked = None if bench.asked is None else np.resize(bench.asked, n_diversity)
+        biased, unbiased = (
+            (diversity or spread)(fitted.sample(n_diversity, bias=value, seed=SEED, labels=asked))
+            for value in (bias, 1.0)
+        )
+        _require(
+            biased < unbiased,
+            f"bias {bias:g} does not lower the diversity: {biased:g} against {unbiased:g} at "
+            "bias 1",
+        )
     for value in (1.0,) if bias is None else (1.0, bias):
         _check_saving(bench, fitted, value)
     _check_forgetting(bench, fitted)
@@ -66,11 +77,9 @@ def spread(samples: Samples) -> float:
     """
     points = samples.images.reshape(len(samples.images), -1).astype(np.float64)
     labels = np.zeros(len(points)) if samples.labels is None else samples.labels
-    total = 0.0
-    for label in np.unique(labels):
-        members = points[labels == label]
-        total += float(((members - members.mean(axis=0)) ** 2).sum())
-    return total / len(points)
+    classes = [points[labels == label] for label in np.unique(labels)]
+    away = (((members - members.mean(axis=0)) ** 2).sum() for members in classes)
+    return float(sum(away)) / len(points)
 
 
 class _Stop(Exception):  # noqa: N818 - a request, not an error
@@ -84,22 +93,18 @@ def _stop(fraction: float) -> None:
 class _Bench:
     """The class under test, the data that it is fitted to and the labels that are asked for."""
 
-    def __init__(self, model: Model, images: np.ndarray, labels: np.ndarray | None, n: int) -> None:
+    def __init__(self, model: Model, images: np.ndarray, labels: Labels, n: int) -> None:
         self.kind: Any = type(model)
-        self.model = model
+        self.model, self.n = model, n
         self.images = np.array(images)
         self.labels = None if labels is None else np.array(labels)
-        self.n = n
         self.classes = np.unique([0] if labels is None else labels)
-        self.asked = np.resize(self.classes, n).astype(np.int64) if self.conditional else None
-
-    @property
-    def conditional(self) -> bool:
-        return self.model.conditional and self.labels is not None
+        # Asked for where the model is class-conditional and there are classes.
+        labelled = model.conditional and labels is not None
+        self.asked = np.resize(self.classes, n).astype(np.int64) if labelled else None
 
     def fresh(self) -> Model:
-        made: Model = self.kind(**self.model.settings)
-        return made
+        return self.kind(**self.model.settings)
 
     def fit(
         self,
@@ -117,9 +122,8 @@ class _Bench:
         except ValueError as error:
             _require("read-only" not in str(error), "fit writes into the images that it is given")
             raise
-        _require(
-            np.array_equal(images, self.images[rows]), "fit changes the images that it is given"
-        )
+        unchanged = np.array_equal(images, self.images[rows])
+        _require(unchanged, "fit changes the images that it is given")
 
 
 def _require(kept: bool, sentence: str) -> None:
@@ -128,24 +132,24 @@ def _require(kept: bool, sentence: str) -> None:
 
 
 def _same(a: Samples, b: Samples) -> bool:
-    labels = (a.labels is None) == (b.labels is None) and (
-        a.labels is None or b.labels is None or np.array_equal(a.labels, b.labels)
+    """Whether images and labels are equal, and of one type."""
+    return all(
+        one is two is None
+        if one is None or two is None
+        else one.dtype == two.dtype and np.array_equal(one, two)
+        for one, two in zip(a, b, strict=True)
     )
-    return labels and a.images.dtype == b.images.dtype and np.array_equal(a.images, b.images)
 
 
-def _refuses(
-    errors: tuple[type[Exception], ...],
-    what: str,
-    call: Callable[..., object],
-    *arguments: object,
-    **named: object,
-) -> None:
-    """Require that the call raises one of `errors`, with a message."""
-    names = " or ".join(error.__name__ for error in errors)
+_BAD = (ValueError, TypeError)
+
+
+def _refuses(what: str, wanted: tuple[type[Exception], ...], call: Call) -> None:
+    """Require that the call raises one of the wanted errors, with a message."""
+    names = " or ".join(error.__name__ for error in wanted)
     try:
-        call(*arguments, **named)
-    except errors as error:
+        call()
+    except wanted as error:
         _require(bool(str(error)), f"{what}: the {names} has no message")
     except Exception as error:
         raise AssertionError(f"{what}: {names} was expected, not {error!r}.") from error
@@ -153,7 +157,47 @@ def _refuses(
         raise AssertionError(f"{what}: {names} was expected, but nothing was raised.")
 
 
-_BAD = (ValueError, TypeError)
+def _refused_before_fit(bench: _Bench) -> Iterator[tuple[str, tuple[type[Exception], ...], Call]]:
+    """Give what a new model must refuse: what it is called, with which errors, and the call."""
+    images, labels = bench.images, bench.labels
+    yield "sample before fit", (NotFittedError,), lambda: bench.fresh().sample(1, seed=SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        yield "save before fit", (NotFittedError,), lambda: bench.fresh().save(Path(folder))
+    data: dict[str, tuple[np.ndarray, Labels]] = {
+        "to no images": (images[:0], None if labels is None else labels[:0]),
+        "to float32 images": (images.astype(np.float32), labels),
+        "to images without height and width": (images.reshape(-1), labels),
+    }
+    if bench.asked is not None and labels is not None:
+        data["with too few labels"] = images, labels[:-1]
+        data["with negative labels"] = images, labels - labels.max() - 1
+        data["with labels that are no whole numbers"] = images, labels + 0.5
+    for what, given in data.items():
+        yield f"fit {what}", _BAD, lambda given=given: bench.fresh().fit(*given, seed=SEED)
+
+
+def _refused_after_fit(bench: _Bench, model: Model) -> Iterator[tuple[str, Call]]:
+    """Give what a fitted model must refuse: what it is called, and the call."""
+    for bias in (0, -0.5, 1.5, float("nan"), float("inf"), "1", True):
+        wrong: Any = bias
+        yield f"sample(bias={bias!r})", lambda bias=wrong: model.sample(1, bias=bias, seed=SEED)
+    for n in (-1, 1.5, "1", True):
+        wrong = n
+        yield f"sample({n!r})", lambda n=wrong: model.sample(n, seed=SEED)
+    if bench.asked is None:
+        return
+    asked = bench.asked
+    bad = {
+        "too few labels": asked[:-1],
+        "negative labels": asked - asked.max() - 1,
+        "labels that no training image has": asked + asked.max() + 1,
+        "labels that are no whole numbers": asked + 0.5,
+    }
+    for what, given in bad.items():
+        yield (
+            f"sample with {what}",
+            lambda given=given: model.sample(bench.n, seed=SEED, labels=given),
+        )
 
 
 def _check_description(bench: _Bench) -> None:
@@ -169,74 +213,43 @@ def _check_description(bench: _Bench) -> None:
         through == model.settings,
         f"settings {model.settings!r} do not survive JSON: they come back as {through!r}",
     )
-    _require(
-        kind(**through).settings == model.settings,
-        "a model made from the settings has other settings",
-    )
+    again = kind(**through).settings
+    _require(again == model.settings, "a model made from the settings has other settings")
     missing = set(inspect.signature(kind).parameters) - set(model.settings)
     _require(not missing, f"the settings lack what the class takes: {sorted(missing)}")
 
 
-def _check_unfitted(bench: _Bench) -> None:
-    _refuses((NotFittedError,), "sample before fit", bench.fresh().sample, 1, seed=SEED)
-    with tempfile.TemporaryDirectory() as folder:
-        _refuses((NotFittedError,), "save before fit", bench.fresh().save, Path(folder))
-
-
-def _check_bad_training(bench: _Bench) -> None:
-    images, labels = bench.images, bench.labels
-    bad: list[tuple[str, np.ndarray, np.ndarray | None]] = [
-        ("fit to no images", images[:0], None if labels is None else labels[:0]),
-        ("fit to float32 images", images.astype(np.float32), labels),
-        ("fit to images without height and width", images.reshape(-1), labels),
-    ]
-    if bench.conditional and labels is not None:
-        bad += [
-            ("fit with too few labels", images, labels[:-1]),
-            ("fit with negative labels", images, labels - labels.max() - 1),
-            ("fit with labels that are no whole numbers", images, labels + 0.5),
-        ]
-    for what, some, given in bad:
-        _refuses(_BAD, what, bench.fresh().fit, some, given, seed=SEED)
-
-
 def _check_progress(bench: _Bench, model: Model) -> None:
     """Stop one fit, then fit for good and look at the fractions."""
-    stopped = bench.fresh()
+    passed = False
     try:
-        bench.fit(stopped, progress=_stop)
+        bench.fit(bench.fresh(), progress=_stop)
     except _Stop:
-        pass
-    else:
-        raise AssertionError(
-            "fit never calls progress, or an exception raised in it does not pass through."
-        )
+        passed = True
+    _require(passed, "fit never calls progress, or an exception raised in it does not pass through")
     seen: list[float] = []
     bench.fit(model, progress=seen.append)
-    _require(
-        all(0 <= fraction <= 1 for fraction in seen) and seen == sorted(seen),
-        f"the fractions given to progress do not rise within 0 to 1: {seen}",
-    )
+    rising = all(0 <= fraction <= 1 for fraction in seen) and seen == sorted(seen)
+    _require(rising, f"the fractions given to progress do not rise within 0 to 1: {seen}")
 
 
-def _check_kind(bench: _Bench, model: Model, bias: float) -> None:
+def _check_samples(bench: _Bench, model: Model, bias: float) -> None:
     """Shapes, dtypes, finite values, and the labels of samples."""
     for n in (0, 1, bench.n):
-        asked = None if bench.asked is None else bench.asked[:n]
-        for given in (None, asked) if bench.conditional else (None,):
+        for given in (None,) if bench.asked is None else (None, bench.asked[:n]):
             what = f"sample({n}, bias={bias:g}, labels={'None' if given is None else '...'})"
             try:
                 images, labels = model.sample(n, bias=bias, seed=SEED, labels=given)
             except Exception as error:
                 raise AssertionError(f"{what} fails: {error!r}.") from error
-            wanted = (n, *bench.images.shape[1:])
+            wanted, dtype = (n, *bench.images.shape[1:]), bench.images.dtype
             _require(images.shape == wanted, f"{what} has shape {images.shape}, not {wanted}")
             _require(
-                images.dtype == bench.images.dtype,
-                f"{what} has dtype {images.dtype}, the training data {bench.images.dtype}",
+                images.dtype == dtype,
+                f"{what} has dtype {images.dtype}, the training data {dtype}",
             )
             _require(bool(np.isfinite(images).all()), f"{what} holds NaN or infinite values")
-            if not bench.conditional:
+            if bench.asked is None:
                 continue
             _require(labels is not None, f"{what} of a class-conditional model has no labels")
             assert labels is not None
@@ -244,80 +257,36 @@ def _check_kind(bench: _Bench, model: Model, bias: float) -> None:
                 labels.shape == (n,) and labels.dtype == np.int64,
                 f"{what} has labels {labels.dtype} {labels.shape}, not int64 ({n},)",
             )
-            _require(
-                bool(np.isin(labels, bench.classes).all()),
-                f"{what} has labels that no training image has",
-            )
-            _require(
-                given is None or np.array_equal(labels, given),
-                f"{what} does not have the labels asked for",
-            )
+            known = bool(np.isin(labels, bench.classes).all())
+            _require(known, f"{what} has labels that no training image has")
+            kept = given is None or np.array_equal(labels, given)
+            _require(kept, f"{what} does not have the labels asked for")
 
 
 def _check_streams(bench: _Bench, model: Model, bias: float) -> None:
     """Sample i depends on (seed, i) and its label alone."""
-    n, m, asked = bench.n, bench.n // 3, bench.asked
-    for given in (None, asked) if bench.conditional else (None,):
-        whole = model.sample(n, bias=bias, seed=SEED, labels=given)
+
+    def drawn(n: int, labels: Labels, seed: int = SEED) -> Samples:
+        return model.sample(n, bias=bias, seed=seed, labels=labels)
+
+    n, m, asked, at = bench.n, bench.n // 3, bench.asked, f"(bias {bias:g})"
+    for given in (None,) if asked is None else (None, asked):
+        whole = drawn(n, given)
+        again = _same(whole, drawn(n, given))
+        _require(again, f"the same seed gives other samples the second time {at}")
+        head = Samples(*(None if part is None else part[:m] for part in whole))
         _require(
-            _same(whole, model.sample(n, bias=bias, seed=SEED, labels=given)),
-            f"the same seed gives other samples the second time (bias {bias:g})",
+            _same(head, drawn(m, None if given is None else given[:m])),
+            f"the first {m} of {n} samples differ from {m} samples {at}: sample i must not "
+            "depend on how many are drawn",
         )
-        part = model.sample(m, bias=bias, seed=SEED, labels=None if given is None else given[:m])
-        head = Samples(whole.images[:m], None if whole.labels is None else whole.labels[:m])
-        _require(
-            _same(head, part),
-            f"the first {m} of {n} samples differ from {m} samples (bias {bias:g}): sample i "
-            "must not depend on how many are drawn",
-        )
-    whole = model.sample(n, bias=bias, seed=SEED, labels=asked)
-    other = model.sample(n, bias=bias, seed=SEED + 1, labels=asked)
-    _require(
-        not np.array_equal(whole.images, other.images),
-        f"another seed gives the same samples (bias {bias:g})",
-    )
+    whole = drawn(n, asked)
+    other = not np.array_equal(whole.images, drawn(n, asked, SEED + 1).images)
+    _require(other, f"another seed gives the same samples {at}")
     if asked is not None:
-        mixed = np.where(np.arange(n) % 2, asked, asked[::-1])
-        found = model.sample(n, bias=bias, seed=SEED, labels=mixed)
-        _require(
-            np.array_equal(found.images[1::2], whole.images[1::2]),
-            f"a sample changes with the labels of the others (bias {bias:g})",
-        )
-
-
-def _check_bad_requests(bench: _Bench, model: Model) -> None:
-    for bias in (0, -0.5, 1.5, float("nan"), float("inf"), "1", True):
-        _refuses(_BAD, f"sample(bias={bias!r})", model.sample, 1, bias=bias, seed=SEED)
-    for n in (-1, 1.5, "1", True):
-        _refuses(_BAD, f"sample({n!r})", model.sample, n, seed=SEED)
-    if bench.asked is None:
-        return
-    asked = bench.asked
-    bad = {
-        "too few labels": asked[:-1],
-        "negative labels": asked - asked.max() - 1,
-        "labels that no training image has": asked + asked.max() + 1,
-        "labels that are no whole numbers": asked + 0.5,
-    }
-    for what, given in bad.items():
-        _refuses(_BAD, f"sample with {what}", model.sample, bench.n, seed=SEED, labels=given)
-
-
-def _check_diversity(
-    bench: _Bench,
-    model: Model,
-    bias: float,
-    diversity: Callable[[Samples], float],
-    n: int,
-) -> None:
-    asked = None if bench.asked is None else np.resize(bench.asked, n)
-    biased, unbiased = (
-        diversity(model.sample(n, bias=value, seed=SEED, labels=asked)) for value in (bias, 1.0)
-    )
-    _require(
-        biased < unbiased,
-        f"bias {bias:g} does not lower the diversity: {biased:g} against {unbiased:g} at bias 1",
-    )
+        mixed = drawn(n, np.where(np.arange(n) % 2, asked, asked[::-1])).images
+        alone = np.array_equal(mixed[1::2], whole.images[1::2])
+        _require(alone, f"a sample changes with the labels of the others {at}")
 
 
 def _check_saving(bench: _Bench, model: Model, bias: float) -> None:
@@ -332,12 +301,9 @@ def _check_saving(bench: _Bench, model: Model, bias: float) -> None:
         )
         loaded = bench.kind.from_folder(folder)
     _require(loaded.settings == model.settings, "a loaded model has other settings")
+    one, two = (each.sample(bench.n, bias=bias, seed=SEED) for each in (loaded, model))
     _require(
-        _same(
-            loaded.sample(bench.n, bias=bias, seed=SEED),
-            model.sample(bench.n, bias=bias, seed=SEED),
-        ),
-        f"a loaded model samples otherwise than the saved one (bias {bias:g})",
+        _same(one, two), f"a loaded model samples otherwise than the saved one (bias {bias:g})"
     )
 
 

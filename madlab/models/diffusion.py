@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from madlab import checks, training
 from madlab.models._nets.unet import UNet
-from madlab.models.neural import Neural, Sampler, fast, scaled, where_is
+from madlab.models.neural import Neural, Sampler, Shape, fast, scaled, where_is
 from madlab.models.objectives import OBJECTIVES
 from madlab.training import Draws, Learner, OneLoss, Precision
 
@@ -63,12 +63,10 @@ class Diffusion(Neural):
         self.sampling_steps = self._sampling_steps
         self.label_dropout = checks.between("label_dropout", self.label_dropout, 0, 1)
 
-    def _make(self, shape: tuple[int, int], classes: int) -> UNet:
+    def _make(self, shape: Shape, classes: int) -> UNet:
         return UNet(self.channels, classes)
 
-    def _learner(
-        self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
-    ) -> Learner:
+    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
         where = where_is(network)
         run = training.compiled(network)
 
@@ -93,7 +91,7 @@ class Diffusion(Neural):
             network, loss, draw, learning_rate=self.learning_rate, precision=Precision(where)
         )
 
-    def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
+    def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         return rng.standard_normal((n, 1, *shape), dtype=np.float32)
 
     def _sampler(self, network: nn.Module, bias: float) -> Sampler:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from madlab import checks, training
 from madlab.models._nets.unet import FaceUNet
 from madlab.models.diffusion import guidance
-from madlab.models.neural import Neural, Sampler, fast, scaled, where_is
+from madlab.models.neural import Neural, Sampler, Shape, fast, scaled, where_is
 from madlab.models.objectives import RectifiedFlow, heun
 from madlab.models.principal import principal_components
 from madlab.training import Draws, Learner, OneLoss, Precision
@@ -69,7 +69,7 @@ class FaceFlow(Neural):
         self.sampling_steps = checks.count("sampling_steps", self.sampling_steps, least=1)
         self.early = checks.between("early", self.early, 0, 1)
 
-    def _make(self, shape: tuple[int, int], classes: int) -> nn.Module:
+    def _make(self, shape: Shape, classes: int) -> nn.Module:
         return Guided(self.channels, shape)
 
     def _start(self, network: nn.Module, images: np.ndarray) -> None:
@@ -86,9 +86,7 @@ class FaceFlow(Neural):
             total / 127.5**2,
         )
 
-    def _learner(
-        self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
-    ) -> Learner:
+    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
         assert isinstance(network, Guided)
         where = where_is(network)
         run = training.compiled(network.main)
@@ -116,7 +114,7 @@ class FaceFlow(Neural):
 
         return EarlyAverage(network, loss, draw, self.learning_rate, Precision(where))
 
-    def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
+    def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         return rng.standard_normal((n, 3, *shape), dtype=np.float32)
 
     def _sampler(self, network: nn.Module, bias: float) -> Sampler:

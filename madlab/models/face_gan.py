@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from madlab import checks, training
 from madlab.models._nets.faces import LATENT, UPSAMPLINGS, Discriminator, Generator
 from madlab.models.adversaries import Adversarial, Augment, R3Gan
-from madlab.models.neural import where_is
+from madlab.models.neural import Shape, where_is
 from madlab.models.principal import principal_components
 from madlab.streams import generator
 from madlab.training import Learner
@@ -74,7 +74,7 @@ class FaceGan(Adversarial):
         checks.flag("noise", self.noise)
         checks.flag("linear", self.linear)
 
-    def _make(self, shape: tuple[int, int], classes: int) -> Generator:
+    def _make(self, shape: Shape, classes: int) -> Generator:
         return Generator(self.channels, shape, self.upsampling, self.linear, self.noise)
 
     def _start(self, network: nn.Module, images: np.ndarray) -> None:
@@ -90,9 +90,7 @@ class FaceGan(Adversarial):
     def _schedule(self, step: int, steps: int) -> float:
         return training.rate(step, steps, warm_up=WARM_UP, decay=DECAY)
 
-    def _learner(
-        self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
-    ) -> Learner:
+    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
         assert isinstance(network, Generator)
 
         return R3Gan(
@@ -105,7 +103,7 @@ class FaceGan(Adversarial):
             augment=Augment(self.augmentation),
         )
 
-    def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
+    def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         assert isinstance(self._network, Generator)
         return rng.standard_normal((n, self._network.noise_length), dtype=np.float32)
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from madlab.models._nets.digits import Discriminator
 from madlab.models.adversaries import LATENT, Adversarial, R3Gan
+from madlab.models.neural import Shape
 from madlab.training import Learner
 
 BLOCKS = 1
@@ -43,9 +44,7 @@ class Gan(Adversarial):
         left = (steps - step) / (DECAY * steps)
         return min(1.0, LAST_RATE + (1 - LAST_RATE) * left)
 
-    def _learner(
-        self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
-    ) -> Learner:
+    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
         return R3Gan(
             network,
             lambda: Discriminator(self.channels, classes, shape, BLOCKS),

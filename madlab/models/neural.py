@@ -17,6 +17,7 @@ from madlab.training import CudaGraph, Draws, Learner, Precision
 CPU_BATCH = 100
 DEVICE_BATCH = 500
 
+Shape = tuple[int, int]
 Sampler = Callable[[Tensor, Tensor, Draws], Tensor]
 
 
@@ -94,20 +95,18 @@ class Neural(Base):
         self.learning_rate = checks.positive("learning_rate", self.learning_rate)
 
     @abstractmethod
-    def _make(self, shape: tuple[int, int], classes: int) -> nn.Module:
+    def _make(self, shape: Shape, classes: int) -> nn.Module:
         """Return the network that samples, with initial weights from torch's global stream."""
 
     def _start(self, network: nn.Module, images: np.ndarray) -> None:
         """Set initial weights that depend on the training pictures; by default none do."""
 
     @abstractmethod
-    def _learner(
-        self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
-    ) -> Learner:
+    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
         """Return what trains the network, which is on its device already."""
 
     @abstractmethod
-    def _noise(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
+    def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         """Return the noise that `n` samples start from, float32 `(n, ...)`, drawn row by row.
 
         `shape` is the height and width of a picture.
@@ -186,7 +185,7 @@ class Neural(Base):
         return Samples(images, given if self.conditional else None)
 
 
-def _shape(found: Arrays) -> tuple[int, int]:
+def _shape(found: Arrays) -> Shape:
     height, width = found["shape"].tolist()
     return height, width
 

@@ -1,7 +1,6 @@
 """What a diffusion network learns, and how it is sampled: rectified flow, and the paper's DDPM."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,25 +14,6 @@ LEVELS = 500
 Predict = Callable[[Tensor, Tensor], Tensor]
 
 
-class Objective(Protocol):
-    """What a network predicts, the loss that teaches it, and how that becomes pictures.
-
-    - `sampling_steps`: how many steps of sampling are meant; at most `most_steps`.
-    """
-
-    sampling_steps: int
-    most_steps: int
-
-    def times(self, draws: Draws, n: int) -> Tensor:
-        """Return the times, float `(n,)` from 0 to 1, of `n` training pictures."""
-
-    def loss(self, predict: Predict, data: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """Return the mean loss on pictures `data` in [-1, 1], `(n, 1, h, w)`, a scalar."""
-
-    def pictures(self, predict: Predict, noise: Tensor, steps: int, draws: Draws) -> Tensor:
-        """Return the pictures that `noise` becomes in `steps` steps."""
-
-
 class RectifiedFlow:
     """Rectified flow (Liu et al. 2023, arXiv 2209.03003).
 
@@ -42,22 +22,26 @@ class RectifiedFlow:
     sampling follows that velocity from noise to picture by Heun's method.
     """
 
+    # Steps of sampling: how many are meant, and how many at most.
     sampling_steps = 4
     most_steps = 1000
 
     def times(self, draws: Draws, n: int) -> Tensor:
-        """Return sigmoids of normal numbers: most of the training is spent half-way."""
+        """Return times, float `(n,)` from 0 to 1, of training pictures: sigmoids of normal numbers.
+
+        Most of the training is spent half-way.
+        """
         return draws.normal(n).sigmoid()
 
     def loss(self, predict: Predict, data: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """Return the mean squared error of the velocity."""
+        """Return the mean squared error of the velocity on pictures `(n, c, h, w)` in [-1, 1]."""
         at = times[:, None, None, None]
         mixed = (1 - at) * noise + at * data
         weight = (1 - at).clamp(min=NEAREST) ** -2
         return (weight * (predict(mixed, times) - data).square()).mean()
 
     def pictures(self, predict: Predict, noise: Tensor, steps: int, draws: Draws) -> Tensor:
-        """Follow the velocity by Heun's method; `steps` take 2 `steps` - 1 evaluations."""
+        """Return what `noise` becomes along the velocity in `steps` steps of Heun's method."""
 
         def field(x: Tensor, now: float) -> Tensor:
             return velocity(predict(x, torch.full((len(x),), now, device=x.device)), x, now)
@@ -143,4 +127,4 @@ class Ddpm:
         return self._there[where]
 
 
-OBJECTIVES: dict[str, Callable[[], Objective]] = {"flow": RectifiedFlow, "ddpm": Ddpm}
+OBJECTIVES: dict[str, type[RectifiedFlow] | type[Ddpm]] = {"flow": RectifiedFlow, "ddpm": Ddpm}

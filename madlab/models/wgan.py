@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from madlab import checks
 from madlab.models._nets.digits import Discriminator
 from madlab.models.adversaries import LATENT, Adversarial, Adversaries
-from madlab.models.neural import scaled
+from madlab.models.neural import Shape, scaled
 from madlab.training import Learner
 
 PENALTY = 10.0
@@ -78,15 +78,17 @@ class Wgan(Adversarial):
                 f"{self.critic_updates}: they share it out equally"
             )
 
-    def _learner(
-        self, network: nn.Module, shape: tuple[int, int], classes: int, seed: int
-    ) -> Learner:
-        def make() -> Discriminator:
-            return Discriminator(self.channels, classes, shape)
+    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
+        return WassersteinPair(
+            network,
+            lambda: Discriminator(self.channels, classes, shape),
+            self.learning_rate,
+            seed,
+            self.critic_updates,
+        )
 
-        return WassersteinPair(network, make, self.learning_rate, seed, self.critic_updates)
 
-
+@dataclass(eq=False)
 class WassersteinPair(Adversaries):
     """What a training step changes: the critic several times, then the generator once.
 
@@ -97,16 +99,7 @@ class WassersteinPair(Adversaries):
     opponent: ClassVar[str] = "critic"
     betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
-    def __init__(
-        self,
-        generator: nn.Module,
-        make: Callable[[], nn.Module],
-        learning_rate: float,
-        seed: int,
-        critic_updates: int,
-    ) -> None:
-        super().__init__(generator, make, learning_rate, seed)
-        self._critic_updates = critic_updates
+    critic_updates: int
 
     def draw(self, step: int, n: int) -> dict[str, Tensor]:
         """Return the latent vectors of a step, and where between real and drawn digits to look."""
@@ -114,7 +107,7 @@ class WassersteinPair(Adversaries):
         return {
             "noise": draws.normal(n, LATENT),
             "places": draws.uniform(n),
-            "last": draws.normal(n // self._critic_updates, LATENT),
+            "last": draws.normal(n // self.critic_updates, LATENT),
         }
 
     def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:

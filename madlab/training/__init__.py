@@ -24,25 +24,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "MODES",
-    "CheckpointMismatch",
-    "Checkpoints",
-    "Clock",
-    "CudaGraph",
-    "Draws",
-    "Ema",
-    "Learner",
-    "OneLoss",
-    "Precision",
-    "adam",
-    "batch_rows",
-    "compiled",
-    "descend",
-    "device",
-    "mode",
-    "one_thread",
-    "provenance",
-    "rate",
-    "seeded",
-    "train",
-]
+    "MODES", "CheckpointMismatch", "Checkpoints", "Clock", "CudaGraph", "Draws", "Ema", "Learner",
+    "OneLoss", "Precision", "adam", "batch_rows", "compiled", "descend", "device", "mode",
+    "one_thread", "provenance", "rate", "seeded", "train",
+]  # fmt: skip
