@@ -222,6 +222,18 @@ def labels_of_samples(
     return found
 
 
+def in_batches(
+    function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, size: int
+) -> np.ndarray:
+    """Apply `function` to batches of `size` rows, padded with zeros, and return what comes of rows.
+
+    Sums then run in the same order for row i however many rows there are.
+    """
+    batches = np.zeros((max(1, -(-len(rows) // size)), size, *rows.shape[1:]), rows.dtype)
+    batches.reshape(-1, *rows.shape[1:])[: len(rows)] = rows
+    return np.concatenate([function(batch) for batch in batches])[: len(rows)]
+
+
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
     """Clip pixel values on the 0 to 255 scale and round them to uint8."""
     return np.asarray(np.clip(np.rint(pixels), 0, 255), dtype=np.uint8)

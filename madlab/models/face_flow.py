@@ -1,9 +1,9 @@
 """A flow of colour pictures, with guidance by an early state of itself as its sampling bias."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -112,7 +112,10 @@ class FaceFlow(Neural):
 
             return objective.loss(predict, data, batch["noise"], batch["times"])
 
-        return EarlyAverage(network, loss, draw, self.learning_rate, Precision(where))
+        precision = Precision(where)
+        return EarlyAverage(
+            network, loss, draw, learning_rate=self.learning_rate, precision=precision
+        )
 
     def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         return rng.standard_normal((n, 3, *shape), dtype=np.float32)
@@ -249,17 +252,11 @@ class EarlyAverage(OneLoss):
     """A learner of a `Guided` pair: trains `main`, and averages its weights in `early`.
 
     Each step draws the "rate" of the average, a scalar that is zero once the early share is over.
+    Further arguments are those of `OneLoss`.
     """
 
-    def __init__(
-        self,
-        pair: Guided,
-        loss: Callable[[Mapping[str, Tensor]], Tensor],
-        draw: Callable[[int, int], dict[str, Tensor]],
-        learning_rate: float,
-        precision: Precision,
-    ) -> None:
-        super().__init__(pair.main, loss, draw, learning_rate=learning_rate, precision=precision)
+    def __init__(self, pair: Guided, *given: Any, **named: Any) -> None:
+        super().__init__(pair.main, *given, **named)
         self.networks = nn.ModuleDict({"pair": pair})
         self._main = [weight.detach() for weight in pair.main.parameters()]
         self._early = [weight.detach() for weight in pair.early.parameters()]

@@ -8,7 +8,7 @@ import torch
 
 from madlab import checks
 from madlab.data.samples import Samples
-from madlab.models.base import Arrays, Base, How, Labels, to_bytes
+from madlab.models.base import Arrays, Base, How, Labels, in_batches, to_bytes
 from madlab.streams import generator
 
 BATCH = 100
@@ -119,13 +119,10 @@ class Principal(Base):
 
     def _draw(self, found: Arrays, n: int, bias: float, seed: int, labels: Labels) -> Samples:
         mean, flat = found["mean"], found["scaled"].reshape(self.components, -1)
-        images = np.empty((n, *mean.shape), dtype=np.uint8)
-        rng = generator(seed, "noise")
-        # Whole batches, padded with zeros: sums run in the same order for picture i whatever n is.
-        for start in range(0, n, BATCH):
-            here = min(BATCH, n - start)
-            z = np.zeros((BATCH, self.components))
-            z[:here] = rng.standard_normal((here, self.components), dtype=np.float32)
-            drawn = mean + ((bias * z) @ flat).reshape(BATCH, *mean.shape)
-            images[start : start + here] = to_bytes(drawn[:here])
-        return Samples(images)
+        z = generator(seed, "noise").standard_normal((n, self.components), dtype=np.float32)
+
+        def pictures(z: np.ndarray) -> np.ndarray:
+            away = (bias * z.astype(np.float64)) @ flat
+            return to_bytes(mean + away.reshape(-1, *mean.shape))
+
+        return Samples(in_batches(pictures, z, BATCH))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from madlab import checks, training
 from madlab.data.samples import Samples
-from madlab.models.base import Arrays, Base, How, Labels
+from madlab.models.base import Arrays, Base, How, Labels, in_batches
 from madlab.models.neural import set_weights, weights_of
 from madlab.streams import generator
 
@@ -120,7 +120,7 @@ class RealNvp(Base):
         Raises NotFittedError before `fit`, TypeError or ValueError for noise of another kind.
         """
         found = self.fitted
-        standard = _in_batches(lambda rows: self._network(rows), self._known(noise))
+        standard = _computed(lambda rows: self._network(rows), self._known(noise))
         return np.asarray(found["mean"] + found["scale"] * standard)
 
     def inverse(self, points: np.ndarray) -> np.ndarray:
@@ -129,7 +129,7 @@ class RealNvp(Base):
         It undoes `forward`; raises as `forward` does.
         """
         standard = self._standard(points)
-        return _in_batches(lambda rows: self._network.inverse(rows)[0], standard)
+        return _computed(lambda rows: self._network.inverse(rows)[0], standard)
 
     def log_likelihood(self, points: np.ndarray) -> np.ndarray:
         """Return the exact log-density of the unbiased model at points, float64 `(n,)`.
@@ -139,7 +139,7 @@ class RealNvp(Base):
         Raises as `forward` does.
         """
         standard = self._standard(points)
-        density = _in_batches(lambda rows: _log_density(self._network, rows), standard)
+        density = _computed(lambda rows: _log_density(self._network, rows), standard)
         return np.asarray(density - np.log(self.fitted["scale"]).sum())
 
     def _known(self, points: np.ndarray) -> np.ndarray:
@@ -159,16 +159,8 @@ def _log_density(network: "Couplings", points: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _in_batches(function: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndarray:
-    """Apply `function` in batches of one size, padded with zeros.
-
-    Sums then run in the same order for row i however many rows there are.
-    """
-    n, d = rows.shape
-    batches = np.zeros((max(1, -(-n // BATCH)), BATCH, d))
-    batches.reshape(-1, d)[:n] = rows
-    found = torch.cat([function(batch) for batch in torch.from_numpy(batches)])
-    return np.asarray(found[:n].numpy())
+def _computed(function: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndarray:
+    return in_batches(lambda batch: function(torch.from_numpy(batch)).numpy(), rows, BATCH)
 
 
 def _moderate(points: np.ndarray) -> np.ndarray:

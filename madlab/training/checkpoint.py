@@ -45,22 +45,18 @@ def restore(learner: Learner, average: Ema, step: int, found: Mapping[str, Tenso
     for i, value in enumerate(average.average):
         value.copy_(found[f"average/{i}"])
     average.n = step
-    for name, optimizer in learner.optimizers.items():
-        optimizer.state.clear()
-        fused = bool(optimizer.param_groups[0]["fused"])
-        for i, weight in enumerate(_weights(optimizer)):
-            prefix = f"optimizer/{name}/{i}/"
-            for key, value in found.items():
-                if key.startswith(prefix):
-                    short = key.removeprefix(prefix)
-                    # Adam counts on the CPU where its steps do not run on the device as one.
-                    there = short != "step" or fused
-                    kept = value.to(weight.device if there else "cpu", copy=True)
-                    # Files keep no memory format, and fused optimizers need the weight's.
-                    like = kept.shape == weight.shape
-                    optimizer.state[weight][short] = (
-                        torch.empty_like(weight).copy_(kept) if like else kept
-                    )
+    for name, value in found.items():
+        if not name.startswith("optimizer/"):
+            continue
+        _, owner, number, key = name.split("/")
+        optimizer = learner.optimizers[owner]
+        weight = _weights(optimizer)[int(number)]
+        # Adam counts on the CPU where its steps do not run on the device as one.
+        there = key != "step" or optimizer.param_groups[0]["fused"]
+        kept = value.to(weight.device if there else "cpu", copy=True)
+        # Files keep no memory format, and fused optimizers need the weight's.
+        like = kept.shape == weight.shape
+        optimizer.state[weight][key] = torch.empty_like(weight).copy_(kept) if like else kept
 
 
 def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -84,7 +84,7 @@ def seeded(make: Callable[[], Made], seed: int) -> Made:
 
 
 class Ema:
-    """A running average of weights that looks back over a fixed share of the training so far.
+    """Our own average of weights, as torch has none that looks back over a share of the training.
 
     After update n the average is beta a + (1 - beta) w with beta = (1 - 1/n)^(gamma + 1): the
     power-law profile of Karras et al. 2024 (arXiv 2312.02696), which forgets the initial weights.

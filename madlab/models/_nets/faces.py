@@ -103,7 +103,7 @@ class Modulated(nn.Module):
         scales = 1 + self.style(w)
         x = leaky_relu(x, SLOPE) * (GAIN * scales)[:, :, None, None]
         if self.grow in ("nearest", "bilinear"):
-            x = enlarged(x, self.grow)
+            x = interpolate(x, scale_factor=2, mode=self.grow)
         x = conv2d(x, self.weight, padding=1)
         sizes = (scales.square() @ self.weight.square().sum((2, 3)).T + 1e-8).rsqrt()
         x = torch.addcmul(self.bias, x, sizes[:, :, None, None])
@@ -112,13 +112,6 @@ class Modulated(nn.Module):
         if noise is not None and self.strength is not None:
             x = x + self.strength * noise[:, None]
         return x
-
-
-def enlarged(x: Tensor, how: str) -> Tensor:
-    """Double the size of `(n, channels, h, w)`, "nearest" or "bilinear"."""
-    if how == "nearest":
-        return interpolate(x, scale_factor=2, mode="nearest")
-    return interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class Level(nn.Module):
