@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -44,12 +44,12 @@ class Adversarial(Neural):
     def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         return rng.standard_normal((n, LATENT), dtype=np.float32)
 
-    def _sampler(self, network: nn.Module, bias: float) -> Sampler:
+    def _sampler(self, network: Any, bias: float) -> Sampler:
         run = self._truncated(network, bias)
         graph = fast(lambda given: run(given["noise"], given["labels"]), where_is(network))
         return lambda noise, labels, draws: graph({"noise": noise, "labels": labels})
 
-    def _truncated(self, network: nn.Module, bias: float) -> Callable[[Tensor, Tensor], Tensor]:
+    def _truncated(self, network: Any, bias: float) -> Callable[[Tensor, Tensor], Tensor]:
         """Return what makes pictures of latent vectors and labels under a sampling bias."""
         run = training.compiled(network)
         return lambda noise, labels: run(noise * bias, labels)

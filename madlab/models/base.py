@@ -1,9 +1,10 @@
 """What a model is, to a chain: fit from nothing, sample under a bias, save and load."""
 
+import functools
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -87,10 +88,18 @@ class How(NamedTuple):
     checkpoint: Path | None
 
 
+def setting(default: Any, check: Callable[..., Any], **limits: Any) -> Any:
+    """Return the field of a setting, of which a question of `madlab.checks` is asked.
+
+    - `check`: called with name and value, and `limits`; what it returns is the setting's value.
+    """
+    return field(default=default, metadata={"check": functools.partial(check, **limits)})
+
+
 class Base(ABC):
     """What madlab's own models share: settings, the questions asked of a caller, and files.
 
-    A model is a dataclass whose fields are its settings. It says which data it takes
+    A model is a dataclass whose fields are its settings, see `setting`. It says which data it takes
     (`_checked`), what a fit finds in them (`_fit`: arrays by name, all that is kept and saved) and
     how samples are drawn from these (`_draw`).
     """
@@ -102,6 +111,11 @@ class Base(ABC):
     biased: bool = True
 
     _fitted: Arrays | None = None
+
+    def __post_init__(self) -> None:
+        for one in fields(self):  # type: ignore[arg-type]
+            if "check" in one.metadata:
+                setattr(self, one.name, one.metadata["check"](one.name, getattr(self, one.name)))
 
     @abstractmethod
     def _checked(self, images: np.ndarray, labels: Labels) -> tuple[np.ndarray, Labels]:
@@ -122,7 +136,7 @@ class Base(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """All settings, as JSON values; `create(name, **settings)` makes an equal model."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
 
     @property
     def fitted(self) -> Arrays:

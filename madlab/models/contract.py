@@ -5,6 +5,7 @@ import inspect
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,17 +174,17 @@ def _refused_before_fit(bench: _Bench) -> Iterator[tuple[str, tuple[type[Excepti
         data["with negative labels"] = images, labels - labels.max() - 1
         data["with labels that are no whole numbers"] = images, labels + 0.5
     for what, given in data.items():
-        yield f"fit {what}", _BAD, lambda given=given: bench.fresh().fit(*given, seed=SEED)
+        yield f"fit {what}", _BAD, partial(bench.fresh().fit, *given, seed=SEED)
 
 
 def _refused_after_fit(bench: _Bench, model: Model) -> Iterator[tuple[str, Call]]:
     """Give what a fitted model must refuse: what it is called, and the call."""
     for bias in (0, -0.5, 1.5, float("nan"), float("inf"), "1", True):
         wrong: Any = bias
-        yield f"sample(bias={bias!r})", lambda bias=wrong: model.sample(1, bias=bias, seed=SEED)
+        yield f"sample(bias={bias!r})", partial(model.sample, 1, bias=wrong, seed=SEED)
     for n in (-1, 1.5, "1", True):
         wrong = n
-        yield f"sample({n!r})", lambda n=wrong: model.sample(n, seed=SEED)
+        yield f"sample({n!r})", partial(model.sample, wrong, seed=SEED)
     if bench.asked is None:
         return
     asked = bench.asked
@@ -194,10 +195,8 @@ def _refused_after_fit(bench: _Bench, model: Model) -> Iterator[tuple[str, Call]
         "labels that are no whole numbers": asked + 0.5,
     }
     for what, given in bad.items():
-        yield (
-            f"sample with {what}",
-            lambda given=given: model.sample(bench.n, seed=SEED, labels=given),
-        )
+        asked_for = partial(model.sample, bench.n, seed=SEED, labels=given)
+        yield f"sample with {what}", asked_for
 
 
 def _check_description(bench: _Bench) -> None:
@@ -274,7 +273,7 @@ def _check_streams(bench: _Bench, model: Model, bias: float) -> None:
         whole = drawn(n, given)
         again = _same(whole, drawn(n, given))
         _require(again, f"the same seed gives other samples the second time {at}")
-        head = Samples(*(None if part is None else part[:m] for part in whole))
+        head = Samples(whole.images[:m], None if whole.labels is None else whole.labels[:m])
         _require(
             _same(head, drawn(m, None if given is None else given[:m])),
             f"the first {m} of {n} samples differ from {m} samples {at}: sample i must not "

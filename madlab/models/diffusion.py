@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from madlab import checks, training
 from madlab.models._nets.unet import UNet
+from madlab.models.base import setting
 from madlab.models.neural import Neural, Sampler, Shape, fast, scaled, where_is
 from madlab.models.objectives import OBJECTIVES
 from madlab.training import Draws, Learner, OneLoss, Precision
@@ -52,7 +53,7 @@ class Diffusion(Neural):
     batch: int = 64
     learning_rate: float = 5e-3
     sampling_steps: int | None = None
-    label_dropout: float = 0.1
+    label_dropout: float = setting(0.1, checks.between, low=0, high=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,12 +62,11 @@ class Diffusion(Neural):
         meant = usual if self.sampling_steps is None else self.sampling_steps
         self._sampling_steps = checks.count("sampling_steps", meant, least=1, most=most)
         self.sampling_steps = self._sampling_steps
-        self.label_dropout = checks.between("label_dropout", self.label_dropout, 0, 1)
 
     def _make(self, shape: Shape, classes: int) -> UNet:
         return UNet(self.channels, classes)
 
-    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
+    def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
         where = where_is(network)
         run = training.compiled(network)
 
@@ -94,7 +94,7 @@ class Diffusion(Neural):
     def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         return rng.standard_normal((n, 1, *shape), dtype=np.float32)
 
-    def _sampler(self, network: nn.Module, bias: float) -> Sampler:
+    def _sampler(self, network: Any, bias: float) -> Sampler:
         weight = guidance(bias)
         run = training.compiled(network)
         nobody = len(self.fitted["frequencies"])

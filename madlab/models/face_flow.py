@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from madlab import checks, training
 from madlab.models._nets.unet import FaceUNet
+from madlab.models.base import setting
 from madlab.models.diffusion import guidance
 from madlab.models.neural import Neural, Sampler, Shape, fast, scaled, where_is
 from madlab.models.objectives import RectifiedFlow, heun
@@ -61,19 +62,13 @@ class FaceFlow(Neural):
     steps: int = 1200
     batch: int = 64
     learning_rate: float = 3e-3
-    sampling_steps: int = 8
-    early: float = 0.25
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.sampling_steps = checks.count("sampling_steps", self.sampling_steps, least=1)
-        self.early = checks.between("early", self.early, 0, 1)
+    sampling_steps: int = setting(8, checks.count, least=1)
+    early: float = setting(0.25, checks.between, low=0, high=1)
 
     def _make(self, shape: Shape, classes: int) -> nn.Module:
         return Guided(self.channels, shape)
 
-    def _start(self, network: nn.Module, images: np.ndarray) -> None:
-        assert isinstance(network, Guided)
+    def _start(self, network: Any, images: np.ndarray) -> None:
         mean, components = principal_components(images, COMPONENTS)
         # Mirror images have the same mean, and so the same total.
         total = sum(
@@ -86,8 +81,7 @@ class FaceFlow(Neural):
             total / 127.5**2,
         )
 
-    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
-        assert isinstance(network, Guided)
+    def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
         where = where_is(network)
         run = training.compiled(network.main)
         objective, linear = RectifiedFlow(), network.linear
@@ -120,8 +114,7 @@ class FaceFlow(Neural):
     def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
         return rng.standard_normal((n, 3, *shape), dtype=np.float32)
 
-    def _sampler(self, network: nn.Module, bias: float) -> Sampler:
-        assert isinstance(network, Guided)
+    def _sampler(self, network: Any, bias: float) -> Sampler:
         weight = guidance(bias)
         linear = network.linear
         main, early = training.compiled(network.main), training.compiled(network.early)

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from madlab import checks, training
 from madlab.models._nets.faces import LATENT, UPSAMPLINGS, Discriminator, Generator
 from madlab.models.adversaries import Adversarial, Augment, R3Gan
+from madlab.models.base import setting
 from madlab.models.neural import Shape, where_is
 from madlab.models.principal import principal_components
 from madlab.streams import generator
@@ -19,6 +20,10 @@ from madlab.training import Learner
 WARM_UP = 50
 DECAY = 0.3
 CENTRE_OF = 4096
+
+
+def _share(name: str, value: float) -> float:
+    return value and checks.between(name, value, 0, 1)
 
 
 @dataclass(eq=False)
@@ -59,26 +64,16 @@ class FaceGan(Adversarial):
     steps: int = 1400
     batch: int = 32
     learning_rate: float = 2e-3
-    augmentation: float = 0.3
-    penalty: float = 0.3
-    upsampling: str = "shuffle"
-    noise: bool = False
-    linear: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.augmentation:
-            self.augmentation = checks.between("augmentation", self.augmentation, 0, 1)
-        self.penalty = checks.positive("penalty", self.penalty)
-        checks.choice("upsampling", self.upsampling, UPSAMPLINGS)
-        checks.flag("noise", self.noise)
-        checks.flag("linear", self.linear)
+    augmentation: float = setting(0.3, _share)
+    penalty: float = setting(0.3, checks.positive)
+    upsampling: str = setting("shuffle", checks.choice, allowed=UPSAMPLINGS)
+    noise: bool = setting(False, checks.flag)
+    linear: bool = setting(True, checks.flag)
 
     def _make(self, shape: Shape, classes: int) -> Generator:
         return Generator(self.channels, shape, self.upsampling, self.linear, self.noise)
 
-    def _start(self, network: nn.Module, images: np.ndarray) -> None:
-        assert isinstance(network, Generator)
+    def _start(self, network: Any, images: np.ndarray) -> None:
         if network.linear is None:
             return
         mean, scaled = principal_components(images, LATENT)
@@ -90,8 +85,7 @@ class FaceGan(Adversarial):
     def _schedule(self, step: int, steps: int) -> float:
         return training.rate(step, steps, warm_up=WARM_UP, decay=DECAY)
 
-    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
-        assert isinstance(network, Generator)
+    def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
 
         return R3Gan(
             network,
@@ -107,8 +101,7 @@ class FaceGan(Adversarial):
         assert isinstance(self._network, Generator)
         return rng.standard_normal((n, self._network.noise_length), dtype=np.float32)
 
-    def _truncated(self, network: nn.Module, bias: float) -> Callable[[Tensor, Tensor], Tensor]:
-        assert isinstance(network, Generator)
+    def _truncated(self, network: Any, bias: float) -> Callable[[Tensor, Tensor], Tensor]:
         fixed = generator(0, "truncation").standard_normal((CENTRE_OF, LATENT), dtype=np.float32)
         centre = network.mapping(torch.from_numpy(fixed).to(where_is(network))).mean(0)
         run = training.compiled(network)

@@ -1,9 +1,7 @@
 """A class-conditional generative adversarial network of small pictures."""
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-from torch import nn
+from typing import Any, ClassVar
 
 from madlab.models._nets.digits import Discriminator
 from madlab.models.adversaries import LATENT, Adversarial, R3Gan
@@ -44,7 +42,7 @@ class Gan(Adversarial):
         left = (steps - step) / (DECAY * steps)
         return min(1.0, LAST_RATE + (1 - LAST_RATE) * left)
 
-    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
+    def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
         return R3Gan(
             network,
             lambda: Discriminator(self.channels, classes, shape, BLOCKS),

@@ -10,7 +10,7 @@ from madlab import checks
 from madlab.data.samples import Samples
 from madlab.models import em
 from madlab.models._mixture_images import Images, fit_images
-from madlab.models.base import Arrays, Base, How, Labels
+from madlab.models.base import Arrays, Base, How, Labels, setting
 from madlab.training import one_thread
 
 
@@ -52,14 +52,9 @@ class Mixture(Base):
     conditional: ClassVar[bool] = True
     follows_noise: ClassVar[bool] = False
 
-    components: int = 20
-    rank: int = 15
-    tone: bool = True
-
-    def __post_init__(self) -> None:
-        self.components = checks.count("components", self.components, least=1)
-        self.rank = checks.count("rank", self.rank, least=1)
-        checks.flag("tone", self.tone)
+    components: int = setting(20, checks.count, least=1)
+    rank: int = setting(15, checks.count, least=1)
+    tone: bool = setting(True, checks.flag)
 
     def _checked(self, images: np.ndarray, labels: Labels) -> tuple[np.ndarray, Labels]:
         if images.dtype == np.float64:

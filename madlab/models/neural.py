@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -87,6 +87,7 @@ class Neural(Base):
     _network: nn.Module
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.channels = checks.count("channels", self.channels, least=4)
         if self.channels % 4:
             raise ValueError(f"channels is {self.channels}; it must be a multiple of 4")
@@ -98,11 +99,11 @@ class Neural(Base):
     def _make(self, shape: Shape, classes: int) -> nn.Module:
         """Return the network that samples, with initial weights from torch's global stream."""
 
-    def _start(self, network: nn.Module, images: np.ndarray) -> None:
+    def _start(self, network: Any, images: np.ndarray) -> None:
         """Set initial weights that depend on the training pictures; by default none do."""
 
     @abstractmethod
-    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
+    def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
         """Return what trains the network, which is on its device already."""
 
     @abstractmethod
@@ -113,7 +114,7 @@ class Neural(Base):
         """
 
     @abstractmethod
-    def _sampler(self, network: nn.Module, bias: float) -> Sampler:
+    def _sampler(self, network: Any, bias: float) -> Sampler:
         """Return what maps noise, labels and random numbers to pictures in [-1, 1].
 
         It is called with whole batches on the network's device; pictures are `(n, channels, h, w)`.

@@ -12,7 +12,7 @@ import numpy as np
 from madlab import checks, models
 from madlab.data.samples import Samples
 from madlab.metrics.features import confidence
-from madlab.models.base import Arrays, Base, How, Labels, Model, labels_of_samples
+from madlab.models.base import Arrays, Base, How, Labels, Model, labels_of_samples, setting
 from madlab.streams import derive, generator
 
 # At most so many candidates are in memory at a time.
@@ -56,10 +56,10 @@ class Picked(Base):
 
     model: str = "mixture"
     model_settings: Mapping[str, Any] | None = None
-    candidates: int = 4
+    candidates: int = setting(4, checks.count, least=1)
 
     def __post_init__(self) -> None:
-        self.candidates = checks.count("candidates", self.candidates, least=1)
+        super().__post_init__()
         self._inner: Model = models.create(self.model, **(self.model_settings or {}))
         if not self._inner.conditional:
             raise ValueError(

@@ -8,7 +8,7 @@ import torch
 
 from madlab import checks
 from madlab.data.samples import Samples
-from madlab.models.base import Arrays, Base, How, Labels, in_batches, to_bytes
+from madlab.models.base import Arrays, Base, How, Labels, in_batches, setting, to_bytes
 from madlab.streams import generator
 
 BATCH = 100
@@ -101,10 +101,7 @@ class Principal(Base):
     # Components of nearly equal length change places between fits.
     follows_noise: ClassVar[bool] = False
 
-    components: int = 64
-
-    def __post_init__(self) -> None:
-        self.components = checks.count("components", self.components, least=1)
+    components: int = setting(64, checks.count, least=1)
 
     def _checked(self, images: np.ndarray, labels: Labels) -> tuple[np.ndarray, Labels]:
         images = checks.pictures(images, colour=True, least=2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from madlab import checks, training
 from madlab.data.samples import Samples
-from madlab.models.base import Arrays, Base, How, Labels, in_batches
+from madlab.models.base import Arrays, Base, How, Labels, in_batches, setting
 from madlab.models.neural import set_weights, weights_of
 from madlab.streams import generator
 
@@ -54,18 +54,11 @@ class RealNvp(Base):
 
     name: ClassVar[str] = "coupling"
 
-    couplings: int = 8
-    hidden: int = 64
-    epochs: int = 20
-    batch: int = 256
-    learning_rate: float = 5e-3
-
-    def __post_init__(self) -> None:
-        self.couplings = checks.count("couplings", self.couplings, least=2)
-        self.hidden = checks.count("hidden", self.hidden, least=1)
-        self.epochs = checks.count("epochs", self.epochs, least=1)
-        self.batch = checks.count("batch", self.batch, least=1)
-        self.learning_rate = checks.positive("learning_rate", self.learning_rate)
+    couplings: int = setting(8, checks.count, least=2)
+    hidden: int = setting(64, checks.count, least=1)
+    epochs: int = setting(20, checks.count, least=1)
+    batch: int = setting(256, checks.count, least=1)
+    learning_rate: float = setting(5e-3, checks.positive)
 
     def _checked(self, images: np.ndarray, labels: Labels) -> tuple[np.ndarray, Labels]:
         points = _moderate(checks.points(images, least=2))

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from madlab import checks
 from madlab.models._nets.digits import Discriminator
 from madlab.models.adversaries import LATENT, Adversarial, Adversaries
+from madlab.models.base import setting
 from madlab.models.neural import Shape, scaled
 from madlab.training import Learner
 
@@ -66,19 +67,18 @@ class Wgan(Adversarial):
     channels: int = 8
     steps: int = 550
     batch: int = 160
-    critic_updates: int = 5
+    critic_updates: int = setting(5, checks.count, least=1)
     learning_rate: float = 3e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.critic_updates = checks.count("critic_updates", self.critic_updates, least=1)
         if self.batch % self.critic_updates:
             raise ValueError(
                 f"batch is {self.batch}; it must be a multiple of critic_updates, which is "
                 f"{self.critic_updates}: they share it out equally"
             )
 
-    def _learner(self, network: nn.Module, shape: Shape, classes: int, seed: int) -> Learner:
+    def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
         return WassersteinPair(
             network,
             lambda: Discriminator(self.channels, classes, shape),

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,27 +89,26 @@ def train(
     learner.networks.eval()
 
 
+@dataclass(eq=False)
 class _Run:
     """One training: the learner, its data on the device, and how far it is."""
 
-    def __init__(
-        self,
-        learner: Learner,
-        data: Mapping[str, np.ndarray],
-        steps: int,
-        batch: int,
-        seed: int,
-        schedule: Callable[[int, int], float],
-        average: Ema,
-    ) -> None:
-        self.learner, self.average = learner, average
-        self.steps, self.batch, self.seed, self.schedule = steps, batch, seed, schedule
-        self.where = next(learner.averaged.parameters()).device
+    learner: Learner
+    arrays: Mapping[str, np.ndarray]
+    steps: int
+    batch: int
+    seed: int
+    schedule: Callable[[int, int], float]
+    average: Ema
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.where = next(self.learner.averaged.parameters()).device
         self.data = {
-            name: torch.from_numpy(np.array(values)).to(self.where) for name, values in data.items()
+            name: torch.from_numpy(np.array(values)).to(self.where)
+            for name, values in self.arrays.items()
         }
         self.n = len(next(iter(self.data.values())))
-        self.done = 0
         self.losses = torch.zeros(0)
         self._updates: dict[str, CudaGraph] = {}
 

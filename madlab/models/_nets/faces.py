@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, leaky_relu, pixel_shuffle, pixel_unshuffle
 
+from madlab.models._nets.unet import halvings
+
 LATENT = 64
 UNITS = 128
 SLOPE = 0.2
@@ -22,14 +24,6 @@ RESIDUAL = 0.5
 WIDEST = 8
 GROUP = 8
 UPSAMPLINGS = ("shuffle", "nearest", "bilinear")
-
-
-def halvings(shape: tuple[int, int]) -> int:
-    """Return how often both sides can be halved and stay at least 4 wide, at least once."""
-    found = 1
-    while not any(side % 2 ** (found + 1) or side < 2 ** (found + 3) for side in shape):
-        found += 1
-    return found
 
 
 def widths(channels: int, halved: int) -> list[int]:

@@ -16,7 +16,6 @@ from torch.nn.functional import (
 GROUPS = 4
 FREQUENCIES = 16
 LARGEST_ATTENDED = 8
-SMALLEST = 4
 MOST_WIDENING = 4
 HEAD = 32
 # The standard deviation of a pixel's value among pictures in [-1, 1], roughly.
@@ -171,10 +170,9 @@ class FaceUNet(nn.Module):
 
     def __init__(self, channels: int, shape: tuple[int, int]) -> None:
         super().__init__()
-        widths, sides = [channels], [(shape[0] // 2, shape[1] // 2)]
-        while not any(side % 2 or side < 2 * SMALLEST for side in sides[-1]):
-            widths.append(min(2 * widths[-1], MOST_WIDENING * channels))
-            sides.append((sides[-1][0] // 2, sides[-1][1] // 2))
+        halved = halvings(shape)
+        widths = [channels * min(2**i, MOST_WIDENING) for i in range(halved)]
+        sides = [(shape[0] >> i, shape[1] >> i) for i in range(1, halved + 1)]
         condition = 3 * channels
         self.waves = Waves()
         self.time = nn.Sequential(
@@ -217,6 +215,14 @@ class FaceUNet(nn.Module):
         scale, shift = self.last(condition).chunk(2, dim=1)
         found = self.leave(silu(adaptive_norm(here, 1 + scale, shift)))
         return pixel_shuffle(found, 2) * (PIXEL / size)
+
+
+def halvings(shape: tuple[int, int]) -> int:
+    """Return how often both sides can be halved and stay at least 4 wide, at least once."""
+    found = 1
+    while not any(side % 2 ** (found + 1) or side < 2 ** (found + 3) for side in shape):
+        found += 1
+    return found
 
 
 def zero(*layers: nn.Module) -> None:
