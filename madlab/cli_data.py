@@ -56,15 +56,15 @@ def list_runs(store: Path) -> None:
     """List the models and samples in a store, and count its records."""
     from madlab.store import HALF_DONE
 
-    found = _open(store)
-    entries = found.entries()
+    opened = _open(store)
+    entries = opened.entries()
     for entry in entries:
         state = entry.why if entry.why == HALF_DONE else f"NOT INTACT: {entry.why}"
         if entry.ok:
             state = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
         click.echo(f"{entry.kind:8} {entry.id[:12]:12} {entry.bytes / 1e6:8.1f} MB  {state}")
     total = sum(entry.bytes for entry in entries) / 1e6
-    click.echo(f"{len(entries)} entries, {total:.1f} MB; {len(found.rows())} generations recorded")
+    click.echo(f"{len(entries)} entries, {total:.1f} MB; {len(opened.rows())} generations recorded")
 
 
 @examples("madlab runs verify runs")
@@ -75,14 +75,14 @@ def verify(store: Path) -> int:
 
     The exit code is 1 where one differs.
     """
-    found = _open(store)
-    problems = found.verify()
+    opened = _open(store)
+    problems = opened.verify()
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         click.echo(f"{len(problems)} problems; `madlab runs prune {store}` removes what is damaged")
     else:
-        click.echo(f"{store}: all {len(found.entries())} entries and all records are intact")
+        click.echo(f"{store}: all {len(opened.entries())} entries and all records are intact")
     return int(bool(problems))
 
 
@@ -126,8 +126,8 @@ def list_chains(folder: Path | None) -> None:
     """List chains, those that differ in the seed alone on one line."""
     from madlab import gallery
 
-    found = gallery.open(folder)
-    chains = found.chains()
+    opened = gallery.open(folder)
+    chains = opened.chains()
     for _, family in chains.groupby("setup", sort=False):
         first = family.iloc[0]
         seeds = ", ".join(map(str, family["seed"]))
@@ -144,11 +144,11 @@ def list_chains(folder: Path | None) -> None:
         near = [str(count) for counts in family["too_near"] for count in counts]
         if near:
             click.echo(f"  too near a real picture to be shown, in each of them: {', '.join(near)}")
-    about = found.about
+    about = opened.about
     by = about["built_by"]
     click.echo(
         f"{len(chains)} chains, {about['records']['rows']:,} generations, "
-        f"{found.size / 1e6:.2f} MB; built {about['built']} by madlab {by['madlab']} "
+        f"{opened.size / 1e6:.2f} MB; built {about['built']} by madlab {by['madlab']} "
         f"(commit {by['commit']}) from {about['data']}"
     )
 
@@ -193,8 +193,8 @@ def build_gallery(
     )
     for name, why in built.left_out.items():
         click.echo(f"left out: {name}: {why}")
-    found = built.gallery
-    click.echo(f"wrote {output}: {len(found.chains())} chains, {found.size / 1e6:.2f} MB")
+    chains, size = built.gallery.chains(), built.gallery.size
+    click.echo(f"wrote {output}: {len(chains)} chains, {size / 1e6:.2f} MB")
 
 
 def _pair(word: str) -> tuple[str, float]:
@@ -252,10 +252,10 @@ def _prepare(name: str, path: Path | None, how: dict[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("default", RuntimeWarning)
-        found = getattr(data, name)(path, **how, progress=_progress("decoded"))
+        prepared = getattr(data, name)(path, **how, progress=_progress("decoded"))
     # Names may have letters that the output, a file on Windows say, cannot hold.
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(str(found.report).encode(encoding, "backslashreplace").decode(encoding))
+    click.echo(str(prepared.report).encode(encoding, "backslashreplace").decode(encoding))
 
 
 @examples(

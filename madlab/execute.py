@@ -85,7 +85,7 @@ def _defaults(nb: NotebookNode, name: str) -> dict[str, Any]:
     logger = logging.getLogger("papermill")
     logger.addHandler(catcher)
     try:
-        found = papermill.inspect_notebook(nb)
+        defaults = papermill.inspect_notebook(nb)
     finally:
         logger.removeHandler(catcher)
     if complaints:
@@ -93,7 +93,7 @@ def _defaults(nb: NotebookNode, name: str) -> dict[str, Any]:
             f"the parameters cell of {name} is not one `name = literal` a line, with no second "
             f"equals sign even in a comment: {' '.join(complaints)}"
         )
-    return {key: _literal(about["default"]) for key, about in found.items()}
+    return {key: _literal(about["default"]) for key, about in defaults.items()}
 
 
 def _literal(text: str) -> Any:

@@ -34,11 +34,11 @@ def get(notebook: str, preset: str) -> Preset:
     """
     known = tables()
     if notebook not in known:
-        there_are = f"there are: {', '.join(known)}{hint(notebook, known)}"
-        raise KeyError(f"no presets for {notebook!r}; {there_are}")
+        names = f"{', '.join(known)}{hint(notebook, known)}"
+        raise KeyError(f"no presets for {notebook!r}; there are: {names}")
     if preset not in NAMES:
-        there_are = f"there are: {', '.join(NAMES)}{hint(preset, NAMES)}"
-        raise KeyError(f"{notebook} has no preset {preset!r}; {there_are}")
+        names = f"{', '.join(NAMES)}{hint(preset, NAMES)}"
+        raise KeyError(f"{notebook} has no preset {preset!r}; there are: {names}")
     sizes: dict[str, Any] = {"machine": "two cores", "minutes": None, "megabytes": None}
     for field, values in known[notebook].items():
         if preset in values:

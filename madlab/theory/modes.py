@@ -105,16 +105,16 @@ def simulate_modes(
     reference = Reference(data.held_out, n_evaluate=n_evaluate, features="points")
     every = checks.count("every", every, least=1)
     fitted = follow_modes(loop, generations, chains, bias, seed, components, data, device)
-    there = range(1, generations + 1)
-    if wrong := sorted(t for t in keep if t not in there):
+    every_t = range(1, generations + 1)
+    if wrong := sorted(t for t in keep if t not in every_t):
         raise ValueError(f"keep holds {wrong}; there are generations 1 to {generations} to keep")
-    wanted = {t for t in there if t % every == 0} | {1, generations} | {*keep}
+    wanted = {t for t in every_t if t % every == 0} | {1, generations} | {*keep}
     rows, shares, samples = [], [], {}
     seeds = _chain_seeds(seed, chains)
     for t, models in enumerate(fitted, start=1):
         if t in wanted:
-            recipe = loop.compose(t)
-            sizes = {"n_real": recipe.n_real, "n_synthetic": recipe.n_synthetic}
+            composition = loop.compose(t)
+            sizes = {"n_real": composition.n_real, "n_synthetic": composition.n_synthetic}
             drawn = _draw(models, [derive(s, t, "evaluation", 0) for s in seeds], n_evaluate, bias)
             points = drawn.cpu().numpy()
             found = [mode_statistics(some) for some in points]
@@ -159,12 +159,12 @@ def follow_modes(
             "the plane: give float64 points (n, 2), such as madlab.data.modes()"
         )
     for t in range(1, min(generations, 2) + 1):
-        recipe = loop.compose(t)
-        if recipe.n_real + recipe.n_synthetic < components:
+        composition = loop.compose(t)
+        n = composition.n_real + composition.n_synthetic
+        if n < components:
             raise ValueError(
-                f"generation {t} of this loop trains on {recipe.n_real + recipe.n_synthetic} "
-                f"points, fewer than the {components} components: raise n_initial, n_real or "
-                "n_synthetic"
+                f"generation {t} of this loop trains on {n} points, fewer than the {components} "
+                "components: raise n_initial, n_real or n_synthetic"
             )
     needed = loop.needs(generations)
     if needed > len(data):
@@ -195,15 +195,15 @@ def _follow(
     fitted: dict[int, em.Fitted] = {}
     kept: dict[int, Tensor] = {}
     for t in range(1, generations + 1):
-        recipe = loop.compose(t)
-        sources = {share.generation for share in recipe.synthetic}
+        composition = loop.compose(t)
+        sources = {share.generation for share in composition.synthetic}
         fitted = {g: models for g, models in fitted.items() if g in sources}
         kept = {g: drawn for g, drawn in kept.items() if g in sources}
         parts = []
-        if recipe.real is not None:
-            real = [data.images[order[slice(*recipe.real)]] for order in orders]
+        if composition.real is not None:
+            real = [data.images[order[slice(*composition.real)]] for order in orders]
             parts.append(torch.from_numpy(np.stack(real)).to(where))
-        for share in recipe.synthetic:
+        for share in composition.synthetic:
             g = share.generation
             # A growing pool keeps what was once drawn; otherwise each reader has samples of its
             # own. The streams have the names that `Chain` gives them.

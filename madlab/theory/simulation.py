@@ -182,8 +182,8 @@ def follow(
     d, bias = checks.count("d", d, least=1), checks.bias(bias)
     chains, seed = checks.count("chains", chains, least=1), checks.count("seed", seed)
     for t in (1, 2):
-        recipe = loop.compose(t)
-        if recipe.n_real + recipe.n_synthetic < 2:
+        composition = loop.compose(t)
+        if composition.n_real + composition.n_synthetic < 2:
             raise ValueError(
                 f"generation {t} of this loop trains on 1 point; a covariance needs at least 2: "
                 "raise n_initial, n_real or n_synthetic"
@@ -199,14 +199,14 @@ def _follow(loop: Loop, bias: float, noise: "_Noise") -> Iterator[_Fitted]:
     while True:
         yield fitted[t]
         t += 1
-        recipe = loop.compose(t)
-        needed = {share.generation for share in recipe.synthetic}
+        composition = loop.compose(t)
+        needed = {share.generation for share in composition.synthetic}
         drawn = {g: kept for g, kept in drawn.items() if g in needed}
         fitted = {g: kept for g, kept in fitted.items() if g in needed - set(drawn)}
         parts = list(fixed) if loop.real == "fixed" else []
         if loop.real == "fresh":
             parts.append(_sample(noise, loop.n_real))
-        for share in recipe.synthetic:
+        for share in composition.synthetic:
             g = share.generation
             if g in drawn:
                 parts.append(drawn[g])
