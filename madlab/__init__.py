@@ -15,6 +15,7 @@ _NAMES = {
 _MODULES = (
     "data",
     "doctor",
+    "example",
     "gallery",
     "metrics",
     "models",

@@ -204,3 +204,18 @@ def test_no_file_is_loaded_that_could_run_code() -> None:
 def test_no_text_holds_a_place_that_was_to_be_filled_in() -> None:
     for path in [*ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"]:
         assert not re.search(r"@[A-Z0-9]+@", path.read_text()), path.name
+
+
+PAGES = [ROOT / "README.md", ROOT / "DATA.md", ROOT / "benchmarks" / "README.md"]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_pages_name_of_the_library_is_there(page: Path) -> None:
+    words = page.read_text(encoding="utf-8")
+    for name in re.findall(r"\bmadlab(?:/\w+)+\.\w+", words):
+        assert (ROOT / name).exists(), name
+    for name in re.findall(r"\b(?:ml|madlab)((?:\.[A-Za-z]\w*)+)", words):
+        found: object = madlab
+        for part in name[1:].split("."):
+            found = getattr(found, part)

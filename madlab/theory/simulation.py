@@ -127,13 +127,13 @@ def simulate(
     means = np.empty((chains, len(places), d))
     kept = np.empty((chains, len(places), d, d)) if covariances else None
     w2, traces = np.empty((2, chains, len(places)))
-    told, telling, ended = 0, threading.Lock(), threading.Event()
+    told, lock, ended = 0, threading.Lock(), threading.Event()
 
     def tell(count: int) -> None:
         nonlocal told
         if ended.is_set():
             raise KeyboardInterrupt
-        with telling:
+        with lock:
             told += count
             if progress is not None:
                 progress(told / (chains * generations))

@@ -26,18 +26,17 @@ def device(name: str | None = None, *, float64: bool = False) -> torch.device:
 
     Raises ValueError for a device that torch does not know or that this machine does not have.
     """
-    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if float64:
-        found["mps"] = False
+    mps = torch.backends.mps.is_available() and not float64
+    available = [*(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if mps else []), "cpu"]
     wanted = name or os.environ.get("MADLAB_DEVICE")
     if not wanted:
-        return torch.device(next((kind for kind, there in found.items() if there), "cpu"))
-    here = ", ".join([kind for kind, there in found.items() if there] + ["cpu"])
+        return torch.device(available[0])
+    here = ", ".join(available)
     try:
         chosen = torch.device(wanted)
     except RuntimeError:
         raise ValueError(f"no device is named {wanted!r}; this machine has: {here}") from None
-    count = {"cuda": torch.cuda.device_count(), "mps": int(found["mps"]), "cpu": 1}
+    count = {"cuda": torch.cuda.device_count(), "mps": int(mps), "cpu": 1}
     if (chosen.index or 0) >= count.get(chosen.type, 0):
         raise ValueError(
             f"device {wanted!r} is not available here; this machine has: {here}. "
