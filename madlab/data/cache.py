@@ -12,9 +12,8 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,12 +29,11 @@ _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}\.part")
 _checked: set[tuple[Path, int]] = set()
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A prepared set of pictures.
 
     - `path`: its folder.
-    - `about`: what `publish` was given, with "sha256" and "count" of its pictures.
+    - `about`: what `publish` was given, and when.
     """
 
     path: Path

@@ -1,14 +1,14 @@
 """From files to a data set: chosen, decoded in parallel, split once, cached and reported."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -145,17 +145,18 @@ def prepare(
     entry = cache.find(name, verify=verify)
     if entry is None:
         entry = _make(rules, source, name, about, on_bad, progress)
-    report = _report(entry)
-    if report.skipped and on_bad == "refuse":
-        raise _refusal(source.path, report.skipped)
-    if report.skipped:
+    data = _dataset(entry, n, seed)
+    skipped = data.report.skipped
+    if skipped and on_bad == "refuse":
+        raise _refusal(source.path, skipped)
+    if skipped:
         warnings.warn(
-            f"{len(report.skipped):,} files in {_printable(source.path)} were skipped: "
-            f"{_first_few(report.skipped)}. The data set's report names all of them",
+            f"{len(skipped):,} files in {_printable(source.path)} were skipped: "
+            f"{_first_few(skipped)}. The data set's report names all of them",
             UserWarning,
             3,
         )
-    return _dataset(entry, report, n, seed)
+    return data
 
 
 def _make(
@@ -226,37 +227,28 @@ def _make(
 def _decoded(
     source: Source, names: Collection[str], size: int, resize: str
 ) -> Generator[tuple[Decoded, Picture | UnusableError], None, None]:
-    """Yield every picture, or why there is none, as files are read; a few threads decode ahead."""
+    """Yield every picture, or why there is none, as files are read; a few threads decode."""
     from PIL import Image
+
+    def one(file: tuple[str, Content]) -> tuple[Decoded, Picture | UnusableError]:
+        name, content = file
+        if isinstance(content, UnusableError):
+            return Decoded(name, b""), content
+        decoded = Decoded(name, hashlib.sha256(content).digest())
+        try:
+            return decoded, decode(content, size, resize)
+        except UnusableError as why:
+            return decoded, why
 
     # Each may hold a picture of `PIXELS` pixels, a quarter of a gigabyte.
     workers = min(os.cpu_count() or 1, 16)
-    waiting: deque[Future[tuple[Decoded, Picture | UnusableError]]] = deque()
+    files = source.contents(names)
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         # Odd metadata are nobody's concern; huge pictures are refused.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            for name, content in source.contents(names):
-                waiting.append(pool.submit(_decode, name, content, size, resize))
-                if len(waiting) >= 3 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _decode(
-    name: str, content: Content, size: int, resize: str
-) -> tuple[Decoded, Picture | UnusableError]:
-    if isinstance(content, UnusableError):
-        return Decoded(name, b""), content
-    found = Decoded(name, hashlib.sha256(content).digest())
-    try:
-        return found, decode(content, size, resize)
-    except UnusableError as why:
-        return found, why
+        while some := list(itertools.islice(files, 4 * workers)):
+            yield from pool.map(one, some)
 
 
 def _arrange(rough: Path, file: Path, order: np.ndarray, size: int) -> str:
@@ -273,30 +265,22 @@ def _arrange(rough: Path, file: Path, order: np.ndarray, size: int) -> str:
     return digest.hexdigest()
 
 
-def _report(entry: cache.Entry) -> Report:
-    about = entry.about
-    content = f"{about['training']} {about['held_out']} {about['size']} {about['sha256']}"
-    file = entry.path / cache.PICTURES
-    same = [field.name for field in fields(Report) if field.name in about]
-    return Report(
-        source=about["path"],
-        id=f"{about['kind']}-{about['size']}-{_hash(content.encode(), 8)}",
-        cache=file,
-        bytes=file.stat().st_size,
-        **{name: about[name] for name in same},
-    )
-
-
-def _dataset(entry: cache.Entry, report: Report, n: int | None, seed: int) -> PictureDataset:
-    pictures, total = entry.pictures(), report.training
-    pool, held_out, id = pictures[:total], Samples(pictures[total:]), report.id
+def _dataset(entry: cache.Entry, n: int | None, seed: int) -> PictureDataset:
+    """Return all pictures of a cache, or `n` of its training pictures."""
+    about, pictures, file = entry.about, entry.pictures(), entry.path / cache.PICTURES
+    total = about["training"]
+    content = f"{total} {about['held_out']} {about['size']} {about['sha256']}"
+    id = f"{about['kind']}-{about['size']}-{_hash(content.encode(), 8)}"
+    same = {field.name: about[field.name] for field in fields(Report) if field.name in about}
+    report = Report(about["path"], id, cache=file, bytes=file.stat().st_size, **same)
+    pool = pictures[:total]
     if n is not None and n != total:
         checks.count(f"n, of the training pictures in {_printable(report.source)},", n, 1, total)
         index = np.sort(generator(seed, "subset").permutation(total)[:n])
         pool = np.array(pool[index])
         pool.flags.writeable = False
         id = f"{id.rpartition('-')[0]}-{_hash(id.encode() + index.astype('<i8').tobytes(), 8)}"
-    return PictureDataset(id, pool, None, held_out, report)
+    return PictureDataset(id, pool, None, Samples(pictures[total:]), report)
 
 
 def _hash(content: bytes, digits: int) -> str:

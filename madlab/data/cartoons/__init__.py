@@ -37,8 +37,13 @@ def drawn_faces(n: int = 800, size: int = 32, seed: int = 0, n_held_out: int = 3
 
 @functools.lru_cache(maxsize=2)
 def _dataset(counts: tuple[int, int], size: int, seed: int) -> Dataset:
+    picture = np.dtype((np.uint8, (size, size, 3)))
     pool, held_out = (
-        np.stack([paint_face(generator(seed, "drawn faces", part, i), size) for i in range(count)])
+        np.fromiter(
+            (paint_face(generator(seed, "drawn faces", part, i), size) for i in range(count)),
+            picture,
+            count,
+        )
         for part, count in zip(("pool", "held out"), counts, strict=True)
     )
     return named(f"drawn-faces-{size}", pool, held_out)
