@@ -12,6 +12,12 @@ NAMES: dict[str, str] = {
     "madlab.training.AnotherTrainingError": "madlab.training:CheckpointMismatch",
     "madlab.training.Replay": "madlab.training:CudaGraph",
     "madlab.training.Slots": "madlab.training:Checkpoints",
+    "madlab.panels.FaceExplorer": "madlab.panels.browser:face_explorer",
+    "madlab.panels.FaceRun": "madlab.panels:ChainView",
+    "madlab.panels.GalleryBrowser": "madlab.panels:Browser",
+    "madlab.panels.GenerationBrowser": "madlab.panels:Browser",
+    "madlab.panels.TimeLapse": "madlab.panels.browser:time_lapse",
+    "madlab.panels.face_runs": "madlab.panels:chain_views",
 }
 
 

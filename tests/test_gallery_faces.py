@@ -16,7 +16,7 @@ from madlab.data.samples import Dataset, Samples
 from madlab.gallery import sheets
 from madlab.gallery.sources import NotKeptError, far_from_real
 from madlab.metrics.pairwise import far_enough
-from madlab.panels import GalleryBrowser
+from madlab.panels import Browser, chain_views
 from madlab.store import COLUMNS, PICTURE_COLUMNS
 
 SIZE, N = 16, 60
@@ -259,8 +259,8 @@ def test_a_gallery_of_faces_alone_has_numbers_in_every_column(store, chains, fac
     ).gallery
     assert found.records()["read"].dtype == float
     assert np.isnan(found.records()["read"].mean())
-    with pytest.raises(ValueError, match="has no sheets of digits to show"):
-        GalleryBrowser(found)
+    with pytest.raises(KeyError, match="no subject 'digits'"):
+        chain_views(found, subject="digits")
 
 
 def test_chains_say_what_they_show_and_of_which_data(shown, faces):
@@ -285,13 +285,15 @@ def test_the_subject_is_told_by_data_and_scores(id, row, subject):
     assert gallery.Finished(({"config": {"data": id}, **row},)).subject == subject
 
 
-def test_the_browser_shows_digits_alone(shown):
-    browser = GalleryBrowser(shown)
-    assert [value for _, value in browser.family.options] == ["mixture"]
-    assert [value for _, value in browser.bias.options] == [1.0]
+def test_the_browser_begins_with_digits_and_scores_each_kind_by_its_own(shown):
+    browser = Browser(shown)
+    assert [value for _, value in browser.lists["subject"].options] == ["digits", "faces"]
+    assert [value for _, value in browser.lists["family"].options] == ["mixture"]
+    assert [value for _, value in browser.lists["bias"].options] == [1.0]
     assert "kid" not in browser.alt().lower()
-    with pytest.raises(KeyError, match="no digits of family copier together; it has: mixture, "):
-        GalleryBrowser(shown, family="copier")
+    browser.lists["subject"].value = "faces"
+    assert [value for _, value in browser.lists["family"].options] == ["copier"]
+    assert "read share" not in browser.alt()
 
 
 def test_faces_are_not_embedded(store, chains, faces, tmp_path):

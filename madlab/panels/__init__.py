@@ -1,28 +1,32 @@
 """Panels: controls over a chain or its records, and pictures that follow them."""
 
-from madlab.panels.bias_dial import BiasDial
-from madlab.panels.face_explorer import FaceExplorer
-from madlab.panels.face_runs import FaceRun, face_runs
-from madlab.panels.gallery_browser import GalleryBrowser
-from madlab.panels.gaussian_loop import GaussianLoop
-from madlab.panels.generation_browser import GenerationBrowser
-from madlab.panels.live_loop import LiveLoop
-from madlab.panels.loop_comparison import LoopComparison
-from madlab.panels.metric_lab import MetricLab
-from madlab.panels.mode_drift import ModeDrift
-from madlab.panels.panel import Panel, front_end_listens
-from madlab.panels.phase_diagram import PhaseDiagram
-from madlab.panels.prediction import Prediction
-from madlab.panels.progress import watch
-from madlab.panels.time_lapse import TimeLapse
+import importlib
+from typing import Any
+
+from madlab import renamed
+
+_WHERE = {
+    "BiasDial": "bias_dial",
+    "Browser": "browser",
+    "ChainView": "chain_view",
+    "GaussianLoop": "gaussian_loop",
+    "LiveLoop": "live_loop",
+    "LoopComparison": "loop_comparison",
+    "MetricLab": "metric_lab",
+    "ModeDrift": "mode_drift",
+    "Panel": "panel",
+    "PhaseDiagram": "phase_diagram",
+    "Prediction": "prediction",
+    "chain_views": "chain_view",
+    "front_end_listens": "panel",
+    "watch": "live_loop",
+}
 
 __all__ = [
     "BiasDial",
-    "FaceExplorer",
-    "FaceRun",
-    "GalleryBrowser",
+    "Browser",
+    "ChainView",
     "GaussianLoop",
-    "GenerationBrowser",
     "LiveLoop",
     "LoopComparison",
     "MetricLab",
@@ -30,8 +34,14 @@ __all__ = [
     "Panel",
     "PhaseDiagram",
     "Prediction",
-    "TimeLapse",
-    "face_runs",
+    "chain_views",
     "front_end_listens",
     "watch",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up on first use, so that a notebook loads the panels that it shows and no others.
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"madlab.panels.{_WHERE[name]}"), name)
+    return renamed.find(__name__, name)

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as widgets
 
-from madlab.panels.panel import Panel, front_end_listens, replaces, row
+from madlab.panels.panel import Panel, Row, front_end_listens, replaces
 
 # Messages to the front end: at most so many seconds apart.
 _BEAT = 0.25
@@ -30,7 +30,7 @@ class Run:
         self.stop = threading.Event()
         self.thread: threading.Thread | None = None
         self.error: Exception | None = None
-        self.told = 0.0
+        self._beat = 0.0
 
     def check(self) -> None:
         """Raise Stopped where the run was asked to end."""
@@ -40,9 +40,9 @@ class Run:
     def due(self, seconds: float = _BEAT) -> bool:
         """Return whether it is time for another message, `seconds` after the last at the least."""
         now = time.monotonic()
-        if now - self.told < seconds:
+        if now - self._beat < seconds:
             return False
-        self.told = now
+        self._beat = now
         return True
 
 
@@ -51,21 +51,20 @@ class BackgroundPanel(Panel):
 
     In a live front end the notebook stays usable meanwhile; elsewhere each start waits until the
     work is done, so that a report shows it whole. A start ends the run before it. A panel
-    implements `chosen`, `work` and `stopped` beside what `Panel` asks for, and calls `start_here`
-    or `draw` once it is ready. The number of torch threads is left as it is, since bit-identity
-    depends on it.
+    implements `chosen`, `work` and `stopped` beside what `Panel` asks for. The number of torch
+    threads is left as it is, since bit-identity depends on it.
 
-    - `controls`: widgets to put above the buttons; `hook`: as for `Panel`.
+    - `hook`, `rows`: as for `Panel`; the buttons stand below the rows.
     """
 
-    def __init__(self, controls: Sequence[widgets.Widget], hook: str) -> None:
+    def __init__(self, hook: str, *rows: Row) -> None:
         self.start_button = widgets.Button(description="Start").add_class("mad-start")
         self.stop_button = widgets.Button(description="Stop", disabled=True).add_class("mad-stop")
         self.start_button.on_click(lambda _: self.start_here())
         self.stop_button.on_click(lambda _: self.stop())
-        super().__init__([*controls, row(self.start_button, self.stop_button)], hook)
         self._turn = threading.Lock()
         self._run = self.run(True)
+        super().__init__(hook, *rows, [self.start_button, self.stop_button])
         replaces(self, lambda panel: panel.stop())
 
     def chosen(self) -> dict[str, Any]:
@@ -149,11 +148,11 @@ class BackgroundPanel(Panel):
     def show_of(self, run: Run, text: str) -> None:
         """Draw what a run has come to, if it is seen, and say something of it."""
         if run is self._run and run.seen:
-            drawn = self.render()
+            picture = self.render()
             with self._turn:
                 # Drawing takes its time, in which another run may have taken over.
                 if run is self._run:
-                    self.show(*drawn)
+                    self.show(picture)
         self.say_of(run, text)
 
     def _body(self, run: Run, before: threading.Thread | None) -> None:
@@ -171,5 +170,5 @@ class BackgroundPanel(Panel):
         finally:
             if run is self._run:
                 if not run.seen:
-                    self.draw()
+                    self.show(self.render())
                 self.start_button.disabled, self.stop_button.disabled = False, True

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from madlab.chain import Chain
-from madlab.panels.panel import Panel, choice_slider, labelled, row
-from madlab.plots import pages
+from madlab.panels.panel import Panel, dropdown, stepped_slider
 from madlab.plots.calibration import blocks, draw_plane, looks, strengths
 from madlab.plots.colours import WIDTH
 from madlab.plots.lines import metric_label, number
+from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
 
 _SCORES = ("fd", "precision", "recall", "read")
@@ -57,12 +56,10 @@ class BiasDial(Panel):
             )
         self._looks = looks(self._found)
         names = list(self._chains)
-        self.model = labelled(widgets.Dropdown, "model", "mad-model", options=names, value=names[0])
-        choices = [(f"{bias:g}", bias) for bias in self.biases]
-        self.bias, box = choice_slider("sampling bias λ", "mad-bias", choices, self.biases[-1])
-        super().__init__([row(self.model, box)], "mad-bias-dial")
-        self.follow(self.model, self.bias)
-        self.redraw()
+        self.model = dropdown("model", "mad-model", names, names[0])
+        steps = [(f"{bias:g}", bias) for bias in self.biases]
+        self.bias = stepped_slider("sampling bias λ", "mad-bias", steps, self.biases[-1])
+        super().__init__("mad-bias-dial", [self.model, self.bias])
 
     @property
     def _state(self) -> tuple[str, float, Chain]:
@@ -108,7 +105,7 @@ class BiasDial(Panel):
             f"{chain.n_evaluate:,} samples."
         )
 
-    def fallback(self) -> str:
+    def sheet(self) -> list[Picture]:
         """Return a contact sheet: one row a bias, one column a digit, models side by side."""
         across = min(_SHEETS, len(self._chains))
         down = -(-len(self._chains) // across)
@@ -129,7 +126,7 @@ class BiasDial(Panel):
             f"{', '.join(rows)}, with a digit of every class from 0 to 9 in columns."
         )
         captions = " ".join(f"{name}: {self._settings(name)}" for name in self._chains)
-        return pages.embed(pages.png(figure), pages.page_size(figure)[0], alt, captions)
+        return [Picture(figure, alt, captions)]
 
 
 def _by_bias(name: str, chains: Sequence[Chain]) -> dict[float, Chain]:

@@ -1,16 +1,15 @@
 """Many chains of Gaussians at once, simulated anew at every turn of a control."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from madlab import checks
 from madlab.loops import Loop
-from madlab.panels.panel import Panel, labelled, row, slider
-from madlab.plots import pages
+from madlab.panels.panel import Panel, dropdown, slider, whole_number
 from madlab.plots.colours import WIDTH
 from madlab.plots.gaussians import (
     add_legend,
@@ -21,6 +20,7 @@ from madlab.plots.gaussians import (
     in_the_plane,
     small,
 )
+from madlab.plots.picture import Picture
 from madlab.theory import (
     Simulation,
     expected_mean_square,
@@ -74,21 +74,15 @@ class GaussianLoop(Panel):
         generations = checks.count("generations", generations, least=2)
         chains = checks.count("chains", chains, least=_SINGLES)
         d, seed = checks.count("d", d, least=1), checks.count("seed", seed)
-        self.n = _choice("points a generation, n", "mad-n", _POINTS, n)
-        # The sliders reach what the notebook asks for.
-        self.bias, bias_box = slider("sampling bias λ", "mad-bias", min(0.1, bias), 1.0, 0.01, bias)
-        self.generations, generations_box = slider(
-            "generations", "mad-generations", 2, max(300, generations), 1, generations
-        )
-        self.chains = _choice("chains", "mad-chains", _CHAINS, chains)
-        self.d = _choice("dimensions, d", "mad-d", _DIMENSIONS, d)
-        limits = {"min": 0, "max": max(2**31 - 1, seed), "value": seed}
-        self.seed = labelled(widgets.BoundedIntText, "seed", "mad-seed", width="13em", **limits)
+        self.n = _sizes("points a generation, n", "mad-n", _POINTS, n)
+        self.bias = slider("sampling bias λ", "mad-bias", 0.1, 1.0, 0.01, bias)
+        self.generations = slider("generations", "mad-generations", 2, 300, 1, generations)
+        self.chains = _sizes("chains", "mad-chains", _CHAINS, chains)
+        self.d = _sizes("dimensions, d", "mad-d", _DIMENSIONS, d)
+        self.seed = whole_number("seed", "mad-seed", 0, 2**31 - 1, seed)
         self._run: tuple[State, Simulation, Simulation] | None = None
-        choices = row(self.n, bias_box, generations_box, self.chains, self.d, self.seed)
-        super().__init__([choices], "mad-gaussian-loop")
-        self.follow(self.n, self.bias, self.generations, self.chains, self.d, self.seed)
-        self.redraw()
+        controls = [self.n, self.bias, self.generations, self.chains, self.d, self.seed]
+        super().__init__("mad-gaussian-loop", controls)
 
     @property
     def _state(self) -> State:
@@ -152,7 +146,7 @@ class GaussianLoop(Panel):
             f"{chains:,} chains of {generations} generations, seed {seed}"
         )
 
-    def fallback(self) -> str:
+    def sheet(self) -> list[Picture]:
         """Return a contact sheet of the variance: one row a bias, one column an n."""
         _, _, generations, chains, d, seed = self._state
         chains, recorded = min(chains, _SHEET_SIZES[0]), _SHEET_SIZES[1]
@@ -174,13 +168,12 @@ class GaussianLoop(Panel):
             "Contact sheet, one row for each sampling bias λ and one column for each n: fans of "
             f"the variance. Median and mean in generation {generations}: {'; '.join(said)}."
         )
-        caption = f"{self._common(chains)}; λ and n vary."
-        return pages.embed(pages.png(figure), pages.page_size(figure)[0], alt, caption)
+        return [Picture(figure, alt, f"{self._common(chains)}; λ and n vary.")]
 
 
-def _choice(label: str, hook: str, offered: Sequence[int], value: int) -> widgets.Dropdown:
+def _sizes(label: str, hook: str, offered: Sequence[int], value: int) -> Any:
     options = [(f"{number:,}", number) for number in sorted({*offered, value})]
-    return labelled(widgets.Dropdown, label, hook, options=options, value=value)
+    return dropdown(label, hook, options, value)
 
 
 def _simulate(

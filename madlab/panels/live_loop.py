@@ -1,6 +1,5 @@
 """A loop that trains while one watches: digits and curves grow generation by generation."""
 
-import math
 import shutil
 import tempfile
 import weakref
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 import pandas as pd
+from IPython.display import display
 from matplotlib.figure import Figure
 
 from madlab import checks, models
@@ -19,9 +18,9 @@ from madlab.chain import Chain, Generation
 from madlab.data.samples import Dataset
 from madlab.loops import Loop
 from madlab.panels.background import BackgroundPanel, Run
-from madlab.panels.panel import labelled, row, slider
+from madlab.panels.panel import dropdown, front_end_listens, in_words, slider, whole_number
 from madlab.plots.colours import GREY, WIDTH
-from madlab.plots.lines import describe_curves, draw_curves, metric_label, number, tidy
+from madlab.plots.lines import describe_curves, draw_curves, tidy
 from madlab.plots.sheets import draw_generations
 from madlab.store import Store
 
@@ -30,7 +29,12 @@ _LOOPS: dict[str, Callable[[int, int], Loop]] = {
     "synthetic augmentation": Loop.synthetic_augmentation,
     "fresh data": Loop.fresh_data,
 }
-_STAGES = {"fit": "training", "sample": "sampling from", "measure": "measuring"}
+# What each stage is called, and the part of a generation that is done when it begins and ends.
+_STAGES = {
+    "fit": ("training", 0.0, 0.8),
+    "sample": ("sampling from", 0.8, 0.9),
+    "measure": ("measuring", 0.9, 1.0),
+}
 
 
 class _Run(Run):
@@ -79,10 +83,8 @@ class LiveLoop(BackgroundPanel):
         store: str | Path | Store | None = None,
         start: bool = True,
     ) -> None:
-        if data.images.dtype != np.uint8 or data.images.ndim != 3:
-            raise ValueError(f"{data.id} holds no images: a live loop shows pictures of uint8")
-        if loop not in _LOOPS:
-            raise ValueError(f"loop is {loop!r}; it must be one of: {', '.join(_LOOPS)}")
+        checks.pictures(data.images, name=f"images of {data.id}", colour=False)
+        checks.choice("loop", loop, _LOOPS)
         self.data, self.n_evaluate = data, checks.count("n_evaluate", n_evaluate, least=2)
         self._create = partial(models.create, model, **(model_settings or {}))
         self._create()
@@ -90,52 +92,34 @@ class LiveLoop(BackgroundPanel):
             store = Store(tempfile.mkdtemp(prefix="madlab-"), durable=False)
             weakref.finalize(self, shutil.rmtree, store.path, ignore_errors=True)
         self._store = store if isinstance(store, Store) else Store(store)
-        self._build(
-            loop,
-            checks.bias(bias),
-            {
-                "n_real": checks.count("n_real", n_real, least=1),
-                "n_synthetic": checks.count("n_synthetic", n_synthetic, least=1),
-                "generations": checks.count("generations", generations, least=1),
-                "seed": checks.count("seed", seed),
-            },
-        )
-        self.draw()
+        self.loop = dropdown("loop", "mad-loop", list(_LOOPS), loop)
+        self.bias = slider("sampling bias", "mad-bias", 0.1, 1.0, 0.05, checks.bias(bias))
+        pool = len(data)
+        if n_real > pool:
+            raise ValueError(f"n_real is {n_real:,}, but {data.id} has {pool:,}")
+        self.counts = {
+            name: whole_number(
+                label,
+                f"mad-{name.replace('_', '-')}",
+                least,
+                most,
+                checks.count(name, value, least),
+            )
+            for name, label, least, most, value in (
+                ("n_real", "real digits", 1, pool, n_real),
+                ("n_synthetic", "synthetic digits", 1, pool, n_synthetic),
+                ("generations", "generations", 1, 20, generations),
+                ("seed", "seed", 0, 2**31 - 1, seed),
+            )
+        }
+        super().__init__("mad-live", [self.loop, self.bias, *self.counts.values()])
+        self.picture.add_class("mad-digits")
         self.say("Press Start to run the loop.")
         if start:
             self.start_here()
 
-    def _build(self, loop: str, bias: float, counts: Mapping[str, int]) -> None:
-        """Make the controls."""
-        self.loop = labelled(widgets.Dropdown, "loop", "mad-loop", options=list(_LOOPS), value=loop)
-        # The slider reaches any bias that the notebook asks for.
-        self.bias, bias_box = slider("sampling bias", "mad-bias", min(0.1, bias), 1.0, 0.05, bias)
-        pool = len(self.data)
-        limits = {
-            "n_real": ("real digits", 1, pool),
-            "n_synthetic": ("synthetic digits", 1, max(pool, counts["n_synthetic"])),
-            "generations": ("generations", 1, max(20, counts["generations"])),
-            "seed": ("seed", 0, max(2**31 - 1, counts["seed"])),
-        }
-        if counts["n_real"] > pool:
-            raise ValueError(f"n_real is {counts['n_real']:,}, but {self.data.id} has {pool:,}")
-        self.counts = {
-            name: labelled(
-                widgets.BoundedIntText,
-                label,
-                f"mad-{name.replace('_', '-')}",
-                width="13em",
-                min=low,
-                max=high,
-                value=counts[name],
-            )
-            for name, (label, low, high) in limits.items()
-        }
-        for control in (self.loop, self.bias, *self.counts.values()):
-            control.observe(lambda _: self.start_here(), "value")
-        choices = row(self.loop, bias_box, *self.counts.values())
-        super().__init__([choices], "mad-live")
-        self.picture.add_class("mad-digits")
+    def _changed(self, change: Mapping[str, Any]) -> None:
+        self.start_here()
 
     @property
     def generations(self) -> list[Generation]:
@@ -194,18 +178,11 @@ class LiveLoop(BackgroundPanel):
             total = run.chosen["generations"]
             so_far = f"{self._report(run)} " if run.generations else ""
             how_far = f", {fraction:.0%}" if stage == "fit" else ""
-            now_at = f"Now {_STAGES[stage]} generation {t} of {total}{how_far}."
+            now_at = f"Now {_STAGES[stage][0]} generation {t} of {total}{how_far}."
             self.say_of(run, so_far + now_at)
 
     def _report(self, run: _Run) -> str:
-        latest = run.generations[-1]
-        scores = [
-            f"{metric_label(name, run.records).split(' (')[0]} {number(value)}"
-            for name in ("fd", "precision", "recall", "read")
-            if not math.isnan(value := getattr(latest.scores, name))
-        ]
-        total = run.chosen["generations"]
-        return f"Generation {latest.t} of {total}: {', '.join(scores)}."
+        return _line(run.records, run.generations[-1].t, run.chosen["generations"]) + "."
 
     def figure(self) -> Figure:
         """Return digits, one row a generation, beside the scores so far."""
@@ -245,3 +222,52 @@ class LiveLoop(BackgroundPanel):
 
 def _loop(chosen: Mapping[str, Any]) -> Loop:
     return _LOOPS[chosen["loop"]](chosen["n_real"], chosen["n_synthetic"])
+
+
+def watch(chain: "Chain", generations: int) -> "list[Generation]":
+    """Run `generations` generations of a chain and show how far it is.
+
+    Where a front end listens a progress bar names the stage; elsewhere, in a report say, one plain
+    line is printed for each generation. Interrupting the kernel keeps every finished generation;
+    running the cell again goes on from there. A chain whose training diverges is stopped with a
+    line that says so, and the cell goes on with what follows.
+
+    Returns the generations that were finished.
+    """
+    title = f"{chain.loop.name}, {chain.model.name}, bias {chain.bias:g}, seed {chain.seed}"
+    bar = widgets.FloatProgress(max=generations, layout=widgets.Layout(width="200px"))
+    text = widgets.Label(f"{title}: starting")
+    listens = front_end_listens()
+    if listens:
+        display(widgets.HBox([bar, text]))
+
+    def say(words: str) -> None:
+        text.value = f"{title}: {words}"
+        if not listens:
+            print(text.value)
+
+    def show(t: int, stage: str, fraction: float) -> None:
+        name, begin, end = _STAGES[stage]
+        bar.value = t - 1 + begin + (end - begin) * fraction
+        text.value = f"{title}: generation {t} of {generations}, {name}"
+
+    before, done = chain.progress, []
+    if listens:
+        chain.progress = show
+    try:
+        for generation in chain.run(generations):
+            done.append(generation)
+            bar.value = generation.t
+            say(_line(chain.records(), generation.t, generations))
+    except FloatingPointError as error:
+        bar.bar_style = "danger"
+        say(f"stopped after generation {len(done)}: {error}")
+    finally:
+        chain.progress = before
+    return done
+
+
+def _line(records: pd.DataFrame, t: int, generations: int) -> str:
+    """Return what generation `t` came to."""
+    scores = in_words(records[records["generation"] == t])
+    return f"Generation {t} of {generations}: {scores}"

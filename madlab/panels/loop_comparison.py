@@ -1,12 +1,12 @@
 """Scores of many chains against the generation, loops and biases at a choice."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import pandas as pd
 from matplotlib.figure import Figure
 
-from madlab.panels.panel import Panel, row
+from madlab.panels.panel import Panel
 from madlab.plots.colours import WIDTH
 from madlab.plots.lines import (
     describe_curves,
@@ -56,16 +56,13 @@ class LoopComparison(Panel):
         self.biases = {bias: _box(f"bias {bias:g}", True) for bias in biases}
         names = offered(self.records)
         self.metrics = {name: _box(label, name in metrics) for name, label in names.items()}
-        groups = [
-            ("Loops:", list(self.loops.values())),
-            ("Sampling bias:", list(self.biases.values())),
-            ("Scores:", list(self.metrics.values())),
+        groups: list[tuple[str, dict[Any, Any]]] = [
+            ("Loops:", self.loops),
+            ("Sampling bias:", self.biases),
+            ("Scores:", self.metrics),
         ]
-        rows = [row(widgets.Label(name), *boxes) for name, boxes in groups]
-        super().__init__(rows, "mad-comparison")
-        for _, boxes in groups:
-            self.follow(*boxes)
-        self.redraw()
+        rows = [[widgets.Label(name), *boxes.values()] for name, boxes in groups]
+        super().__init__("mad-comparison", *rows)
 
     def _chosen(self) -> pd.DataFrame:
         loops = [name for name, box in self.loops.items() if box.value]

@@ -1,6 +1,5 @@
 """Digits damaged by a known strength, and what the six scores make of it."""
 
-import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -8,9 +7,9 @@ from matplotlib.figure import Figure
 from madlab.data.damage import DAMAGES, NOISE, PIXELS
 from madlab.data.samples import Dataset, Samples
 from madlab.metrics import Reference
-from madlab.panels.panel import Panel, labelled, row, slider
-from madlab.plots import pages
+from madlab.panels.panel import Panel, dropdown, slider
 from madlab.plots.colours import WIDTH
+from madlab.plots.picture import Picture
 from madlab.plots.scores import describe_damage, describe_damages, draw_damage, draw_damages
 from madlab.plots.sheets import EMPTY, draw_sheet
 from madlab.streams import generator
@@ -59,15 +58,11 @@ class MetricLab(Panel):
         self.seed = seed
         self._curves: dict[tuple[str, int], pd.DataFrame] = {}
         self._floors: dict[int, dict[str, float]] = {}
-        self.damage = labelled(
-            widgets.Dropdown, "damage", "mad-damage", options=list(DAMAGES), value="drop"
-        )
-        self.strength, strength_box = slider("strength", "mad-strength", 0.0, 1.0, 0.2, 0.4)
+        self.damage = dropdown("damage", "mad-damage", list(DAMAGES), "drop")
+        self.strength = slider("strength", "mad-strength", 0.0, 1.0, 0.2, 0.4)
         counts = [(f"{size:,}", size) for size in every]
-        self.n = labelled(widgets.Dropdown, "digits scored", "mad-n", options=counts, value=n)
-        super().__init__([row(self.damage, strength_box, self.n)], "mad-metric-lab")
-        self.follow(self.damage, self.strength, self.n)
-        self.redraw()
+        self.n = dropdown("digits scored", "mad-n", counts, n)
+        super().__init__("mad-metric-lab", [self.damage, self.strength, self.n])
 
     @property
     def _state(self) -> tuple[str, float, int]:
@@ -140,7 +135,7 @@ class MetricLab(Panel):
             f"seed {self.seed}."
         )
 
-    def fallback(self) -> str:
+    def sheet(self) -> list[Picture]:
         """Return a contact sheet of all damages: ten digits at strength 1, and the six scores."""
         n = self._state[2]
         curves = pd.concat([self.curve(name, n) for name in DAMAGES], ignore_index=True)
@@ -154,4 +149,4 @@ class MetricLab(Panel):
         words = "; ".join(f"{name}: {does}" for name, does in _WORDS.items())
         caption = f"{words}. {self._basis(n)}"
         self.say(self.alt())
-        return pages.embed(pages.png(figure), pages.page_size(figure)[0], alt, caption)
+        return [Picture(figure, alt, caption)]

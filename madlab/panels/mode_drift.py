@@ -1,16 +1,15 @@
 """How the modes of the grid die: samples, shares and scores, generation by generation."""
 
-import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from madlab.data.toy import MODES
-from madlab.panels.panel import Panel, choice_slider, labelled, row
-from madlab.plots import pages
+from madlab.panels.panel import Panel, dropdown, stepped_slider
 from madlab.plots.colours import BLACK, BLUE, GREY, VERMILLION, WIDTH
 from madlab.plots.dress import dress
 from madlab.plots.lines import number
+from madlab.plots.picture import Picture
 from madlab.plots.points import Points, draw_cloud
 from madlab.theory.modes import ModeLoops
 
@@ -46,13 +45,10 @@ class ModeDrift(Panel):
             )
         self.run, self.real = run, real
         kept = sorted(run.samples)
-        chains = range(len(run.shares))
-        self.chain = labelled(widgets.Dropdown, "chain", "mad-chain", options=chains, value=0)
-        choices = [(str(t), t) for t in kept]
-        self.generation, box = choice_slider("generation", "mad-generation", choices, kept[-1])
-        super().__init__([row(self.chain, box)], "mad-drift")
-        self.follow(self.chain, self.generation)
-        self.redraw()
+        self.chain = dropdown("chain", "mad-chain", range(len(run.shares)), 0)
+        steps = [(str(t), t) for t in kept]
+        self.generation = stepped_slider("generation", "mad-generation", steps, kept[-1])
+        super().__init__("mad-drift", [self.chain, self.generation])
 
     def _shares(self, t: int) -> np.ndarray:
         found: np.ndarray = self.run.shares[self.chain.value, self.run.generations == t][0]
@@ -132,7 +128,7 @@ class ModeDrift(Panel):
             f"thick one is chain {self.chain.value}.{real}"
         )
 
-    def fallback(self) -> str:
+    def sheet(self) -> list[Picture]:
         """Return a contact sheet: samples and shares of some generations, and the lines."""
         kept = sorted(self.run.samples)
         # Evenly on a logarithmic scale: most happens early.
@@ -153,4 +149,4 @@ class ModeDrift(Panel):
             f"generations {', '.join(map(str, chosen))}, above lines of recall, variance within a "
             f"mode and total variance. Modes alive: {', '.join(alive)}."
         )
-        return pages.embed(pages.png(figure), pages.page_size(figure)[0], alt, self.settings())
+        return [Picture(figure, alt, self.settings())]

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from madlab.plots import pages
+from madlab.plots.picture import Picture
 
 if TYPE_CHECKING:
+    import pandas as pd
     from IPython.display import HTML
     from matplotlib.figure import Figure
 
-_WIDE = {"description_width": "initial"}
+Row = Sequence[widgets.Widget]
+_ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
+# A slider waits for the handle to be let go.
+_HANDLE = {"readout": False, "continuous_update": False}
 
 
 def front_end_listens() -> bool:
@@ -65,22 +69,28 @@ class Fallback(widgets.VBox):
 class Panel(Fallback):
     """Controls, a picture that follows them, and a sentence that says what the picture shows.
 
-    A panel implements `figure`, `alt` and `settings`, gives its controls to `follow`, and calls
-    `redraw` once it is ready. The picture keeps its size; the sentence is there for screen
-    readers and for everyone else.
+    A panel makes its controls and whatever else it needs, hands the controls to this class, and
+    implements `figure`, `alt` and `settings`, from which the picture is drawn at once and whenever
+    a control changes. The picture keeps its size; the sentence is there for screen readers and for
+    everyone else.
 
-    - `controls`: widgets to put above the picture.
     - `hook`: a CSS class by which a browser test finds the panel.
+    - `rows`: the controls above the picture, row by row.
     """
 
-    def __init__(self, controls: Sequence[widgets.Widget], hook: str) -> None:
+    # How many colours the picture may have; None for as many as there are.
+    colours: int | None = 256
+
+    def __init__(self, hook: str, *rows: Row) -> None:
         look = widgets.Layout(object_fit="contain", max_width="100%")
-        self.picture = widgets.Image(format="png", layout=look)
-        self.status = widgets.HTML()
-        super().__init__([*controls, self.picture, self.status])
+        self.picture = widgets.Image(format="png", layout=look).add_class("mad-picture")
+        self.status = widgets.HTML().add_class("mad-status")
+        super().__init__([*map(row, rows), self.picture, self.status])
         self.add_class("mad-panel").add_class(hook)
-        self.picture.add_class("mad-picture")
-        self.status.add_class("mad-status")
+        for control in (one for line in rows for one in line):
+            if isinstance(control, widgets.ValueWidget) and not isinstance(control, widgets.Label):
+                control.observe(self._changed, "value")
+        self.redraw()
 
     def figure(self) -> "Figure":
         """Return the present state as a figure."""
@@ -94,36 +104,35 @@ class Panel(Fallback):
         """Return the settings that the picture was made with, in words."""
         raise NotImplementedError
 
-    def render(self) -> tuple[bytes, tuple[int, int]]:
-        """Return the present state as a PNG, and its width and height in CSS pixels."""
-        figure = self.figure()
-        return pages.png(figure), pages.page_size(figure)
+    def sheet(self) -> Sequence[Picture]:
+        """Return the pictures that are kept with the notebook: a contact sheet over a range.
 
-    def show(self, content: bytes, size: tuple[int, int]) -> None:
-        """Put what `render` returned into the picture."""
-        self._width, height = size
-        self.picture.layout.width, self.picture.layout.height = f"{self._width}px", f"{height}px"
-        self.picture.value = content
+        Unless overridden, the present state.
+        """
+        return [self._shown]
 
-    def draw(self) -> None:
-        """Draw the present state into the picture."""
-        self.show(*self.render())
+    def render(self) -> Picture:
+        """Return the present state as a picture with its words."""
+        return Picture(self.figure(), self.alt(), self.settings(), self.colours)
+
+    def show(self, picture: Picture) -> None:
+        """Put what `render` returned into the panel."""
+        width, height = picture.size
+        self.picture.layout.width, self.picture.layout.height = f"{width}px", f"{height}px"
+        self.picture.value = picture.png()
+        self._shown = picture
 
     def redraw(self) -> None:
         """Draw the present state and say what it shows."""
-        self.draw()
-        self.say(self.alt())
+        self.show(self.render())
+        self.say(self._shown.alt)
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Put `text` below the picture; with `wrong`, as an error."""
         self.status.value = status(text, wrong=wrong)
 
-    def follow(self, *controls: widgets.Widget) -> None:
-        """Redraw whenever the value of a control changes; what goes wrong is said and raised."""
-        for control in controls:
-            control.observe(self._changed, "value")
-
     def _changed(self, change: Mapping[str, Any]) -> None:
+        """Follow a control; what goes wrong is said and raised."""
         try:
             self.redraw()
         except Exception as error:
@@ -136,7 +145,11 @@ class Panel(Fallback):
 
     def html(self) -> str:
         """Return the present state as an HTML figure with alt text and its settings as caption."""
-        return pages.embed(self.picture.value, self._width, self.alt(), self.settings())
+        return self._shown.html()
+
+    def fallback(self) -> str:
+        """Return the contact sheet as HTML figures."""
+        return "".join(picture.html() for picture in self.sheet())
 
 
 def status(text: str, *, wrong: bool = False) -> str:
@@ -148,59 +161,76 @@ def status(text: str, *, wrong: bool = False) -> str:
     )
 
 
+def in_words(records: "pd.DataFrame", first: "pd.Series[Any] | None" = None) -> str:
+    """Return the headline scores of the last of some records in words.
+
+    - `first`: another record, whose scores are given in brackets.
+    """
+    import pandas as pd
+
+    from madlab.plots.lines import metric_label, number, usual
+
+    now, said = records.iloc[-1], []
+    for metric in usual(records):
+        if pd.notna(now[metric]):
+            error = now.get(f"{metric}_error")
+            text = f"{now[metric]:.3g} ± {error:.1g}" if pd.notna(error) else number(now[metric])
+            beside = "" if first is None else f" ({number(first[metric])})"
+            said.append(f"{metric_label(metric, records).split(' (')[0]} {text}{beside}")
+    return ", ".join(said)
+
+
+def row(controls: Row) -> widgets.Box:
+    """Return controls side by side, going on below where the page is narrow."""
+    boxes = [getattr(control, "box", control) for control in controls]
+    return widgets.HBox(boxes, layout=widgets.Layout(**_ROW))
+
+
 def labelled(
     kind: Callable[..., Any], label: str, hook: str, width: str = "auto", **traits: Any
 ) -> Any:
     """Return a control with a visible label, and a class by which a browser test finds it."""
-    return kind(
-        description=label, style=_WIDE, layout=widgets.Layout(width=width), **traits
-    ).add_class(hook)
+    style, layout = {"description_width": "initial"}, widgets.Layout(width=width)
+    return kind(description=label, style=style, layout=layout, **traits).add_class(hook)
 
 
-def slider(
-    label: str, hook: str, low: float, high: float, step: float, value: float
-) -> tuple[widgets.Widget, widgets.Box]:
-    """Return a slider that works by keyboard, and a box of it with a labelled number to type into.
+def dropdown(label: str, hook: str, options: Sequence[Any], value: Any) -> Any:
+    """Return a list to choose from; `options` are values, or pairs of a label and a value."""
+    return labelled(widgets.Dropdown, label, hook, options=options, value=value)
 
-    Whole numbers make a slider of whole numbers.
+
+def whole_number(label: str, hook: str, least: int, most: int, value: int) -> Any:
+    """Return a box to type a whole number into; it offers `value` even where that is above."""
+    limits = {"min": least, "max": max(most, value), "value": value}
+    return labelled(widgets.BoundedIntText, label, hook, width="13em", **limits)
+
+
+def slider(label: str, hook: str, low: float, high: float, step: float, value: float) -> Any:
+    """Return a slider that works by keyboard; it reaches to `value` even where that is outside.
+
+    Its `box` holds it beside a labelled number to type into: the handle of a slider has no name for
+    screen readers, the number beside it has. Whole numbers make a slider of whole numbers.
     """
     whole = all(isinstance(number, int) for number in (low, high, step, value))
-    track, typed = (
-        (widgets.IntSlider, widgets.BoundedIntText)
-        if whole
-        else (widgets.FloatSlider, widgets.BoundedFloatText)
-    )
-    limits = {"min": low, "max": high, "step": step, "value": value}
-    # The handle of a slider has no name for screen readers, the number beside it has.
+    track = widgets.IntSlider if whole else widgets.FloatSlider
+    typed = widgets.BoundedIntText if whole else widgets.BoundedFloatText
+    limits = {"min": min(low, value), "max": max(high, value), "step": step, "value": value}
     number = labelled(typed, label, f"{hook}-number", width="14em", **limits)
-    handle = track(
-        **limits, readout=False, continuous_update=False, layout=widgets.Layout(width="12em")
-    ).add_class(hook)
-    widgets.link((handle, "value"), (number, "value"))
-    return handle, widgets.HBox([number, handle])
+    return _linked(track(**limits, **_HANDLE, layout=widgets.Layout(width="12em")), number, hook)
 
 
-def choice_slider(
-    label: str, hook: str, choices: Sequence[tuple[str, Any]], value: Any
-) -> tuple[widgets.Widget, widgets.Box]:
-    """Return a slider over named choices that works by keyboard, and a box of it with a list."""
-    # The handle of a slider has no name for screen readers, the list beside it has.
-    listed = labelled(widgets.Dropdown, label, f"{hook}-list", options=choices, value=value)
-    handle = widgets.SelectionSlider(
-        options=choices,
-        value=value,
-        readout=False,
-        continuous_update=False,
-        layout=widgets.Layout(width="14em"),
-    ).add_class(hook)
-    widgets.link((handle, "value"), (listed, "value"))
-    return handle, widgets.HBox([listed, handle])
+def stepped_slider(label: str, hook: str, options: Sequence[tuple[str, Any]], value: Any) -> Any:
+    """Return a slider over named values that works by keyboard; its `box` holds it and a list."""
+    listed = dropdown(label, f"{hook}-list", options, value)
+    layout = widgets.Layout(width="14em")
+    handle = widgets.SelectionSlider(options=options, value=value, **_HANDLE, layout=layout)
+    return _linked(handle, listed, hook)
 
 
-def row(*children: widgets.Widget) -> widgets.Box:
-    """Return widgets side by side, going on below where the page is narrow."""
-    layout = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 12px")
-    return widgets.HBox(children, layout=layout)
+def _linked(handle: Any, named: widgets.Widget, hook: str) -> Any:
+    widgets.link((handle, "value"), (named, "value"))
+    handle.box = widgets.HBox([named, handle])
+    return handle.add_class(hook)
 
 
 _SHOWN: dict[str, tuple[str, "weakref.ref[Any]"]] = {}

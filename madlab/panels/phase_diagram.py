@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
 from matplotlib.figure import Figure
 
 from madlab import checks
 from madlab.loops import Loop
 from madlab.panels.background import BackgroundPanel, Run
-from madlab.panels.panel import labelled, row, slider
-from madlab.plots import pages
+from madlab.panels.panel import dropdown, slider
 from madlab.plots.lines import number
 from madlab.plots.phase import Map, Points, phase_figure, phase_sheet
+from madlab.plots.picture import Picture
 from madlab.streams import derive, generator
 from madlab.theory import (
     Estimate,
@@ -67,10 +66,8 @@ class PhaseDiagram(BackgroundPanel):
         seed: int = 0,
         start: bool = True,
     ) -> None:
-        if view not in VIEWS.values():
-            raise ValueError(f"view is {view!r}; it must be one of: {', '.join(VIEWS.values())}")
-        if checks.count("d", d, least=1) > 200:
-            raise ValueError(f"d is {d}; the panel goes up to 200 dimensions")
+        checks.choice("view", view, VIEWS.values())
+        checks.count("d", d, least=1, most=200)
         self._side = checks.count("side", side, least=2)
         self._options: dict[str, Any] = {
             "chains": checks.count("chains", chains, least=2),
@@ -78,21 +75,15 @@ class PhaseDiagram(BackgroundPanel):
         }
         self._seed = checks.count("seed", seed)
         self.found: dict[tuple[int, float, int, int], Estimate] = {}
-        self.view = labelled(
-            widgets.Dropdown, "plane", "mad-view", options=list(VIEWS.items()), value=view
-        )
-        self.bias, bias_box = slider("λ", "mad-bias", min(0.1, bias), 1.0, 0.05, checks.bias(bias))
-        least, most = min(10, n_real), max(2_000, n_real)
-        self.n_real, real_box = slider(
-            "n_real", "mad-n-real", least, most, 10, checks.count("n_real", n_real, least=2)
-        )
-        self.d, d_box = slider("dimensions", "mad-d", 1, 200, 1, d)
-        super().__init__([row(self.view, d_box, bias_box, real_box)], "mad-phase")
+        self.view = dropdown("plane", "mad-view", list(VIEWS.items()), view)
+        self.bias = slider("λ", "mad-bias", 0.1, 1.0, 0.05, checks.bias(bias))
+        checks.count("n_real", n_real, least=2)
+        self.n_real = slider("n_real", "mad-n-real", 10, 2_000, 10, n_real)
+        self.d = slider("dimensions", "mad-d", 1, 200, 1, d)
         for control in (self.bias, self.n_real, self.d):
             control.continuous_update = True
-        self.follow(self.view, self.bias, self.n_real, self.d)
         self._enable()
-        self.redraw()
+        super().__init__("mad-phase", [self.view, self.d, self.bias, self.n_real])
         if start:
             self.start_here()
 
@@ -192,7 +183,7 @@ class PhaseDiagram(BackgroundPanel):
             "n_e = n_real."
         )
 
-    def fallback(self) -> str:
+    def sheet(self) -> list[Picture]:
         """Return the present state, and below it the plane of sizes for three biases."""
         chosen = {**self.chosen(), "view": "sizes"}
         maps = {
@@ -205,9 +196,8 @@ class PhaseDiagram(BackgroundPanel):
             for title, phase in maps.items()
         )
         alt = f"The same plane for three sampling biases, n_e / n_real in {largest}."
-        width = pages.page_size(sheet)[0]
         below = "The paper's Fig. 11 by the closed form, with the points that were simulated."
-        return self.html() + pages.embed(pages.png(sheet), width, alt, below)
+        return [self._shown, Picture(sheet, alt, below)]
 
 
 def _map(

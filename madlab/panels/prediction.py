@@ -64,7 +64,7 @@ class Prediction(Fallback):
         )
         self.button = widgets.Button(description="Keep my prediction").add_class("mad-keep")
         self.status = widgets.HTML().add_class("mad-status")
-        super().__init__([asked, self.choice, self.why, row(self.button, self.status)])
+        super().__init__([asked, self.choice, self.why, row([self.button, self.status])])
         self.add_class("mad-prediction")
         self.button.on_click(self._pressed)
         if value and value != self.answer:

@@ -1,4 +1,4 @@
-"""The panels of faces in JupyterLab: keyboard, zoom, and a time-lapse that plays."""
+"""The browser in JupyterLab, in colour: keyboard, zoom, and generations that play."""
 
 import nbformat
 import pytest
@@ -19,43 +19,42 @@ for bias in (1.0, 0.5):
 
 
 def test_keyboard_zoom_and_play(browser: Browser, lab) -> None:
-    cells = [MAKE, "ml.panels.FaceExplorer(chains)", "ml.panels.TimeLapse(chains)"]
+    cells = [MAKE, "ml.panels.Browser(chains)"]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     nbformat.write(nb, lab.folder / "faces.ipynb")
     page, outside = run_all(browser, lab, "faces.ipynb")
 
     status, picture = (
-        page.locator(".mad-faces .mad-status"),
-        page.locator(".mad-faces .mad-picture"),
+        page.locator(".mad-browser .mad-status"),
+        page.locator(".mad-browser .mad-picture"),
     )
-    expect(status).to_contain_text("picture 0 of generation 3 of λ = 1", timeout=120_000)
+    expect(status).to_contain_text("Generation 3 of 3, λ = 1. ", timeout=120_000)
     before = picture.get_attribute("src")
-    handle = page.locator(".mad-faces .mad-picture-number .noUi-handle").first
+    handle = page.locator(".mad-browser .mad-picture-number .noUi-handle").first
     handle.focus()
     page.keyboard.press("ArrowRight")
-    expect(status).to_contain_text("picture 1 of generation 3", timeout=30_000)
+    expect(status).to_contain_text("picture 1 in generations 1, 2, 3", timeout=30_000)
     expect(picture).not_to_have_attribute("src", before)
-    page.locator(".mad-faces .mad-generation .noUi-handle").first.focus()
+    page.locator(".mad-browser .mad-generation .noUi-handle").first.focus()
     page.keyboard.press("ArrowLeft")
-    expect(status).to_contain_text("picture 1 of generation 2", timeout=30_000)
+    expect(status).to_contain_text("Generation 2 of 3, λ = 1. ", timeout=30_000)
     # A toggle is a button, which Tab reaches and Enter presses.
-    page.locator(".mad-faces .mad-zoom").get_by_role("button", name="×4").focus()
+    page.locator(".mad-browser .mad-zoom").get_by_role("button", name="×4").focus()
     page.keyboard.press("Enter")
-    expect(status).to_contain_text("at zoom 4: picture 1", timeout=30_000)
-    page.locator(".mad-faces .mad-sheet").get_by_label("25 pictures").focus()
-    page.keyboard.press("Space")
+    expect(status).to_contain_text("picture 1, the middle ×4", timeout=30_000)
+    page.locator(".mad-browser .mad-view").get_by_role("button", name="25 pictures").focus()
+    page.keyboard.press("Enter")
     expect(status).to_contain_text("25 pictures of generation 2", timeout=30_000)
-    page.locator(".mad-faces .mad-chain select").select_option("λ = 0.5")
-    expect(status).to_contain_text("of generation 2 of λ = 0.5", timeout=30_000)
+    page.locator(".mad-browser .mad-chain select").select_option("λ = 0.5")
+    expect(status).to_contain_text("Generation 2 of 3, λ = 0.5. ", timeout=30_000)
 
-    lapse = page.locator(".mad-lapse .mad-status")
-    expect(lapse).to_contain_text("generation 1 of 3, λ = 1", timeout=30_000)
-    page.locator(".mad-lapse .mad-generation .noUi-handle").first.focus()
-    page.keyboard.press("ArrowRight")
-    expect(lapse).to_contain_text("generation 2 of 3", timeout=30_000)
-    page.locator(".mad-lapse .mad-play button").first.focus()
+    page.locator(".mad-browser .mad-view").get_by_role("button", name="beside").focus()
     page.keyboard.press("Enter")
-    expect(lapse).to_contain_text("generation 3 of 3", timeout=30_000)
+    beside = "25 pictures of generation {} beside those of generation 1"
+    expect(status).to_contain_text(beside.format(2), timeout=30_000)
+    page.locator(".mad-browser .mad-play button").first.focus()
+    page.keyboard.press("Enter")
+    expect(status).to_contain_text(beside.format(3), timeout=30_000)
     assert outside == []
     page.close()

@@ -147,17 +147,14 @@ def test_without_a_kernel_it_shows_a_sheet_over_n_and_bias(shown, monkeypatch):
         made.append((len(values), values.shape[1], t[-1], options["theory"]))
         real(axes, t, values, **options)
 
-    drawn = []
-    png = gaussian_loop.pages.png
     monkeypatch.setattr(gaussian_loop, "draw_fan", draw_fan)
-    monkeypatch.setattr(
-        gaussian_loop.pages, "png", lambda figure: drawn.append(figure) or png(figure)
-    )
+    (sheet,) = shown.sheet()
+    made.clear()
     bundle = shown._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     page = bundle["text/html"]
     assert [(chains, g, last) for chains, g, last, _ in made] == [(40, 12, 12)] * 9
-    labels = [axes.get_xlabel() for axes in drawn[0].axes]
+    labels = [axes.get_xlabel() for axes in sheet.figure.axes]
     assert labels == [""] * 6 + ["generation"] * 3
     biases = [float(curves["mean, theory"][1]) for *_, curves in made]
     assert biases == [1, 1, 1, 0.95, 0.95, 0.95, 0.8, 0.8, 0.8]

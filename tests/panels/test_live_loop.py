@@ -10,6 +10,7 @@ from panel_checks import check_controls, check_page
 
 from madlab import data, models, panels
 from madlab.panels import background
+from madlab.plots.lines import number
 
 SIZES = {"n_real": 300, "n_synthetic": 300, "generations": 3, "n_evaluate": 100}
 
@@ -66,7 +67,7 @@ def test_a_live_loop_that_was_not_started_waits_for_start(digits, store):
     [
         ({"bias": 1.5}, ValueError, "bias is 1.5"),
         ({"bias": float("nan")}, ValueError, "bias is nan"),
-        ({"loop": "fresh"}, ValueError, "loop is 'fresh'; it must be one of: fully synthetic"),
+        ({"loop": "fresh"}, ValueError, "loop is 'fresh'; it must be one of 'fully synthetic'"),
         ({"n_real": 0}, ValueError, "n_real is 0"),
         ({"n_real": 1501}, ValueError, "n_real is 1,501, but mnist-of-panels has 1,500"),
         ({"generations": 0}, ValueError, "generations is 0"),
@@ -81,7 +82,7 @@ def test_a_live_loop_refuses_what_cannot_work(digits, given, error, message):
 
 
 def test_a_live_loop_needs_images():
-    with pytest.raises(ValueError, match="holds no images"):
+    with pytest.raises(TypeError, match=r"images of gaussian.* must be uint8"):
         panels.LiveLoop(data.gaussian(n=10, n_held_out=10))
 
 
@@ -164,3 +165,12 @@ def test_digits_and_curves_grow_generation_by_generation(digits, store, listenin
     assert live.wait(60)
     assert len(set(pictures)) == 3
     assert ["Generation 2 of 3: FD-LeNet" in text for text in sentences].count(True) >= 1
+
+
+def test_the_plain_line_of_pictures_says_kid_and_recall(faces, capsys):
+    panels.watch(faces["ψ = 1"], 2)
+    line = capsys.readouterr().out.splitlines()[1]
+    row = faces["ψ = 1"].records().iloc[1]
+    assert line.startswith("fully synthetic, principal, bias 1, seed 0: Generation 2 of 2: KID-PCA")
+    assert f"{row['kid']:.3g} ± {row['kid_error']:.1g}, recall {number(row['recall'])}" in line
+    assert "read" not in line

@@ -1,5 +1,8 @@
 """The comparison of loops: what is ticked is drawn and said."""
 
+import re
+
+import numpy as np
 import pandas as pd
 import pytest
 from panel_checks import check_controls, check_page
@@ -37,3 +40,25 @@ def test_the_comparison_refuses_scores_of_other_sizes(chains):
     records = chains["fresh data"].records()
     with pytest.raises(ValueError, match="n_evaluate"):
         panels.LoopComparison(pd.concat([records, records.assign(n_evaluate=7)]))
+
+
+def test_curves_of_pictures_show_their_headline_scores(faces):
+    records = pd.concat([faces[name].records() for name in ("ψ = 1", "ψ = 0.5")])
+    shown = panels.LoopComparison(records, floor=None)
+    ticked = [name for name, box in shown.metrics.items() if box.value]
+    assert ticked == ["kid", "recall", "distance", "precision"]
+    # A Fréchet distance of so few pictures is offered as a multiple of its floor alone.
+    assert "fd" not in shown.metrics
+    assert "fd_ratio" in shown.metrics
+    titles = [axes.get_title(loc="left") for axes in shown.figure().axes]
+    assert titles[0] == "KID-PCA"
+    assert re.search(r"KID-PCA [\d.-]+ to [\d.-]+, recall", shown.alt())
+    first = shown.figure().axes[0]
+    bars = [one for one in first.containers if len(one) == 3]
+    assert len(bars) == 2
+    spans = bars[0][2][0].get_segments()
+    row = faces["ψ = 1"].records().iloc[0]
+    assert np.allclose(
+        [spans[0][0][1], spans[0][1][1]],
+        [row["kid"] - row["kid_error"], row["kid"] + row["kid_error"]],
+    )

@@ -16,9 +16,7 @@ class Square(panels.Panel):
 
     def __init__(self):
         self.x = widgets.IntSlider(description="x", value=2)
-        super().__init__([self.x], "mad-square")
-        self.follow(self.x)
-        self.redraw()
+        super().__init__("mad-square", [self.x])
 
     def figure(self):
         if self.x.value > 50:

@@ -147,10 +147,10 @@ def test_the_two_views_cover_their_planes():
     ("given", "message"),
     [
         ({"d": 0}, "d is 0; it must be at least 1"),
-        ({"d": 500}, "the panel goes up to 200"),
+        ({"d": 500}, "d is 500; it must be at least 1 and at most 200"),
         ({"bias": 0}, r"must lie in \(0, 1\]"),
         ({"n_real": 1}, "n_real is 1; it must be at least 2"),
-        ({"view": "11"}, "it must be one of: sizes, bias"),
+        ({"view": "11"}, "it must be one of 'sizes', 'bias'"),
         ({"side": 1}, "side is 1; it must be at least 2"),
         ({"chains": 1}, "chains is 1; it must be at least 2"),
         ({"seed": -1}, "seed is -1"),
