@@ -20,7 +20,7 @@ import torch
 
 from madlab import Chain, Loop, Store
 from madlab.data import mnist
-from madlab.metrics import Reference, halving_generation
+from madlab.metrics import Reference
 from madlab.models.wgan import Wgan
 from madlab.training import provenance
 
@@ -112,7 +112,7 @@ def _seconds(frame: pd.DataFrame) -> dict[str, float]:
 def _chain(part: pd.DataFrame) -> dict[str, Any]:
     """Return the curves of one chain, some of their generations, and what they say of decay."""
     by_t = part.set_index("generation")
-    halved = float(halving_generation(part)["halved"].iloc[0])
+    halved = by_t.index[by_t.recall <= by_t.recall[1] / 2]
     last, half = int(by_t.index[-1]), by_t.loc[: max(1, int(by_t.index[-1]) // 2)]
     return {
         "seed": int(part.seed.iloc[0]),
@@ -123,7 +123,7 @@ def _chain(part: pd.DataFrame) -> dict[str, Any]:
         ],
         "decay": {
             "generations": last,
-            "recall_halved_at": None if np.isnan(halved) else int(halved),
+            "recall_halved_at": int(halved[0]) if len(halved) else None,
             "fd_rises_in_share_of_generations": float((by_t.fd.diff().iloc[1:] > 0).mean()),
             "fd_rank_correlation_with_generation": float(
                 by_t.fd.rank().corr(by_t.index.to_series().rank())

@@ -6,9 +6,13 @@ from typing import Any
 
 # Old name: module and name of what it is now; a module alone where the whole module moved.
 NAMES: dict[str, str] = {
+    "madlab.findings.Figure": "madlab.findings:PaperFigure",
+    "madlab.findings.Verdict": "madlab.findings:Conclusion",
+    "madlab.metrics.failures": "madlab.findings:failures",
     "madlab.models.adversarial": "madlab.models.adversaries",
     "madlab.models.coupling": "madlab.models.realnvp",
     "madlab.models.recipes": "madlab.models.objectives",
+    "madlab.paper": "madlab.findings",
     "madlab.training.AnotherTrainingError": "madlab.training:CheckpointMismatch",
     "madlab.training.Replay": "madlab.training:CudaGraph",
     "madlab.training.Slots": "madlab.training:Checkpoints",

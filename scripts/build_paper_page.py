@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from paper_code import code
+from paper_toys import TOYS, toy
 from PIL import Image
 
-from madlab import gallery, paper, plots
-from madlab.paper.chain_code import code
-from madlab.paper.counterpart import CONTROL, DRIFT, SHEET
-from madlab.paper.verdict import NOT_RUN
+from madlab import findings, gallery, plots
+from madlab.findings.claims import NOT_RUN
+from madlab.plots.picture import Picture
 from madlab.plots.sheets import sheet
 
 ROOT = Path(__file__).parent.parent
@@ -51,7 +51,7 @@ here. Figures 18 to 22, 24, 25 and 29 show more of the faces of Figures 1, 23 an
 *falls* or *rises* where its relative change between generation 1 and the last, averaged over seeds,
 is over 5% and over two standard errors (of one seed: over 5%). A figure *held* where all its claims
 do, *did not hold* where none does, and else *held in part*, also where a claim could not be judged.
-The rules are in `madlab/paper/`. FD is FD-LeNet, the Fréchet distance on this project's frozen
+The rules are in `madlab/findings/`. FD is FD-LeNet, the Fréchet distance on this project's frozen
 features, where the paper has a FID on LeNet features of its own. `ddpm` is the paper's model;
 `flow`, `gan` and `mixture` are stand-ins for it.
 
@@ -71,100 +71,101 @@ each.
 """
 
 
-def page(shown: gallery.Gallery | None) -> tuple[str, dict[str, Figure]]:
+def page(shown: gallery.Gallery | None) -> tuple[str, dict[str, Picture]]:
     """Return the text of the page and its pictures by their file names.
 
     - `shown`: the gallery whose records are judged; None where there is none.
     """
     records = _records(shown)
-    pictures: dict[str, Figure] = {}
+    pictures: dict[str, Picture] = {}
     parts = [HEAD, _overview(records)]
-    for one in paper.FIGURES:
+    for one in findings.FIGURES:
         parts.append(f"## Fig. {one.number}. {one.title}\n")
-        if isinstance(one, paper.ToyFigure):
+        if one.number in TOYS:
             parts.append(_toy(one))
         else:
-            parts.append(_pictures(one, records, shown, pictures))
+            parts.append(_figure(one, records, shown, pictures))
     parts.append(_families(records, pictures))
     return "\n".join(parts), pictures
 
 
 def _records(shown: gallery.Gallery | None) -> pd.DataFrame:
     chains = shown.finished if shown else []
-    found = paper.frame(row for chain in chains for row in chain.rows)
+    found = findings.frame(row for chain in chains for row in chain.rows)
     found = found.assign(chain=[chain.name for chain in chains for _ in chain.rows])
-    return paper.with_grid(found, shown) if shown else found
+    return findings.with_grid(found, shown) if shown else found
 
 
-def _results(one: paper.ToyFigure) -> Any:
-    return json.loads((RESULTS / f"{one.results}.json").read_text()) if one.results else None
-
-
-def _verdicts(one: paper.PictureFigure, records: pd.DataFrame) -> dict[str, paper.Verdict]:
-    found = {family: one.judge(own) for family, own in one.select(records).items()}
-    return {family: verdict for family, verdict in found.items() if verdict.held != NOT_RUN}
+def _judged(
+    one: findings.PaperFigure, records: pd.DataFrame
+) -> dict[str, tuple[pd.DataFrame, findings.Conclusion]]:
+    """Return the records that a figure is judged by and the conclusion, family by family."""
+    found = {family: (own, one.of_family(own)) for family, own in one.select(records).items()}
+    return {family: known for family, known in found.items() if known[1].result != NOT_RUN}
 
 
 def _overview(records: pd.DataFrame) -> str:
     rows = []
-    for one in paper.FIGURES:
+    for one in findings.FIGURES:
         anchor = f"fig-{one.number}-{one.title}".lower().replace(" ", "-").replace(":", "")
         name = f"[{one.number}](#{anchor.replace(',', '')})"
-        if isinstance(one, paper.ToyFigure):
-            rows.append([name, one.title, one.verdict(_results(one)).held, ""])
+        if one.number in TOYS:
+            rows.append([name, one.title, toy(one.number, _results(one.number)).result, ""])
             continue
-        found = _verdicts(one, records)
-        own = found.pop(one.families[0], None)
-        others = "; ".join(f"{_named(one)}: {verdict.held}" for one, verdict in found.items())
-        rows.append([name, one.title, own.held if own else NOT_RUN, others])
+        found = {family: known.result for family, (_, known) in _judged(one, records).items()}
+        own = found.pop(one.families[0], NOT_RUN)
+        others = (f"{_named(family)}: {result}" for family, result in found.items())
+        rows.append([name, one.title, own, "; ".join(others)])
     return table(["Fig.", "what it is of", "the paper's own model", "stand-ins"], rows)
 
 
-def _toy(one: paper.ToyFigure) -> str:
-    results = _results(one)
+def _results(number: str) -> Any:
+    name, _ = TOYS[number]
+    return json.loads((RESULTS / f"{name}.json").read_text()) if name else None
+
+
+def _toy(one: findings.PaperFigure) -> str:
+    results, (name, _) = _results(one.number), TOYS[one.number]
     made = "Computed when this page is built, in seconds."
-    if one.results:
-        about = results[PARTS[one.results]] if PARTS[one.results] else results
+    if name:
+        about = results[PARTS[name]] if PARTS[name] else results
         rows = [row for rows in about.get("loops", {}).values() for row in rows]
         seconds = about.get("seconds", sum(row["cpu_seconds"] for row in rows))
         took = f", {seconds / 60:.1f} minutes" if seconds else ""
         made = (
-            f"Made by `python benchmarks/{one.results}.py` "
-            f"({about['provenance']['device']}{took}), stored in "
-            f"[{one.results}.json](../benchmarks/results/{one.results}.json)."
+            f"Made by `python benchmarks/{name}.py` ({about['provenance']['device']}{took}), "
+            f"stored in [{name}.json](../benchmarks/results/{name}.json)."
         )
-    beside = one.beside(one.verdict(results))
-    return f"{beside}\n\n{made} Notebook {_notebook(one)} shows it.\n"
+    return f"{one.beside(toy(one.number, results))}\n\n{made} Notebook {_notebook(one)} shows it.\n"
 
 
 def _named(family: str) -> str:
-    return f"{family}, the control" if family == CONTROL else family
+    return f"{family}, the control" if family == "principal" else family
 
 
-def _pictures(
-    one: paper.PictureFigure,
+def _figure(
+    one: findings.PaperFigure,
     records: pd.DataFrame,
     shown: gallery.Gallery | None,
-    pictures: dict[str, Figure],
+    pictures: dict[str, Picture],
 ) -> str:
-    verdicts = _verdicts(one, records)
-    chosen = {family: own for family, own in one.select(records).items() if family in verdicts}
-    if not chosen:
+    found = _judged(one, records)
+    if not found:
         return f"{one.reading()}\n\n**Here: {NOT_RUN}.** It belongs to notebook {_notebook(one)}.\n"
     rows = [
-        [family, f"**{found.held}**", found.said.replace("; ", "<br>"), *_made(own)]
-        for (family, own), found in zip(chosen.items(), verdicts.values(), strict=True)
+        [family, f"**{known.result}**", known.text.replace("; ", "<br>"), *_made(own)]
+        for family, (own, known) in found.items()
     ]
     head = ["model", "trend", "what was found", "training sets", "chains", "device", "minutes"]
-    drawn = {family: _samples_of(one, own, shown) for family, own in chosen.items()}
-    first = next((family for family, found in drawn.items() if found), next(iter(chosen)))
-    own = chosen[first]
-    figure, alt = drawn[first] or _lines(one, own)
-    ending = "webp" if one.subject == "faces" and one.picture == SHEET else "png"
+    drawn = {family: _samples_of(one, own, shown) for family, (own, _) in found.items()}
+    first = next((family for family, picture in drawn.items() if picture), next(iter(found)))
+    own, _ = found[first]
+    picture = drawn[first] or _lines(one, own)
+    ending = "webp" if one.subject == "faces" and one.picture == "sheet" else "png"
     name = f"fig-{one.number.replace(' ', '-')}.{ending}"
-    pictures[name] = figure
+    pictures[name] = picture
     return (
-        f"{one.reading()}\n\n{table(head, rows)}\n![{alt}](paper/{name})\n\n"
+        f"{one.reading()}\n\n{table(head, rows)}\n![{picture.alt}](paper/{name})\n\n"
         f"The picture shows `{first}`, made by\n\n```python\n{code(own)}\n```\n\n"
         f"and read in notebook {_notebook(one)}.\n"
     )
@@ -195,73 +196,66 @@ def _made(own: pd.DataFrame) -> list[str]:
 
 
 def _samples_of(
-    one: paper.PictureFigure, own: pd.DataFrame, shown: gallery.Gallery | None
-) -> tuple[Figure, str] | None:
-    """Return a map or a sheet of samples and its words, where the figure wants one that is kept."""
-    if shown is not None and one.picture in (DRIFT, SHEET):
-        kind = "embedding" if one.picture == DRIFT else "sheet"
-        known = shown.chains()
-        names = set(own.loc[own["loop"] == one.loop, "chain"])
-        known = known[known["chain"].isin(names) & known[kind].map(bool)]
-        for chain, generations in zip(known["chain"], known[kind], strict=True):
-            if one.picture == SHEET:
-                draw = _faces if one.subject == "faces" else _sheet
-                return draw(shown, chain, generations)
+    one: findings.PaperFigure, own: pd.DataFrame, shown: gallery.Gallery | None
+) -> Picture | None:
+    """Return a map or a sheet of samples, where the figure wants one that is kept."""
+    kind = {"drift": "embedding", "sheet": "sheet"}.get(one.picture)
+    if shown is None or kind is None:
+        return None
+    known = shown.chains()
+    known = known[known["chain"].isin(own.loc[own["loop"] == one.loop, "chain"])]
+    for chain, generations in zip(known["chain"], known[kind], strict=True):
+        if generations and kind == "sheet":
+            return _sheet(shown, chain, generations, one.subject)
+        if generations:
             placed = shown.embedding(chain)
-            return plots.digit_map(*placed), plots.describe_digit_map(*placed)
+            return plots.show(plots.digit_map(*placed), plots.describe_digit_map(*placed))
     return None
 
 
-def _lines(one: paper.PictureFigure, own: pd.DataFrame) -> tuple[Figure, str]:
-    """Return the curves of a figure's scores and what they show, in words."""
-    if isinstance(one, paper.DigitFigure) and one.starts:
+def _lines(one: findings.PaperFigure, own: pd.DataFrame) -> Picture:
+    """Return the curves of a figure's scores."""
+    if one.starts:
         own = own.assign(label=[f"n_initial {n:,}" for n in own["n_initial"]])
-    return plots.curves(own), plots.describe_curves(own)
+    return plots.show(plots.curves(own), plots.describe_curves(own))
 
 
-def _sheet(shown: gallery.Gallery, chain: str, generations: Sequence[int]) -> tuple[Figure, str]:
-    rows = [shown.sheet(chain, t).images[:N_SHEET] for t in generations]
-    names = [f"{t}" for t in generations]
-    alt = f"Digits 0 to 9, twice, a row a generation ({', '.join(names)}), a column from one noise."
-    return sheet(np.concatenate(rows), N_SHEET, rows=names), alt
+def _sheet(shown: gallery.Gallery, chain: str, generations: Sequence[int], subject: str) -> Picture:
+    """Return a row of samples for each generation."""
+    faces = subject == "faces"
+    rows = [shown.sheet(chain, t).images[: N_FACES if faces else N_SHEET] for t in generations]
+    names, n = [f"{t}" for t in generations], len(rows[0])
+    each = f"a row a generation ({', '.join(names)})"
+    alt = f"Digits 0 to 9, twice, {each}, a column from one noise."
+    if faces:
+        alt = f"{n} generated faces a row, {each}. Columns do not belong together."
+    figure = sheet(np.concatenate(rows), n if faces else N_SHEET, rows=names)
+    return plots.show(figure, alt, colours=None if faces else 256)
 
 
-def _faces(shown: gallery.Gallery, chain: str, generations: Sequence[int]) -> tuple[Figure, str]:
-    rows = [shown.sheet(chain, t).images[:N_FACES] for t in generations]
-    names = [f"{t}" for t in generations]
-    alt = (
-        f"{len(rows[0])} generated faces a row, a row a generation ({', '.join(names)}). Columns "
-        "do not belong together."
-    )
-    return sheet(np.concatenate(rows), len(rows[0]), rows=names), alt
-
-
-def _sizes(chosen: pd.DataFrame) -> str:
-    n = chosen["n_initial"].iloc[0]
-    return f"Chains with {n:,} digits in every training set; the picture is of λ = 1."
-
-
-def _families(records: pd.DataFrame, pictures: dict[str, Figure]) -> str:
+def _families(records: pd.DataFrame, pictures: dict[str, Picture]) -> str:
     title = "## Which failure, which family\n"
-    chosen = paper.of_one_size(records)
+    chosen = findings.of_one_size(records)
     unbiased = chosen[chosen["bias"] == 1]
     if unbiased.empty:
         return f"{title}\nNot run yet.\n"
-    pictures["families.png"] = plots.families(unbiased)
+    picture = plots.show(plots.families(unbiased), plots.describe_families(unbiased))
+    pictures["families.png"] = picture
     found = plots.failure_table(chosen)
     found["bias"] = found["bias"].map("{:g}".format)
     rows = [[str(value) for value in row] for row in found.to_numpy()]
     return (
-        f"{title}\n{_sizes(chosen)} The paper's DDPM loses quality and "
+        f"{title}\nChains with {chosen['n_initial'].iloc[0]:,} digits in every training set; the "
+        "picture is of λ = 1. The paper's DDPM loses quality and "
         "diversity at λ = 1 (its Fig. 4) and diversity alone with bias (its Fig. 6).\n\n"
-        f"![{plots.describe_families(unbiased)}](paper/families.png)\n\n"
+        f"![{picture.alt}](paper/families.png)\n\n"
         "▼ falls and ▲ rises, by over 5% and two standard errors; ± is one standard error, over "
         "seeds.\n\n"
         f"{table(list(found.columns), rows)}"
     )
 
 
-def _notebook(one: paper.Figure) -> str:
+def _notebook(one: findings.PaperFigure) -> str:
     return f"[{one.notebook[:2]}](../notebooks/{one.notebook}.ipynb)"
 
 
@@ -279,22 +273,19 @@ def open_gallery(folder: Path | None) -> gallery.Gallery | None:
         return None
 
 
-def encode(name: str, figure: Figure) -> bytes:
+def encode(name: str, picture: Picture) -> bytes:
     """Return a picture as a file that is small enough; stop where none is.
 
     That is a PNG of few colours, or a lossless WebP of as many as there is room for.
     """
     colourful = name.endswith(".webp")
-    drawn = plots.png(figure, None if colourful else 256)
-    pixels = Image.open(io.BytesIO(drawn)).convert("RGB")
+    pixels = Image.open(io.BytesIO(picture.png())).convert("RGB")
     for colours in (None, *COLOURS) if colourful else COLOURS:
-        stream = io.BytesIO()
+        stream, drawn = io.BytesIO(), _fewer(pixels, colours)
         if colourful:
-            _fewer(pixels, colours).convert("RGB").save(
-                stream, "webp", lossless=True, quality=90, method=6
-            )
+            drawn.convert("RGB").save(stream, "webp", lossless=True, quality=90, method=6)
         else:
-            _fewer(pixels, colours).save(stream, format="png", optimize=True)
+            drawn.save(stream, "png", optimize=True)
         if len(stream.getvalue()) <= MOST_BYTES:
             return stream.getvalue()
     raise SystemExit(f"{name} takes {len(stream.getvalue()):,} bytes, more than {MOST_BYTES:,}")
@@ -313,7 +304,7 @@ def main() -> None:
     text, pictures = page(open_gallery(parser.parse_args().gallery))
     folder = PAGE.with_suffix("")
     folder.mkdir(exist_ok=True)
-    drawn = {name: encode(name, figure) for name, figure in pictures.items()}
+    drawn = {name: encode(name, picture) for name, picture in pictures.items()}
     for name, content in drawn.items():
         (folder / name).write_bytes(content)
     for old in set(folder.glob("fig*.*")) - {folder / name for name in drawn}:

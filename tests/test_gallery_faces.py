@@ -1,16 +1,15 @@
 """The gallery with faces: what is shown of them, what is never shown, and digits beside them."""
 
-import importlib.util
 import io
 import json
 import os
-from pathlib import Path
 
+import build_paper_page as script
 import numpy as np
 import pytest
 from PIL import Image
 
-from madlab import Chain, Loop, data, gallery, models, paper
+from madlab import Chain, Loop, data, findings, gallery, models
 from madlab.cli import main
 from madlab.data.samples import Dataset, Samples
 from madlab.gallery import sheets
@@ -315,25 +314,21 @@ def test_the_papers_figures_on_digits_leave_faces_aside(shown):
         {**row, "model": "mixture", "config": {**row["config"], **alike}} if "kid" in row else row
         for row in rows
     ]
-    every, digits = paper.frame(rows), paper.frame([row for row in rows if "kid" not in row])
+    every, digits = findings.frame(rows), findings.frame([row for row in rows if "kid" not in row])
     assert set(every["subject"]) == {"digits", "faces"}
-    for figure in paper.FIGURES:
-        if isinstance(figure, paper.DigitFigure):
-            assert figure.verdict(every) == figure.verdict(digits)
-    assert list(paper.of_one_size(every)["id"]) == list(paper.of_one_size(digits)["id"])
+    for figure in findings.FIGURES:
+        if figure.subject == "digits":
+            assert figure.conclude(every) == figure.conclude(digits)
+    assert list(findings.of_one_size(every)["id"]) == list(findings.of_one_size(digits)["id"])
     # Without what tells them apart they would count.
     mixed = every.assign(subject="digits")
-    assert len(paper.of_one_size(mixed)) > len(paper.of_one_size(digits))
+    assert len(findings.of_one_size(mixed)) > len(findings.of_one_size(digits))
 
 
 def test_the_page_of_the_paper_is_the_same_with_faces_in_the_gallery(shown, tmp_path):
     digits = gallery.build(
         [shown.folder], tmp_path / "digits", keep=lambda chain: chain.subject == "digits"
     ).gallery
-    path = Path(__file__).parents[1] / "scripts" / "build_paper_page.py"
-    spec = importlib.util.spec_from_file_location("build_paper_page", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     assert script.page(shown)[0] == script.page(digits)[0]
 
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from madlab import plots
-from madlab.metrics.failure import kinds
+from madlab.findings.changes import replicates
 from madlab.plots.families import BARS, failure
 from madlab.store import COLUMNS, table
 
@@ -67,7 +67,7 @@ def test_both_failures_are_both_named_and_one_seed_is_not_trusted():
 
 def test_only_the_read_share_falling_is_a_loss_of_quality():
     records = chains("flow", QUALITY | {"precision": [0.8, 0.8]})
-    assert [failure(kind) for kind in kinds(records)] == ["quality"]
+    assert [failure(kind) for kind in replicates(records)] == ["quality"]
 
 
 def test_missing_scores_leave_an_empty_place():

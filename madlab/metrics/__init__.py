@@ -1,9 +1,11 @@
 """Scores of synthetic samples against a fixed held-out set, on named and frozen features."""
 
+from typing import Any
+
+from madlab import renamed
 from madlab.metrics import features
 from madlab.metrics.choice import AnyScores, reference_for
 from madlab.metrics.classifier import trained_accuracy
-from madlab.metrics.failure import failures
 from madlab.metrics.frechet import frechet_distance
 from madlab.metrics.kernel import KernelDistance, kernel_distance
 from madlab.metrics.neighbours import Neighbours, neighbours
@@ -15,7 +17,7 @@ from madlab.metrics.pairwise import (
 )
 from madlab.metrics.pictures import PictureReference, PictureScores
 from madlab.metrics.reference import Reference, Scores
-from madlab.metrics.uncertainty import halving_generation, subsample_scores
+from madlab.metrics.uncertainty import subsample_scores
 
 __all__ = [
     "AnyScores",
@@ -25,11 +27,9 @@ __all__ = [
     "PictureScores",
     "Reference",
     "Scores",
-    "failures",
     "far_enough",
     "features",
     "frechet_distance",
-    "halving_generation",
     "kernel_distance",
     "mean_distance",
     "nearest_distances",
@@ -39,3 +39,7 @@ __all__ = [
     "subsample_scores",
     "trained_accuracy",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return renamed.find(__name__, name)

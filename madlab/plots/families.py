@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from madlab.metrics.failure import SCORES, Kind, Loss, kinds
+from madlab.findings.changes import SCORES, Change, Replicates, replicates
 from madlab.plots.colours import BLUE, GREY, SKY, VERMILLION, WIDTH
 from madlab.plots.lines import LOOPS
 
@@ -32,11 +32,11 @@ def families(records: pd.DataFrame) -> Figure:
     rises beyond doubt, ? a single seed. Below is in how many generations, of how many, recall has
     halved, and the factor by which the distance grew.
 
-    - `records`: as for `madlab.metrics.failures`, which says what counts and what is raised.
+    - `records`: as for `madlab.findings.failures`, which says what counts and what is raised.
 
     Raises ValueError for records without rows.
     """
-    cells = {(kind.family, kind.loop, kind.bias): kind for kind in _kinds(records)}
+    cells = {(kind.family, kind.loop, kind.bias): kind for kind in _sorted(records)}
     rows = list(dict.fromkeys(family for family, _, _ in cells))
     columns = sorted({(loop, bias) for _, loop, bias in cells}, key=_place)
     engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02)
@@ -62,8 +62,8 @@ def families(records: pd.DataFrame) -> Figure:
 def describe_families(records: pd.DataFrame) -> str:
     """Return in words what `families` shows: what falls in each family, loop by loop."""
     said: dict[str, list[str]] = {}
-    for kind in _kinds(records):
-        known = {score: _change(kind.losses[score].lost) for score in BARS}
+    for kind in _sorted(records):
+        known = {score: _change(kind.changes[score].lost) for score in BARS}
         numbers = ", ".join(f"{score} {change}%" for score, change in known.items() if change)
         words = f"{kind.loop}, λ = {kind.bias:g}: {failure(kind)} ({numbers or 'no scores'})"
         said.setdefault(kind.family, []).append(words)
@@ -72,25 +72,25 @@ def describe_families(records: pd.DataFrame) -> str:
 
 
 def failure_table(records: pd.DataFrame) -> pd.DataFrame:
-    """Return what `madlab.metrics.failures` finds as text to read, a row a family, loop and bias.
+    """Return what `madlab.findings.failures` finds as text to read, a row a family, loop and bias.
 
     Each score says how much it changed between generation 1 and the last, with its standard error
     over seeds, whether that counts as a fall or a rise, and in how many generations it halved.
     The last column names the failure: quality falls where precision or the read share does,
     diversity where recall does.
 
-    - `records`: as for `madlab.metrics.failures`, which says what is raised.
+    - `records`: as for `madlab.findings.failures`, which says what is raised.
     """
     rows = [
-        [*kind[:-1], *(_cell(kind.losses[score]) for score in SCORES), failure(kind)]
-        for kind in _kinds(records)
+        [*kind[:-1], *(_cell(kind.changes[score]) for score in SCORES), failure(kind)]
+        for kind in _sorted(records)
     ]
-    return pd.DataFrame(rows, columns=[*Kind._fields[:-1], *SCORES, "falls"])
+    return pd.DataFrame(rows, columns=[*Replicates._fields[:-1], *SCORES, "falls"])
 
 
-def failure(kind: Kind) -> str:
+def failure(kind: Replicates) -> str:
     """Return which of quality and diversity falls, in words."""
-    trends = {score: kind.losses[score].trend for score in BARS}
+    trends = {score: kind.changes[score].trend for score in BARS}
     if "one seed" in trends.values():
         return "one seed, not known"
     falls = {score for score, trend in trends.items() if trend == "falls"}
@@ -98,11 +98,11 @@ def failure(kind: Kind) -> str:
     return " and ".join(["quality"] * quality + ["diversity"] * diversity) or "neither"
 
 
-def _kinds(records: pd.DataFrame) -> list[Kind]:
+def _sorted(records: pd.DataFrame) -> list[Replicates]:
     """Return what each family loses, family by family, in the order to show."""
     if not len(records):
         raise ValueError("there are no records to draw: run a chain first")
-    found = kinds(records)
+    found = replicates(records)
     families = list(dict.fromkeys(kind.family for kind in found))
     return sorted(
         found, key=lambda kind: (families.index(kind.family), _place((kind.loop, kind.bias)))
@@ -121,7 +121,7 @@ def _change(lost: float) -> str:
     return "" if percent is None else f"{percent:+d}".replace("-", "−").replace("+0", "0")
 
 
-def _cell(loss: Loss) -> str:
+def _cell(loss: Change) -> str:
     if math.isnan(loss.lost):
         return ""
     error = "" if math.isnan(loss.error) else f" ± {100 * loss.error:.0f}"
@@ -129,7 +129,7 @@ def _cell(loss: Loss) -> str:
     return f"{words}, halves in {loss.halves:.1f}" if math.isfinite(loss.halves) else words
 
 
-def _draw_cell(axes: Axes, kind: Kind | None) -> None:
+def _draw_cell(axes: Axes, kind: Replicates | None) -> None:
     axes.set(xlim=(-0.6, 2.6), ylim=(_LOW, _HIGH), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     if kind is None:
@@ -137,8 +137,8 @@ def _draw_cell(axes: Axes, kind: Kind | None) -> None:
         return
     axes.plot([-0.6, 2.6], [0, 0], color=GREY, linewidth=1)
     for i, score in enumerate(BARS):
-        _draw_bar(axes, i, score, kind.losses[score])
-    halves, times = kind.losses["recall"].halves, 1 - kind.losses["fd"].lost
+        _draw_bar(axes, i, score, kind.changes[score])
+    halves, times = kind.changes["recall"].halves, 1 - kind.changes["fd"].lost
     half = f"{halves:.1f} of" if math.isfinite(halves) else "not in"
     grown = f"× {times:.1f}" if math.isfinite(times) else ""
     words = f"{half} {kind.generations - 1}\n{grown}"
@@ -148,7 +148,7 @@ def _draw_cell(axes: Axes, kind: Kind | None) -> None:
         text.set_in_layout(False)
 
 
-def _draw_bar(axes: Axes, x: int, score: str, loss: Loss) -> None:
+def _draw_bar(axes: Axes, x: int, score: str, loss: Change) -> None:
     if math.isnan(loss.lost):
         axes.text(x, -0.2, "·", ha="center", fontsize=8, color=GREY)
         return

@@ -16,9 +16,8 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from PIL import Image
 
-from madlab import paper
+from madlab import findings
 from madlab.execute import WIDGET_VIEW
-from madlab.paper.counterpart import SHEET
 from madlab.report import run_notebook, to_html
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -205,9 +204,9 @@ def test_the_papers_reading_stands_in_the_notebook_that_has_the_figures_counterp
 ) -> None:
     outputs = [output for cell in of_kind(ran.nb, "code") for output in cell.outputs]
     shown = "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
-    for figure in paper.FIGURES:
+    for figure in findings.FIGURES:
         # Sheets of digits are what the browser of the gallery shows.
-        if isinstance(figure, paper.DigitFigure) and figure.picture != SHEET:
+        if figure.subject == "digits" and figure.picture != "sheet":
             assert (figure.reading() in shown) == (figure.notebook == path.stem)
 
 

@@ -13,8 +13,8 @@ LEAST_SHARE, LEAST_ERRORS = 0.05, 2.0
 _SIZES = ["n_real", "n_synthetic", "n_evaluate", "features"]
 
 
-class Loss(NamedTuple):
-    """What chains that differ in their seed alone lose of one score.
+class Change(NamedTuple):
+    """How one score changes between the ends of chains that differ in their seed alone.
 
     - `lost`: 1 - last / first, mean over seeds: 1 is all of it, below 0 it grew; NaN where a first
       score is 0 or not defined, and where there is one generation only.
@@ -32,12 +32,12 @@ class Loss(NamedTuple):
     halves: float
 
 
-class Kind(NamedTuple):
-    """Chains that differ in their seed alone, and what they lose.
+class Replicates(NamedTuple):
+    """Chains that differ in their seed alone, and how their scores change.
 
     - `family`, `loop`, `bias`: what they have in common; `seeds`: how many there are.
-    - `generations`: the last generation that all of them have reached; losses are up to there.
-    - `losses`: by score, those of `SCORES` or what was asked for.
+    - `generations`: the last generation that all of them have reached; changes are up to there.
+    - `changes`: by score, those of `SCORES` or what was asked for.
     """
 
     family: str
@@ -45,7 +45,7 @@ class Kind(NamedTuple):
     bias: float
     seeds: int
     generations: int
-    losses: dict[str, Loss]
+    changes: dict[str, Change]
 
 
 def failures(records: pd.DataFrame) -> pd.DataFrame:
@@ -54,34 +54,36 @@ def failures(records: pd.DataFrame) -> pd.DataFrame:
     - `records`: one row a generation, as `Chain.records()` gives them, of any number of chains and
       seeds. A column `family`, where there is one, names the kind of model; otherwise `model` does.
 
-    Chains are compared from generation 1 to the last that all seeds of their kind have reached.
-    Returns one row for each family, loop, bias and score of `SCORES`, with these columns and
-    `seeds`, `generations` (that last one) and the fields of `Loss`.
+    Chains are compared from generation 1 to the last that all seeds have reached. Returns one row
+    for each family, loop, bias and score of `SCORES`, with these columns and `seeds`, `generations`
+    (that last one) and the fields of `Change`.
 
     Raises ValueError where a chain lacks a generation between 1 and its last, where one is there
-    twice, and where seeds of one kind have other sizes or features.
+    twice, and where seeds that belong together have other sizes or features.
     """
     rows = [
-        [*kind[:-1], score, *loss] for kind in kinds(records) for score, loss in kind.losses.items()
+        [*own[:-1], score, *change]
+        for own in replicates(records)
+        for score, change in own.changes.items()
     ]
-    return pd.DataFrame(rows, columns=[*Kind._fields[:-1], "score", *Loss._fields])
+    return pd.DataFrame(rows, columns=[*Replicates._fields[:-1], "score", *Change._fields])
 
 
-def kinds(records: pd.DataFrame, scores: Sequence[str] = SCORES) -> list[Kind]:
-    """Return the same as `failures`, a `Kind` for each family, loop and bias, in their order.
+def replicates(records: pd.DataFrame, scores: Sequence[str] = SCORES) -> list[Replicates]:
+    """Return the same as `failures`, one for each family, loop and bias, in their order.
 
-    - `scores`: the columns whose losses are wanted.
+    - `scores`: the columns whose changes are wanted.
     """
     found = []
     for _, rows in with_family(records).groupby(["family", "loop", "bias"], sort=False):
         family, loop, bias = (rows[name].iloc[0] for name in ("family", "loop", "bias"))
         chains = _chains(rows, f"{family}, {loop}, bias {bias:g}")
         last = int(min(chain.index.max() for chain in chains))
-        losses = {
-            score: _loss([chain.loc[:last, score].astype(float) for chain in chains])
+        changes = {
+            score: _change([chain.loc[:last, score].astype(float) for chain in chains])
             for score in scores
         }
-        found.append(Kind(family, loop, bias, len(chains), last, losses))
+        found.append(Replicates(family, loop, bias, len(chains), last, changes))
     return found
 
 
@@ -105,36 +107,27 @@ def halving(scores: pd.Series) -> float:
     return float(t[i - 1] + (t[i] - t[i - 1]) * (y[i - 1] - half) / (y[i - 1] - y[i]) - t[0])
 
 
-def trend(changes: np.ndarray) -> str:
-    """Return "falls", "rises" or "holds" for losses over seeds `(n,)`, as `Loss` says."""
-    mean = float(np.mean(changes))
-    if np.isnan(mean):
-        return ""
-    if len(changes) < 2:
-        return "one seed"
-    error = float(np.std(changes, ddof=1)) / np.sqrt(len(changes))
-    if abs(mean) <= max(LEAST_SHARE, LEAST_ERRORS * error):
-        return "holds"
-    return "falls" if mean > 0 else "rises"
-
-
-def _loss(chains: list[pd.Series]) -> Loss:
+def _change(chains: list[pd.Series]) -> Change:
     first = np.array([chain.iloc[0] for chain in chains])
     last = np.array([chain.iloc[-1] for chain in chains])
     # A share of nothing is not defined, nor is a loss between a generation and itself.
     known = (first > 0) & (len(chains[0]) > 1)
-    changes = 1 - last / np.where(known, first, np.nan)
-    n = len(changes)
-    error = float(np.std(changes, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    lost = float(np.mean(changes))
-    halves = float("nan") if np.isnan(lost) else float(np.median([halving(c) for c in chains]))
-    return Loss(lost, error, trend(changes), halves)
+    losses = 1 - last / np.where(known, first, np.nan)
+    n, lost = len(losses), float(np.mean(losses))
+    error = float(np.std(losses, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    if np.isnan(lost):
+        return Change(lost, error, "", float("nan"))
+    halves = float(np.median([halving(chain) for chain in chains]))
+    if n < 2:
+        return Change(lost, error, "one seed", halves)
+    sure = abs(lost) > max(LEAST_SHARE, LEAST_ERRORS * error)
+    return Change(lost, error, ("falls" if lost > 0 else "rises") if sure else "holds", halves)
 
 
-def _chains(kind: pd.DataFrame, name: str) -> list[pd.DataFrame]:
-    """Return the chains of one kind, each by its generations, or raise where they do not fit."""
+def _chains(records: pd.DataFrame, name: str) -> list[pd.DataFrame]:
+    """Return chains that differ in their seed, by generation, or raise where they do not fit."""
     chains = []
-    for seed, chain in kind.groupby("seed"):
+    for seed, chain in records.groupby("seed"):
         by_t = chain.set_index("generation").sort_index()
         twice = by_t.index[by_t.index.duplicated()]
         if len(twice):
@@ -149,7 +142,7 @@ def _chains(kind: pd.DataFrame, name: str) -> list[pd.DataFrame]:
                 "every generation from 1 on, as losses and halvings are counted through them"
             )
         chains.append(by_t)
-    differ = kind.groupby("generation")[_SIZES].nunique().max()
+    differ = records.groupby("generation")[_SIZES].nunique().max()
     if (differ > 1).any():
         raise ValueError(
             f"the seeds of {name} differ in {', '.join(differ.index[differ > 1])}; give records of "

@@ -55,14 +55,9 @@ def commonest(records: pd.DataFrame) -> pd.DataFrame:
     """
     if "config" not in records or records.empty:
         return records
-    parts = ["model", "n_evaluate", "features"]
-    keys = [
-        name_of({**{part: row[part] for part in parts}, "config": {**row["config"], "loop": None}})
-        for row in records[[*parts, "config"]].to_dict("records")
-    ]
-    known = records.assign(_key=keys)
-    chains = known[["_key", "loop", "bias", "seed"]].drop_duplicates().groupby("_key").size()
-    kept: pd.DataFrame = records[np.array(keys) == chains.idxmax()]
+    keys = np.array([_digest(row, loop=None) for row in records.to_dict("records")])
+    chains = records.assign(_key=keys)[["_key", "loop", "bias", "seed"]].drop_duplicates()
+    kept: pd.DataFrame = records[keys == chains.groupby("_key").size().idxmax()]
     return kept
 
 
@@ -103,7 +98,11 @@ def _rank(records: pd.DataFrame) -> tuple[int, ...]:
 
 
 def _run(row: Mapping[str, Any]) -> str:
-    config = row["config"]
-    loop = {name: value for name, value in config["loop"].items() if name != "n_initial"}
+    loop = {name: value for name, value in row["config"]["loop"].items() if name != "n_initial"}
+    return _digest(row, loop)[:8]
+
+
+def _digest(row: Mapping[str, Any], loop: dict[str, Any] | None) -> str:
+    """Return the digest of what a chain depends on except bias and seed, with another loop."""
     parts = {name: row[name] for name in ("model", "n_evaluate", "features")}
-    return name_of({**parts, "config": {**config, "loop": loop}})[:8]
+    return name_of({**parts, "config": {**row["config"], "loop": loop}})

@@ -1,26 +1,17 @@
 """docs/paper.md is what its script writes from the records that ship, and reads as a page."""
 
-import importlib.util
 import re
 from pathlib import Path
 
+import build_paper_page as script
 import pytest
+from paper_code import code, loop_code, model_code
 
 import madlab as ml
-from madlab import gallery, paper
-from madlab.paper.chain_code import code, loop_code, model_code
+from madlab import findings, gallery
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-
-
-@pytest.fixture(scope="module")
-def script():
-    path = ROOT / "scripts" / "build_paper_page.py"
-    spec = importlib.util.spec_from_file_location("build_paper_page", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +33,7 @@ def shown(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def written(script, shown):
+def written(shown):
     return script.page(shown)
 
 
@@ -50,7 +41,7 @@ def section(text, number):
     return next(part for part in text.split("\n## ") if part.startswith(f"Fig. {number}."))
 
 
-def test_the_page_in_the_repository_is_what_the_script_writes(script):
+def test_the_page_in_the_repository_is_what_the_script_writes():
     """If this fails: python scripts/build_paper_page.py, and read what changed."""
     text, pictures = script.page(script.open_gallery(None))
     assert (DOCS / "paper.md").read_text(encoding="utf-8") == text
@@ -65,7 +56,7 @@ def test_links_pictures_and_anchors_of_the_page_lead_somewhere():
     # As GitHub makes anchors of headings.
     anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
     targets = re.findall(r"\]\(([^)\s]+)\)", text)
-    assert len(targets) > 2 * len(paper.FIGURES)
+    assert len(targets) > 2 * len(findings.FIGURES)
     for target in targets:
         if target.startswith("#"):
             assert target[1:] in anchors, target
@@ -74,23 +65,23 @@ def test_links_pictures_and_anchors_of_the_page_lead_somewhere():
     assert all(re.findall(r"!\[(.*?)\]", text))
 
 
-def test_without_a_gallery_figures_on_pictures_are_not_run_and_others_are_judged(script):
+def test_without_a_gallery_figures_on_pictures_are_not_run_and_others_are_judged():
     text, pictures = script.page(None)
     assert pictures == {}
-    for one in paper.FIGURES:
-        words = "Here: not run yet." if isinstance(one, paper.PictureFigure) else "Here: held"
+    for one in findings.FIGURES:
+        words = "Here: not run yet." if one.subject != "toys" else "Here: held"
         assert words in section(text, one.number), one.number
         assert section(text, one.number).count(one.shows) == 1
     assert "Not run yet." in text.split("## Which failure")[1]
 
 
-def test_a_figure_that_was_run_says_how_where_and_with_what_verdict(script, shown, written):
+def test_a_figure_that_was_run_says_how_where_and_with_what_result(shown, written):
     text, pictures = written
     part = section(text, "6")
-    records = paper.frame(row for chain in shown.finished for row in chain.rows)
-    found = paper.figure("6").verdict(records)
-    assert f"**{found.held}**" in part
-    for claim in found.said.removeprefix("mixture: ").split("; "):
+    records = findings.frame(row for chain in shown.finished for row in chain.rows)
+    found = findings.figure("6").conclude(records)
+    assert f"**{found.result}**" in part
+    for claim in found.text.removeprefix("mixture: ").split("; "):
         assert claim in part
     assert "300 real, then 300 synthetic" in part
     assert "λ = 1, 0.5; 2 seeds; 2 generations" in part
@@ -107,23 +98,23 @@ def test_a_figure_that_was_run_says_how_where_and_with_what_verdict(script, show
 def test_pictures_are_of_the_kind_that_the_figure_asks_for(written):
     text, pictures = written
     assert "![Synthetic digits among 500 real ones" in section(text, "5")
-    assert len(pictures["fig-5.png"].axes) == 2
+    assert len(pictures["fig-5.png"].figure.axes) == 2
     assert "![Digits 0 to 9, twice, a row a generation (1, 2)" in section(text, "26")
-    (axes,) = pictures["fig-26.png"].axes
+    (axes,) = pictures["fig-26.png"].figure.axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["1", "2"]
-    assert "FD-LeNet" in pictures["fig-4.png"].axes[0].get_title(loc="left")
+    assert "FD-LeNet" in pictures["fig-4.png"].figure.axes[0].get_title(loc="left")
     # The paper's model was not run; flow comes nearest, and one seed tells no trend of a family.
     assert "shows `flow`, made by" in section(text, "4")
     assert "| flow | fully synthetic | 1 | 1 | 2 |" in text
     assert 'ml.models.create("diffusion", recipe="flow", channels=4, steps=2)' in text
 
 
-def test_the_same_records_give_the_same_text(script, shown, written):
+def test_the_same_records_give_the_same_text(shown, written):
     assert script.page(shown)[0] == written[0]
     assert not re.search(r"\b20[2-9]\d-\d\d", written[0])
 
 
-def test_the_code_on_the_page_makes_the_chains_it_stands_by(script, shown, written, tmp_path):
+def test_the_code_on_the_page_makes_the_chains_it_stands_by(shown, written, tmp_path):
     code = re.search(r"```python\n(.+?)```", section(written[0], "6"), re.DOTALL)[1]
     assert "for bias in (1, 0.5):" in code
     compile(code, "page", "exec")
@@ -136,8 +127,8 @@ def test_the_code_on_the_page_makes_the_chains_it_stands_by(script, shown, writt
     assert again == known
 
 
-def test_of_biases_with_unlike_seeds_the_page_says_what_was_run(script, shown, monkeypatch):
-    records = paper.frame(row for chain in shown.finished for row in chain.rows)
+def test_of_biases_with_unlike_seeds_the_page_says_what_was_run(shown, monkeypatch):
+    records = findings.frame(row for chain in shown.finished for row in chain.rows)
     own = records[(records["model"] == "mixture") & (records["loop"] == "fully synthetic")]
     own = own[(own["bias"] == 1) | (own["seed"] == 1)]
     assert "λ = 1, 0.5; 1 to 2 seeds; 2 generations" in script._made(own)
@@ -155,8 +146,8 @@ def test_of_biases_with_unlike_seeds_the_page_says_what_was_run(script, shown, m
     assert made == [(1, 0), (1, 1), (0.5, 1)]
 
 
-def test_chains_without_one_size_are_in_no_table_of_families(script, shown):
-    records = paper.frame(row for chain in shown.finished for row in chain.rows)
+def test_chains_without_one_size_are_in_no_table_of_families(shown):
+    records = findings.frame(row for chain in shown.finished for row in chain.rows)
     pictures = {}
     said = script._families(records.assign(n_initial=7), pictures)
     assert said.endswith("\n\nNot run yet.\n")
@@ -202,7 +193,7 @@ def test_the_code_of_a_model_says_what_is_not_usual(settings, expected):
     assert eval(found, {"ml": ml}).settings == model.settings
 
 
-def test_a_picture_too_large_is_refused(script, written, tmp_path, monkeypatch):
+def test_a_picture_too_large_is_refused(written, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "PAGE", tmp_path / "paper.md")
     monkeypatch.setattr(script, "MOST_BYTES", 100)
     monkeypatch.setattr(script, "page", lambda shown: written)
@@ -214,7 +205,7 @@ def test_a_picture_too_large_is_refused(script, written, tmp_path, monkeypatch):
 
 
 def test_the_script_writes_page_and_pictures_and_takes_old_ones_away(
-    script, written, tmp_path, monkeypatch
+    written, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(script, "PAGE", tmp_path / "paper.md")
     monkeypatch.setattr(script, "page", lambda shown: written)

@@ -1,19 +1,17 @@
-"""The paper's figures on faces: verdicts on records that hold and that do not, and their page."""
+"""The paper's figures on faces: records that hold and that do not, and their page."""
 
-import importlib.util
 import itertools
-from pathlib import Path
 
+import build_paper_page as script
 import numpy as np
 import pandas as pd
 import pytest
+from paper_code import code
 
-from madlab import gallery, paper
+from madlab import findings, gallery
 from madlab.data.samples import Samples
-from madlab.metrics.failure import kinds
+from madlab.findings.claims import judge
 from madlab.metrics.spectrum import grid_peak, grid_power, power_spectrum
-from madlab.paper.chain_code import code
-from madlab.paper.verdict import less
 
 FULL, POOL = "fully synthetic", "synthetic augmentation, accumulating"
 SIZE, N = 16, 40
@@ -61,11 +59,11 @@ def chain(generations=5, seeds=3, spread=0.001, **parts):
 
 
 def framed(*rows):
-    return paper.frame(itertools.chain(*rows))
+    return findings.frame(itertools.chain(*rows))
 
 
-def verdict(number, *rows):
-    return paper.figure(number).verdict(framed(*rows))
+def conclusion(number, *rows):
+    return findings.figure(number).conclude(framed(*rows))
 
 
 def with_grids(records, grid, peak, loop=FULL, error=0.05, seed=0):
@@ -86,78 +84,76 @@ ALIKE = {"kid": 1.4, "precision": 1.0, "recall": 0.2, "distance": 0.7}
 
 
 def test_fig_4_on_faces_wants_kid_to_rise_and_precision_and_recall_to_fall():
-    found = verdict("4 faces", chain(**MAD))
-    assert found.held == "held"
-    assert found.said.startswith("face_gan: KID rises (+10")
-    assert verdict("4 faces", chain(**ALIKE)).held == "held in part"
-    assert verdict("4 faces", chain()).held == "did not hold"
+    found = conclusion("4 faces", chain(**MAD))
+    assert found.result == "held"
+    assert found.text.startswith("face_gan: KID rises (+10")
+    assert conclusion("4 faces", chain(**ALIKE)).result == "held in part"
+    assert conclusion("4 faces", chain()).result == "did not hold"
 
 
 def test_fig_6_on_faces_wants_recall_to_go_sooner_with_bias_and_precision_to_hold():
-    found = verdict("6 faces", chain(**MAD), chain(bias=0.7, **ALIKE))
-    assert found.held == "held"
-    assert "recall falls sooner the smaller λ" in found.said
+    found = conclusion("6 faces", chain(**MAD), chain(bias=0.7, **ALIKE))
+    assert found.result == "held"
+    assert "recall falls sooner the smaller λ" in found.text
     # The same at both biases is no sooner, and precision does not hold.
-    found = verdict("6 faces", chain(**MAD), chain(bias=0.7, **MAD))
-    assert found.held == "held in part"
-    assert found.said.count(": no") == 2
+    found = conclusion("6 faces", chain(**MAD), chain(bias=0.7, **MAD))
+    assert found.result == "held in part"
+    assert found.text.count(": no") == 2
 
 
 def test_fig_8_wants_the_same_direction_but_slower():
     slow = chain(loop=POOL, **CALM)
-    found = verdict("8", chain(**MAD), slow)
-    assert found.held == "held"
-    assert found.said.count("less than in the fully synthetic loop") == 3
-    found = verdict("8", chain(**CALM), chain(loop=POOL, **MAD))
-    answers = [claim.rsplit(": ")[-1] for claim in found.said.split("; ")]
+    found = conclusion("8", chain(**MAD), slow)
+    assert found.result == "held"
+    assert found.text.count("less than in the fully synthetic loop") == 3
+    found = conclusion("8", chain(**CALM), chain(loop=POOL, **MAD))
+    answers = [claim.rsplit(": ")[-1] for claim in found.text.split("; ")]
     assert answers == ["yes"] * 3 + ["no"] * 3
     # Without the other loop nothing can be slower than it, and without its own nothing is judged.
-    assert verdict("8", slow).said.count("not run") == 3
-    assert verdict("8", chain(**MAD)).held == "not run yet"
+    assert conclusion("8", slow).text.count("not run") == 3
+    assert conclusion("8", chain(**MAD)).result == "not run yet"
 
 
 def test_loops_are_compared_as_far_as_both_have_come():
     records = framed(chain(**MAD), chain(loop=POOL, generations=3, **CALM))
-    own = paper.figure("8").select(records)["face_gan"]
+    own = findings.figure("8").select(records)["face_gan"]
     assert dict(own.groupby("loop")["generation"].max()) == {FULL: 3, POOL: 3}
 
 
 def test_less_is_by_more_than_two_standard_errors():
-    same, noisy = (
-        kinds(framed(chain(loop=POOL, recall=0.80), chain(recall=0.79, spread=spread)), ["recall"])
-        for spread in (0.0, 0.3)
-    )
-    assert less(*same, "recall", "falls", "there").held
-    assert less(*noisy, "recall", "falls", "there").held is False
-    assert less(None, same[0], "recall", "falls", "there").held is None
+    slow, claims = chain(loop=POOL, recall=0.80), ["recall falls less than in the other loop"]
+    for spread, expected in ((0.0, True), (0.3, False)):
+        records = framed(slow, chain(recall=0.79, spread=spread))
+        assert judge(claims, records, FULL)[0].holds is expected
+    assert judge(claims, framed(slow), FULL)[0].holds is None
 
 
 def test_fig_1_wants_a_grid_that_grows():
     records = framed(chain(**MAD))
-    judged = paper.figure("1").verdict
-    assert judged(with_grids(records, 2.0, 2.5)).held == "held"
+    judged = findings.figure("1").conclude
+    assert judged(with_grids(records, 2.0, 2.5)).result == "held"
     found = judged(with_grids(records, 1.0, 1.0))
-    assert found.held == "held in part"
-    assert "(× 1.00 ± 0.05 in generation 5): no" in found.said
+    assert found.result == "held in part"
+    assert "(× 1.00 ± 0.05 in generation 5): no" in found.text
     # Within two standard errors, or without faces, there is nothing to see.
-    assert judged(with_grids(records, 1.5, 1.5, error=0.3)).said.count(": no") == 2
-    assert judged(records).said.count("(no faces): not run") == 2
+    assert judged(with_grids(records, 1.5, 1.5, error=0.3)).text.count(": no") == 2
+    assert judged(records).text.count("(no faces): not run") == 2
 
 
 def test_fig_23_wants_one_person_and_no_grid():
     records = framed(chain(bias=0.7, **ALIKE))
-    judged = paper.figure("23").verdict
-    assert judged(with_grids(records, 0.6, 0.9)).held == "held"
+    judged = findings.figure("23").conclude
+    assert judged(with_grids(records, 0.6, 0.9)).result == "held"
     # What stands out more of less contrast is a grid too, and the page says so.
-    assert judged(with_grids(records, 0.6, 2.0)).held == "held in part"
+    assert judged(with_grids(records, 0.6, 2.0)).result == "held in part"
 
 
 def test_fig_28_wants_a_grid_that_grows_less_beside_real_faces():
     records = with_grids(framed(chain(**MAD), chain(loop=POOL, **CALM)), 3.0, 3.0)
-    judged = paper.figure("28").verdict
-    assert judged(with_grids(records, 1.5, 1.5, POOL)).held == "held"
-    assert judged(with_grids(records, 3.0, 3.0, POOL)).held == "held in part"
-    assert judged(records).said.count("(no faces): not run") == 4
+    judged = findings.figure("28").conclude
+    assert judged(with_grids(records, 1.5, 1.5, POOL)).result == "held"
+    assert judged(with_grids(records, 3.0, 3.0, POOL)).result == "held in part"
+    assert judged(records).text.count("(no faces): not run") == 4
 
 
 def test_of_settings_those_that_most_chains_have_are_judged_in_all_figures():
@@ -165,17 +161,17 @@ def test_of_settings_those_that_most_chains_have_are_judged_in_all_figures():
     main = [*chain(seeds=2, **MAD), *chain(seeds=2, bias=0.7, **ALIKE)]
     records = framed(other, main)
     for number in ("1", "4 faces", "6 faces", "23"):
-        own = paper.figure(number).select(records)["face_gan"]
+        own = findings.figure(number).select(records)["face_gan"]
         assert all(config["settings"] == {} for config in own["config"])
 
 
 def test_the_control_has_a_row_of_its_own_and_digits_have_none():
     digits = [{**r, "config": {**r["config"], "data": "mnist-0"}} for r in chain(**MAD)]
     records = framed(chain(**MAD), chain(model="principal", **CALM), digits)
-    chosen = paper.figure("4 faces").select(records)
+    chosen = findings.figure("4 faces").select(records)
     assert list(chosen) == ["face_gan", "principal"]
     assert all(set(own["subject"]) == {"faces"} for own in chosen.values())
-    assert paper.figure("4").select(records) == {}
+    assert findings.figure("4").select(records) == {}
 
 
 # The grid.
@@ -226,13 +222,13 @@ def shown():
 
 
 def framed_with_chains(shown):
-    found = paper.frame(r for one in shown.finished for r in one.rows)
+    found = findings.frame(r for one in shown.finished for r in one.rows)
     return found.assign(chain=[one.name for one in shown.finished for _ in one.rows])
 
 
 def test_grids_are_read_from_the_faces_that_are_kept(shown):
     records = framed_with_chains(shown)
-    found = paper.with_grid(records, shown)
+    found = findings.with_grid(records, shown)
     pd.testing.assert_frame_equal(found[list(records)], records)
     known = found[found["grid"].notna()]
     assert set(known["generation"]) == {3, 5}
@@ -241,34 +237,25 @@ def test_grids_are_read_from_the_faces_that_are_kept(shown):
     assert last["grid"] == pytest.approx(grid_power(weave(6, seed=5), weave(0, seed=1)))
     # The jackknife of a mean over 40 pictures: some per cent.
     assert 0.01 < last["grid_error"] / last["grid"] < 0.5
-    assert paper.figure("1").verdict(found).held == "held"
+    assert findings.figure("1").conclude(found).result == "held"
 
 
 def test_a_gallery_without_faces_adds_empty_columns(shown):
-    found = paper.with_grid(framed_with_chains(shown), Shown([]))
+    found = findings.with_grid(framed_with_chains(shown), Shown([]))
     assert len(found)
     assert found["grid"].isna().all()
-    assert paper.with_grid(found.iloc[:0, :-4], Shown([])).empty
+    assert findings.with_grid(found.iloc[:0, :-4], Shown([])).empty
 
 
 # The page.
 
 
-@pytest.fixture(scope="module")
-def script():
-    path = Path(__file__).parents[1] / "scripts" / "build_paper_page.py"
-    spec = importlib.util.spec_from_file_location("build_paper_page", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_page_shows_faces_beside_the_papers_figures(script, shown):
+def test_the_page_shows_faces_beside_the_papers_figures(shown):
     text, pictures = script.page(shown)
     parts = {part[: part.find(". ", 5)]: part for part in text.split("\n## ")}
     for number in ("1", "4 faces", "6 faces", "8", "23", "28"):
         part = parts[f"Fig. {number}"]
-        assert paper.figure(number).reading() in part
+        assert findings.figure(number).reading() in part
         assert "| face_gan | **held" in part
     sheets = {name for name in pictures if name.endswith(".webp")}
     assert sheets == {"fig-1.webp", "fig-23.webp", "fig-28.webp"}
@@ -278,7 +265,7 @@ def test_the_page_shows_faces_beside_the_papers_figures(script, shown):
 
 
 def test_the_code_of_two_loops_makes_both():
-    own = paper.figure("8").select(framed(chain(**MAD), chain(loop=POOL, **CALM)))["face_gan"]
+    own = findings.figure("8").select(framed(chain(**MAD), chain(loop=POOL, **CALM)))["face_gan"]
     own = own.assign(config=[{**c, "settings": {"steps": 60}} for c in own["config"]])
     found = code(own)
     compile(found, "page", "exec")
@@ -290,8 +277,8 @@ def test_the_code_of_two_loops_makes_both():
     assert "ml.data.drawn_faces(size=32)" in code(drawn)
 
 
-def test_sheets_of_faces_keep_their_colours_where_there_is_room(script, shown, monkeypatch):
-    figure, _ = script._faces(shown, "any", (1,))
+def test_sheets_of_faces_keep_their_colours_where_there_is_room(shown, monkeypatch):
+    figure = script._sheet(shown, "any", (1,), "faces")
     whole = script.encode("fig-1.webp", figure)
     assert whole[8:12] == b"WEBP"
     monkeypatch.setattr(script, "MOST_BYTES", len(whole) - 1)

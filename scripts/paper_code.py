@@ -1,4 +1,4 @@
-"""The code that makes the chains whose records are judged."""
+"""The code that makes the chains of given records, for the page of the paper."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from madlab import models
 def code(own: pd.DataFrame) -> str:
     """Return the Python code that runs the chains of these records, and no others.
 
-    - `own`: records as `paper.frame` gives them, of one model and its settings.
+    - `own`: records as `findings.frame` gives them, of one model and its settings.
     """
     parts = [_of_one_loop(rows) for _, rows in own.groupby("loop", sort=False)]
     return "\n\n".join(["import madlab as ml", *parts])

@@ -1,0 +1,31 @@
+"""From records to conclusions: what families lose, and whether the paper's figures held here.
+
+Numbers are those of arXiv v1 (2307.01850); the camera-ready version's differ.
+"""
+
+from typing import Any
+
+from madlab import renamed
+from madlab.findings.changes import failures, halving
+from madlab.findings.claims import Claim, Conclusion
+from madlab.findings.figures import FIGURES, PaperFigure, figure
+from madlab.findings.grids import with_grid
+from madlab.findings.records import frame, largest, of_one_size
+
+__all__ = [
+    "FIGURES",
+    "Claim",
+    "Conclusion",
+    "PaperFigure",
+    "failures",
+    "figure",
+    "frame",
+    "halving",
+    "largest",
+    "of_one_size",
+    "with_grid",
+]
+
+
+def __getattr__(name: str) -> Any:
+    return renamed.find(__name__, name)

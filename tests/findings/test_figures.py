@@ -1,0 +1,381 @@
+"""Conclusions on the paper's figures: each on records that hold and on records that do not."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+import madlab as ml
+from madlab import findings
+from madlab.findings.changes import Change
+from madlab.findings.claims import GRIDS, OTHERS, VERBS, WHERE, Claim, conclude, percent
+from madlab.store import table
+
+FULL, FIXED, FRESH = "fully synthetic", "synthetic augmentation", "fresh data"
+REAL = {FULL: "none", FIXED: "fixed", FRESH: "fresh"}
+
+
+def row(t, model="diffusion", loop=FULL, bias=1.0, seed=0, n=100, n_initial=None, **scores):
+    """A record as a store has it; n real digits in generation 1, n synthetic ones later."""
+    recipe = {"recipe": model} if model in ("ddpm", "flow") else {}
+    known = {
+        "generation": t, "loop": loop, "model": "diffusion" if recipe else model, "bias": bias,
+        "seed": seed, "n_real": n if t == 1 else 0, "n_synthetic": 0 if t == 1 else n,
+        "n_evaluate": 100, "features": "lenet-0", "fd": 1.0, "precision": 0.9, "recall": 0.8,
+        "density": 0.8, "coverage": 0.8, "read": 0.9, "seconds": 30.0,
+        "config": {
+            "loop": {"real": REAL[loop], "n_initial": n_initial or n, "n_real": 0,
+                     "n_synthetic": n, "memory": 1, "budget": "fixed"},
+            "settings": recipe, "version": 1, "data": "mnist-0",
+        },
+        "provenance": {"device": "cpu: test"},
+    }  # fmt: skip
+    where = f"{model} {loop} {bias} {seed} {t} {n} {n_initial}"
+    return {**known, **scores, "id": where}
+
+
+def chain(generations=6, seeds=3, spread=0.001, **parts):
+    """Rows of chains whose scores are multiplied by a number a generation: `recall=0.5` halves."""
+    factors = {name: parts.pop(name) for name in tuple(parts) if name in row(1)
+               and name in ("fd", "precision", "recall", "density", "read")}  # fmt: skip
+    start = row(1)
+    return [
+        row(
+            t,
+            seed=seed,
+            **{name: start[name] * factor ** (t - 1) * (1 + spread * seed * (t - 1))
+               for name, factor in factors.items()},
+            **parts,
+        )
+        for seed in range(seeds)
+        for t in range(1, generations + 1)
+    ]  # fmt: skip
+
+
+def conclusion(number, *rows):
+    return findings.figure(number).conclude(findings.frame(itertools.chain(*rows)))
+
+
+BAD = {"fd": 1.3, "precision": 0.8, "recall": 0.7, "density": 0.7, "read": 0.6}
+ALIKE = {"fd": 1.2, "precision": 1.005, "recall": 0.5, "read": 1.0}
+
+
+# What claims come to.
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        ([True, True], "held"),
+        ([False, False], "did not hold"),
+        ([True, False], "held in part"),
+        ([True, None], "held in part"),
+        ([False, None], "did not hold"),
+        ([None, None], "not run yet"),
+        ([], "not run yet"),
+    ],
+)
+def test_a_conclusion_is_what_its_claims_come_to(held, expected):
+    assert conclude([Claim("it does", one) for one in held]).result == expected
+
+
+def test_what_was_found_is_said_claim_by_claim():
+    found = conclude([Claim("a falls (−3%)", True), Claim("b", False), Claim("c", None)])
+    assert found.text == "a falls (−3%): yes; b: no; c: not run"
+
+
+def test_a_change_is_said_in_percent_with_its_error():
+    assert percent(Change(0.25, 0.02, "falls", 3.0)) == "−25 ± 2%"
+    assert percent(Change(-1.5, math.nan, "one seed", math.inf)) == "+150%"
+    assert percent(Change(math.nan, math.nan, "", math.nan)) == "not scored"
+
+
+# Figures on digits.
+
+
+def test_fig_4_wants_quality_and_diversity_to_fall():
+    found = conclusion("4", chain(model="ddpm", **BAD))
+    assert found.result == "held"
+    assert found.text.startswith("ddpm: FD rises (+2")
+    assert found.text.count("yes") == 3
+    assert conclusion("4", chain(model="ddpm", **ALIKE)).result == "held in part"
+    good = {"fd": 0.9, "precision": 1.0, "recall": 1.0}
+    assert conclusion("4", chain(model="ddpm", **good)).result == "did not hold"
+
+
+def test_a_fall_within_two_standard_errors_is_none():
+    rows = [
+        *chain(model="ddpm", seeds=1, **BAD),
+        *[row(t, "ddpm", seed=1) for t in range(1, 7)],
+    ]
+    assert conclusion("4", rows).result == "did not hold"
+    # One seed has no error to be within.
+    assert conclusion("4", rows[:6]).result == "held"
+
+
+@pytest.mark.parametrize("number", ["5", "26"])
+def test_figs_5_and_26_want_digits_that_cannot_be_read(number):
+    assert conclusion(number, chain(model="ddpm", generations=10, **BAD)).result == "held"
+    assert conclusion(number, chain(model="ddpm", generations=10, **ALIKE)).result == "did not hold"
+    slow = BAD | {"read": 0.95}
+    assert conclusion(number, chain(model="ddpm", generations=10, **slow)).result == "held in part"
+    # After 5 generations it may yet come to that.
+    assert "not run" in conclusion(number, chain(model="ddpm", generations=5, **slow)).text
+
+
+def test_illegible_in_generation_11_is_too_late():
+    rows = chain(model="ddpm", generations=14, **BAD | {"read": 0.94})
+    halved = next(t for t in range(1, 99) if 0.94 ** (t - 1) < 0.5)
+    assert halved == 13
+    assert (
+        "halves by generation 10 (0.90 to 0.52 in generation 10): no" in conclusion("5", rows).text
+    )
+
+
+def test_fig_6_wants_quality_to_stay_and_diversity_to_go_sooner():
+    unbiased, biased = chain(model="ddpm", **BAD), chain(model="ddpm", bias=0.5, **ALIKE)
+    found = conclusion("6", unbiased, biased)
+    assert found.result == "held"
+    assert "λ = 1 halves in 2.0, λ = 0.5 halves in 1.0" in found.text
+    assert conclusion("6", biased).result == "held in part"
+    worse = chain(model="ddpm", bias=0.5, precision=0.8, recall=1.0, fd=1.0)
+    assert conclusion("6", unbiased, worse).result == "did not hold"
+
+
+@pytest.mark.parametrize("number", ["7", "27"])
+def test_figs_7_and_27_want_digits_alike_and_legible(number):
+    assert conclusion(number, chain(model="ddpm", bias=0.8, **ALIKE)).result == "held"
+    lost = {"read": 0.8, "precision": 0.8, "recall": 1.0}
+    assert conclusion(number, chain(model="ddpm", bias=0.8, **lost)).result == "did not hold"
+    # At another bias, or by a model that is no diffusion, it is another figure.
+    assert conclusion(number, chain(model="ddpm", bias=0.5, **ALIKE)).result == "not run yet"
+    assert conclusion(number, chain(model="gan", bias=0.8, **ALIKE)).result == "not run yet"
+
+
+def grid(loop, fd, precision, recall, **parts):
+    return [
+        one
+        for i, bias in enumerate((1.0, 0.8, 0.66, 0.5))
+        for one in chain(
+            model="ddpm", loop=loop, bias=bias, fd=fd[i], precision=precision[i], recall=recall[i],
+            **parts,
+        )
+    ]  # fmt: skip
+
+
+def test_fig_9_wants_each_bias_to_fall_and_a_weak_one_to_do_best():
+    fd, recall = (1.2, 1.1, 1.15, 1.3), (0.95, 0.9, 0.8, 0.7)
+    rows = grid(FIXED, fd, (0.99, 1.005, 1.005, 1.01), recall)
+    found = conclusion("9", rows)
+    assert found.result == "held"
+    assert "λ = 0.8 ends with the lowest FD" in found.text
+    best = grid(FIXED, (1.02, *fd[1:]), (0.99, 1.005, 1.005, 1.01), recall)
+    assert conclusion("9", best).result == "held in part"
+    assert "lowest FD" in conclusion("9", best).text.split("; ")[-1]
+    nothing = grid(FIXED, (1, 1.01, 1, 1), (1, 1, 1, 1), (1, 1, 1, 1), spread=0)
+    assert conclusion("9", nothing).result == "did not hold"
+
+
+def test_fig_16_wants_precision_kept_and_recall_lost_by_bias():
+    rows = grid(FULL, (1.2,) * 4, (0.9, 0.95, 0.99, 1.0), (0.9, 0.8, 0.6, 0.4))
+    assert conclusion("16", rows).result == "held"
+    upside_down = grid(FULL, (1, 1, 1, 1), (1, 1, 1, 0.9), (1, 1, 1, 1), spread=0)
+    assert conclusion("16", upside_down).result == "did not hold"
+    alone = chain(model="ddpm", **BAD)
+    assert conclusion("16", alone).result == "held in part"
+
+
+def settling(level, n_initial, start, generations=15, **parts):
+    return [
+        row(t, "ddpm", FRESH, seed=seed, n_initial=n_initial,
+            fd=level + (start - level) * 0.4 ** (t - 1) + 0.001 * seed, **parts)
+        for seed in range(2)
+        for t in range(1, generations + 1)
+    ]  # fmt: skip
+
+
+def test_fig_10_right_wants_one_level_whatever_the_start():
+    found = conclusion("10 right", settling(2.0, 2_000, 1.5), settling(2.0, 3_000, 1.0))
+    assert found.result == "held"
+    assert "2,000: 2, 3,000: 2" in found.text
+    apart = conclusion("10 right", settling(2.0, 2_000, 1.5), settling(1.5, 3_000, 1.0))
+    assert apart.result == "held in part"
+    rising = [r | {"fd": r["generation"] * (1 if r["config"]["loop"]["n_initial"] == 1 else 2)}
+              for r in [*settling(2, 1, 1), *settling(2, 2, 1)]]  # fmt: skip
+    assert conclusion("10 right", rising).result == "did not hold"
+    assert conclusion("10 right", settling(2.0, 2_000, 1.5)).result == "not run yet"
+    short = [settling(2.0, n, 1.5, generations=4) for n in (2_000, 3_000)]
+    assert conclusion("10 right", *short).result == "not run yet"
+
+
+def decay(curve):
+    return [
+        row(t + 1, "wgan", seed=seed, fd=value * (1 + 0.01 * seed), precision=0.3 / value,
+            recall=0.5 / value)
+        for seed in range(2)
+        for t, value in enumerate(curve)
+    ]  # fmt: skip
+
+
+def test_fig_13_wants_a_steady_decay_that_slows_down():
+    t = np.arange(100)
+    assert conclusion("13", decay(1 + 9 * (1 - np.exp(-t / 20)))).result == "held"
+    found = conclusion("13", decay(1.0 + t**2 / 100))
+    assert found.result == "held in part"
+    assert "slows down (1, half-way 26.1, at the end 99.5): no" in found.text
+    assert conclusion("13", decay(5.0 - 0.04 * t)).result == "did not hold"
+    # A jump is no steady climb.
+    jump = np.where(t < 50, 1 - 0.001 * t, 9 - 0.001 * t)
+    assert "rank correlation with the generation above 0.8" in conclusion("13", decay(jump)).text
+    assert "(0.50): no" in conclusion("13", decay(jump)).text
+    # A few generations fall or do not, but cannot level off.
+    few = conclusion("13", decay(1 + 9 * (1 - np.exp(-t[:19] / 20))))
+    assert few.result == "held in part"
+    assert few.text.endswith("it slows down: not run")
+
+
+# Which records a figure takes.
+
+
+def test_the_papers_own_model_comes_first():
+    both = [chain(model="flow", **ALIKE), chain(model="ddpm", **BAD)]
+    assert conclusion("4", *both).text.startswith("ddpm: ")
+    assert conclusion("4", both[0]).text.startswith("flow: ")
+    chosen = findings.figure("4").select(findings.frame(itertools.chain(*both)))
+    assert list(chosen) == ["ddpm", "flow"]
+
+
+def test_of_several_runs_the_largest_counts_and_of_chains_those_that_got_far():
+    small, large = chain(model="ddpm", **BAD), chain(model="ddpm", n=200, **ALIKE)
+    assert conclusion("4", small, large).result == "held in part"
+    # The one with more biases tells more, whatever its size.
+    grid = findings.figure("16").select(
+        findings.frame([*small, *large, *chain(model="ddpm", bias=0.5, **ALIKE)])
+    )
+    assert set(grid["ddpm"]["bias"]) == {1.0, 0.5}
+    # A seed that has hardly begun holds up none of the others, one that is on its way does.
+    begun = [r for r in small if r["seed"] == 0 or r["generation"] <= 2 * r["seed"]]
+    chosen = findings.figure("4").select(findings.frame(begun))["ddpm"]
+    assert set(chosen["seed"]) == {0, 2}
+    assert chosen["generation"].max() == 4
+
+
+def test_other_loops_and_biases_are_left_aside():
+    rows = chain(model="ddpm", **BAD) + chain(model="ddpm", loop=FRESH, **ALIKE)
+    rows += chain(model="ddpm", bias=0.8, **ALIKE)
+    assert conclusion("4", rows).result == "held"
+
+
+def test_plain_records_of_chains_will_do():
+    rows = [r | {"model": "diffusion"} for r in chain(model="ddpm", **BAD)]
+    found = findings.figure("4").conclude(table(rows))
+    assert found.result == "held"
+    assert found.text.startswith("diffusion: ")
+
+
+def test_no_records_are_not_run_yet():
+    assert findings.figure("9").conclude(findings.frame([])).result == "not run yet"
+
+
+def test_two_settings_in_plain_records_are_refused():
+    rows = [*chain(model="ddpm", **BAD), *chain(model="ddpm", n=200, **BAD)]
+    with pytest.raises(ValueError, match="more than once"):
+        findings.figure("4").conclude(table(rows))
+
+
+def test_a_figure_is_found_by_its_number():
+    assert findings.figure("10 left").subject == "toys"
+    with pytest.raises(KeyError, match="no figure '2' has a counterpart here; there are: 1, 4, "):
+        findings.figure("2")
+
+
+def test_a_frame_says_of_each_record_which_run_and_family_it_is_of():
+    rows = [row(1, "ddpm"), row(1, "flow"), row(1, "gan"), row(1, "ddpm", bias=0.5, seed=3)]
+    found = findings.frame([*rows, row(1, "ddpm", n_initial=7)])
+    assert found["family"].tolist() == ["ddpm", "flow", "gan", "ddpm", "ddpm"]
+    assert found["n_initial"].tolist() == [100] * 4 + [7]
+    first, flow, gan, *same = found["run"]
+    assert same == [first, first]
+    assert len({first, flow, gan}) == 3
+    assert found["device"].unique().tolist() == ["cpu: test"]
+
+
+def test_chains_of_the_size_that_most_families_share_are_chosen():
+    rows = [
+        *chain(model="ddpm", n=200, **BAD),
+        *chain(model="ddpm", **BAD),
+        *chain(model="gan", **BAD),
+        *chain(model="wgan", n_initial=50, **BAD),
+    ]
+    found = findings.of_one_size(findings.frame(rows))
+    assert set(found["n_initial"]) == {100}
+    assert set(found["family"]) == {"ddpm", "gan"}
+
+
+@pytest.mark.parametrize("rows", [[], chain(model="ddpm", n_initial=50, **BAD)])
+def test_of_chains_without_one_size_none_are_chosen(rows):
+    records = findings.frame(rows)
+    found = findings.of_one_size(records)
+    assert found.empty
+    assert list(found) == list(records)
+
+
+def test_every_digit_figure_can_be_judged_and_reads_at_most_its_own_chains():
+    everything = [
+        one
+        for model, loop, bias in itertools.product(
+            ("ddpm", "wgan"), (FULL, FIXED, FRESH), (1.0, 0.8, 0.5)
+        )
+        for n_initial in (100, 150)
+        for one in chain(model=model, loop=loop, bias=bias, n_initial=n_initial, **BAD)
+    ]
+    records = findings.frame(everything)
+    for one in findings.FIGURES:
+        if one.subject == "digits":
+            assert one.conclude(records).result != "not run yet", one.number
+            for own in one.select(records).values():
+                assert set(own["loop"]) == {one.loop}
+                assert own["n_initial"].nunique() == (2 if one.starts else 1)
+
+
+def test_compare_reads_the_family_with_most_biases_and_names_the_others():
+    wide = chain(model="flow", bias=1.0, fd=1.2, recall=0.8) + chain(
+        model="flow", bias=0.5, fd=1.2, recall=0.5
+    )
+    records = findings.frame(wide + chain(model="ddpm", bias=1.0, fd=1.2, recall=0.8))
+    text, own = findings.figure("16").compare(records)
+    assert set(own["family"]) == {"flow"}
+    assert set(own["bias"]) == {1.0, 0.5}
+    assert text.startswith("**The paper, Fig. 16.**")
+    judge = findings.figure("16").of_family
+    other = judge(records[records["family"] == "ddpm"])
+    assert text.endswith(f"Family by family: ddpm {other.result}, flow {judge(own).result}.")
+
+
+def test_compare_of_no_records_says_not_run_yet():
+    records = findings.frame(chain(model="gan", loop="fresh data"))
+    text, own = findings.figure("16").compare(records)
+    assert own.empty
+    assert "not run yet" in text
+
+
+def test_every_claim_of_the_table_is_in_words_that_are_known():
+    for one in findings.FIGURES:
+        assert bool(one.claims) == (one.subject != "toys"), one.number
+        for claim in one.claims:
+            score, words = claim.split(" ", 1)
+            verb, _, where = words.partition(" ")
+            known = verb in VERBS and where in WHERE
+            assert words in OTHERS or (score in GRIDS and words in VERBS) or known, claim
+
+
+def test_names_of_0_4_lead_to_what_they_are_called_now():
+    with pytest.warns(DeprecationWarning, match=r"madlab.paper is madlab.findings now"):
+        assert ml.paper is findings
+    with pytest.warns(DeprecationWarning, match="failures is madlab.findings.failures now"):
+        assert ml.metrics.failures is findings.failures
+    with pytest.warns(DeprecationWarning, match="madlab.findings.Conclusion now"):
+        assert findings.Verdict is findings.Conclusion
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        findings.nothing  # noqa: B018
