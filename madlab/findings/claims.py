@@ -98,10 +98,11 @@ def judge(claims: Sequence[str], records: pd.DataFrame, against: str = "") -> li
     """
     other = records["loop"] == against
     evidence = Evidence(records[~other], records[other], against)
-    return [_judged(*claim.split(" ", 1), evidence) for claim in claims]
+    return [_judged(claim, evidence) for claim in claims]
 
 
-def _judged(score: str, words: str, evidence: Evidence) -> Claim:
+def _judged(claim: str, evidence: Evidence) -> Claim:
+    score, words = claim.split(" ", 1)
     if words in OTHERS:
         return OTHERS[words](evidence, score)
     if score in GRIDS:
@@ -236,8 +237,9 @@ def _settles(evidence: Evidence, score: str) -> Claim:
 
 def _levels(records: pd.DataFrame, score: str) -> dict[int, tuple[float, float]]:
     """Return means over the last third and the one before by n_initial; none of short chains."""
-    starts = records.groupby("n_initial") if "n_initial" in records else []
-    curves = {int(str(n)): _curve(own, score) for n, own in starts}
+    if "n_initial" not in records:
+        return {}
+    curves = {int(str(n)): _curve(own, score) for n, own in records.groupby("n_initial")}
     shortest = min(map(len, curves.values()), default=0)
     third = shortest // 3
     if len(curves) < 2 or third < 2:

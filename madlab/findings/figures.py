@@ -133,7 +133,8 @@ def _table() -> tuple[PaperFigure, ...]:
 
 
 def _row(row: Mapping[str, Any]) -> PaperFigure:
-    return PaperFigure(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return PaperFigure(**fields)
 
 
 FIGURES = _table()

@@ -55,7 +55,8 @@ def commonest(records: pd.DataFrame) -> pd.DataFrame:
     """
     if "config" not in records or records.empty:
         return records
-    keys = np.array([_digest(row, loop=None) for row in records.to_dict("records")])
+    rows: list[Any] = records.to_dict("records")
+    keys = np.array([_digest(row, loop=None) for row in rows])
     chains = records.assign(_key=keys)[["_key", "loop", "bias", "seed"]].drop_duplicates()
     kept: pd.DataFrame = records[keys == chains.groupby("_key").size().idxmax()]
     return kept
