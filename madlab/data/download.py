@@ -5,21 +5,20 @@ MD5, and the official script `download_ffhq.py` gives the table's own.
 """
 
 import json
-import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from madlab import checks
+from madlab import checks, files
 from madlab.data.cache import location
 from madlab.data.folders import COUNT
+from madlab.data.prepare import Progress
 
 PAGE = "https://github.com/NVlabs/ffhq-dataset"
 _SECONDS = 30
 _CONNECTIONS = 8
-Progress = Callable[[int, int], None]
 
 
 class Remote(NamedTuple):
@@ -65,9 +64,7 @@ def thumbnails(
         raise NotADirectoryError(f"{folder} is a file; give the folder the thumbnails are to go to")
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        for left in folder.rglob("tmp????????"):
-            if re.fullmatch("tmp[a-z0-9_]{8}", left.name):
-                left.unlink()  # pooch's, of a run that was killed
+        _tidy(folder)
         known = "ffhq-dataset-v2.json"
         fetch({known: table or TABLE}, folder)
         fetch(_first((folder / known).read_text("utf-8"), n), folder, progress)
@@ -84,6 +81,13 @@ def _locked(folder: Path) -> Any:
     except filelock.Timeout:
         warnings.warn(f"another process downloads into {folder}; waiting for it", RuntimeWarning, 3)
         return lock.acquire()
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a killed run left: half of a file, and the empty one that pooch made."""
+    for left in (*folder.rglob(".tmp*.part"), *folder.rglob("tmp????????")):
+        if left.is_file() and (files.is_part(left) or not left.stat().st_size):
+            left.unlink()
 
 
 def _first(table: str, n: int) -> dict[str, Remote]:
@@ -105,7 +109,7 @@ def fetch(remotes: Mapping[str, Remote], folder: Path, progress: Progress | None
     import pooch
 
     pooch.get_logger().setLevel("ERROR")
-    files = pooch.create(
+    registry = pooch.create(
         folder,
         base_url="",
         registry={name: f"md5:{remote.md5}" for name, remote in remotes.items()},
@@ -115,12 +119,13 @@ def fetch(remotes: Mapping[str, Remote], folder: Path, progress: Progress | None
     get = pooch.HTTPDownloader(timeout=_SECONDS, hooks={"response": _refuse})
 
     def download(url: str, file: str, _: Any) -> None:
-        Path(file).unlink()  # made by pooch for this user's eyes alone
-        get(url, file, None)
+        # In place of pooch's own file, which is for this user's eyes alone.
+        with files.whole(Path(file)) as aside:
+            get(url, str(aside), None)
 
     def one(name: str) -> None:
         try:
-            files.fetch(name, downloader=download)
+            registry.fetch(name, downloader=download)
         except (ValueError, OSError) as error:
             raise OSError(
                 f"{remotes[name].url} could not be downloaded ({error}). The same command goes on "

@@ -352,13 +352,16 @@ def test_what_a_kill_in_the_middle_leaves_is_removed_by_the_next_run(
 
     server.misbehave = first(1, stall)
     process = background(place, table)
-    while not list(place.glob("tmp*")):
+    while not list(place.glob(".tmp*.part")):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     stuck.set()
-    (place / "tmp of mine").touch()
+    assert list(place.glob("tmp*"))
+    for name in ("tmp_of_mine", "tmpmine.txt"):
+        (place / name).write_text("as long a name as those of pooch")
     # The lock went with its process, so nobody waits for it.
     download.thumbnails(place, 30, table=table)
     assert len(list(place.rglob("*.png"))) == 30
-    assert [file.name for file in place.rglob("tmp*")] == ["tmp of mine"]
+    assert sorted(file.name for file in place.rglob("tmp*")) == ["tmp_of_mine", "tmpmine.txt"]
+    assert list(place.rglob(".tmp*")) == []
