@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from madlab.data import rosenbrock
 from madlab.models import create
 from madlab.training import seeded
 
@@ -43,13 +44,17 @@ TINY = {
     "face_flow": {"channels": 4, "steps": 24, "batch": 16, "sampling_steps": 3},
 }
 
+POINTS = {"coupling": {"couplings": 3, "hidden": 8, "epochs": 4, "batch": 16}}
+
 
 def tiny(name, **settings):
-    return create(name, **{**TINY[name], **settings})
+    return create(name, **{**(TINY | POINTS)[name], **settings})
 
 
 def data_of(name):
-    """Images and labels for the small model of this name."""
+    """Images, or points, and labels for the small model of this name."""
+    if name in POINTS:
+        return rosenbrock(60).images, None
     return (spots(), None) if name.startswith("face") else halves()
 
 

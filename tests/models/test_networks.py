@@ -1,4 +1,4 @@
-"""What every network model of pictures must keep, whatever its network and its training."""
+"""What every network model must keep, whatever its network and its training."""
 
 import math
 
@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from toys import TINY, data_of, halves, learner_and_batch, shades, spots, tiny
+from toys import POINTS, TINY, data_of, halves, learner_and_batch, shades, spots, tiny
 
 from madlab.models import check_model, create, load
 from madlab.models.base import NotFittedError
 from madlab.models.neural import CPU_BATCH
 
+ALL = [*TINY, *POINTS]
 LABELLED = [name for name in TINY if not name.startswith("face")]
 COLOUR = [name for name in TINY if name.startswith("face")]
 
@@ -60,7 +61,7 @@ def test_they_keep_the_promises_of_a_model(name, settings, data, bias):
     check_model(tiny(name, **settings), *data, bias=bias)
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", ALL)
 def test_equal_seeds_give_equal_models_and_torch_s_own_randomness_is_left_alone(fitted, name):
     images, labels = data_of(name)
     torch.manual_seed(123)
@@ -79,17 +80,16 @@ def test_equal_seeds_give_equal_models_and_torch_s_own_randomness_is_left_alone(
 
 
 @pytest.mark.parametrize("share", [0.2, 0.25, 0.6])
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", ALL)
 def test_a_stopped_fit_leaves_no_model_and_goes_on_bit_for_bit(fitted, tmp_path, name, share):
-    steps = TINY[name]["steps"]
+    steps = TINY.get(name, {"steps": 15})["steps"]
 
     def stop(done):
         if done >= share:
             raise KeyboardInterrupt
 
-    model = tiny(name, steps=1)
-    model.fit(*data_of(name), seed=0)
-    model.steps = steps
+    model = tiny(name)
+    model._keep(fitted(name).fitted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*data_of(name), seed=3, progress=stop, checkpoint=tmp_path)
     with pytest.raises(NotFittedError):
@@ -100,7 +100,7 @@ def test_a_stopped_fit_leaves_no_model_and_goes_on_bit_for_bit(fitted, tmp_path,
     same(model, fitted(name))
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", ALL)
 def test_saved_models_sample_exactly_as_before(fitted, tmp_path, name):
     fitted(name).save(tmp_path)
     again = load(tmp_path)
@@ -113,8 +113,8 @@ def test_saved_models_sample_exactly_as_before(fitted, tmp_path, name):
     np.testing.assert_array_equal(one.labels, two.labels)
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_a_picture_does_not_depend_on_how_many_are_drawn(fitted, name):
+@pytest.mark.parametrize("name", ALL)
+def test_a_sample_does_not_depend_on_how_many_are_drawn(fitted, name):
     model = fitted(name)
     bias = 0.5 if model.biased else 1.0
     n = 2 * CPU_BATCH + 30
