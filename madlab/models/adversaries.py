@@ -1,6 +1,5 @@
 """What trains a generator against a network that scores its pictures, and models made so."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from madlab import training
 from madlab.models._nets.digits import Generator
 from madlab.models.neural import Neural, Sampler, Shape, fast, scaled, where_is
 from madlab.streams import derive
-from madlab.training import Draws, Precision
+from madlab.training import Draws, Learner, Precision
 
 LATENT = 48
 PENALTY_EVERY = 4
@@ -56,7 +55,7 @@ class Adversarial(Neural):
 
 
 @dataclass(eq=False)
-class Adversaries:
+class Adversaries(Learner):
     """The learner of a generator and its opponent, which scores real and drawn pictures.
 
     A kind of pair says what its opponent is called, Adam's decay rates and what a step draws and
@@ -88,18 +87,6 @@ class Adversaries:
         self._precision = Precision(self._where)
         self._generate = training.compiled(self.generator)
         self._score = training.compiled(opponent)
-
-    def kind(self, step: int) -> str:
-        """All steps are of one kind."""
-        return "plain"
-
-    @abstractmethod
-    def draw(self, step: int, n: int) -> dict[str, Tensor]:
-        """Return all random tensors of a step on a batch of `n`."""
-
-    @abstractmethod
-    def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
-        """Take one step and return its losses, the opponent's first."""
 
     def _draws(self, step: int) -> Draws:
         return Draws(self._where, self.seed, "noise", step)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,9 +89,6 @@ class Diffusion(Neural):
         return OneLoss(
             network, loss, draw, learning_rate=self.learning_rate, precision=Precision(where)
         )
-
-    def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
-        return rng.standard_normal((n, 1, *shape), dtype=np.float32)
 
     def _sampler(self, network: Any, bias: float) -> Sampler:
         weight = guidance(bias)

@@ -111,9 +111,6 @@ class FaceFlow(Neural):
             network, loss, draw, learning_rate=self.learning_rate, precision=precision
         )
 
-    def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
-        return rng.standard_normal((n, 3, *shape), dtype=np.float32)
-
     def _sampler(self, network: Any, bias: float) -> Sampler:
         weight = guidance(bias)
         linear = network.linear

@@ -106,12 +106,9 @@ class Neural(Base):
     def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
         """Return what trains the network, which is on its device already."""
 
-    @abstractmethod
     def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
-        """Return the noise that `n` samples start from, float32 `(n, ...)`, drawn row by row.
-
-        `shape` is the height and width of a picture.
-        """
+        """Return the noise that `n` samples start from, float32, row by row; like pictures here."""
+        return rng.standard_normal((n, 3 if self.colour else 1, *shape), dtype=np.float32)
 
     @abstractmethod
     def _sampler(self, network: Any, bias: float) -> Sampler:

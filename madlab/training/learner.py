@@ -1,8 +1,8 @@
 """What the step loop trains, and the one way to take an optimizer's step."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,27 +10,27 @@ from torch import Tensor, nn
 from madlab.training.device import Precision
 
 
-class Learner(Protocol):
-    """What is trained: networks, their optimizers, and what one step does to them."""
+class Learner(ABC):
+    """What is trained, and what one step does to it.
 
-    @property
-    def networks(self) -> nn.ModuleDict:
-        """Everything with weights, on the device."""
+    - `networks`: everything with weights, on the device.
+    - `optimizers`: by name, made by `adam`.
+    - `averaged`: the network whose weights are averaged; it has the average when training is over.
+    """
 
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers by name, made by `adam`."""
-
-    @property
-    def averaged(self) -> nn.Module:
-        """The network whose weights are averaged; it has the average when training is over."""
+    networks: nn.ModuleDict
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    averaged: nn.Module
 
     def kind(self, step: int) -> str:
         """Return which kind of step `step` is; steps of one kind run the same operations."""
+        return "plain"
 
+    @abstractmethod
     def draw(self, step: int, n: int) -> dict[str, Tensor]:
         """Return all random tensors of a step on a batch of `n`, a function of (seed, step)."""
 
+    @abstractmethod
     def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
         """Take one step and return its losses, detached float `(k,)`.
 
@@ -41,7 +41,7 @@ class Learner(Protocol):
         """
 
 
-class OneLoss:
+class OneLoss(Learner):
     """A learner of one network with one loss.
 
     - `network`: on the device.
@@ -66,10 +66,6 @@ class OneLoss:
         self.optimizers = {"network": adam(network.parameters(), learning_rate)}
         self._loss, self._draw, self._clip = loss, draw, clip
         self._precision = precision
-
-    def kind(self, step: int) -> str:
-        """All steps are of one kind."""
-        return "plain"
 
     def draw(self, step: int, n: int) -> dict[str, Tensor]:
         """Return the random tensors of a step."""
