@@ -1,38 +1,31 @@
 """Loops in theory: closed forms, exact simulation of Gaussians, and modes under neutral drift."""
 
-from madlab.theory.closed_forms import (
-    admissible_synthetic,
-    biased_floor,
-    effective_ratio,
-    expected_mean_square,
-    expected_variance,
-    fresh_limit,
-    large_sample_ratio,
-    median_variance,
-    real_distance,
-)
-from madlab.theory.modes import ModeLoops, heterozygosity, simulate_modes, wright_fisher
-from madlab.theory.phase import Estimate, effective_size, real_curve, settled_distance
-from madlab.theory.simulation import Simulation, simulate
+import importlib
+from typing import Any
 
-__all__ = [
-    "Estimate",
-    "ModeLoops",
-    "Simulation",
-    "admissible_synthetic",
-    "biased_floor",
-    "effective_ratio",
-    "effective_size",
-    "expected_mean_square",
-    "expected_variance",
-    "fresh_limit",
-    "heterozygosity",
-    "large_sample_ratio",
-    "median_variance",
-    "real_curve",
-    "real_distance",
-    "settled_distance",
-    "simulate",
-    "simulate_modes",
-    "wright_fisher",
-]
+_WHERE = {
+    "closed_forms": (
+        "admissible_synthetic",
+        "biased_floor",
+        "effective_ratio",
+        "expected_mean_square",
+        "expected_variance",
+        "fresh_limit",
+        "large_sample_ratio",
+        "median_variance",
+        "real_distance",
+    ),
+    "modes": ("ModeLoops", "heterozygosity", "simulate_modes", "wright_fisher"),
+    "phase": ("Estimate", "effective_size", "real_curve", "settled_distance"),
+    "simulation": ("Simulation", "simulate"),
+}
+_NAMES = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    # Names are looked up on first use: closed forms need numpy alone, simulations torch.
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"madlab.theory.{_NAMES[name]}"), name)
+    return importlib.import_module("madlab.renamed").find("madlab.theory", name)

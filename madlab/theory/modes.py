@@ -5,7 +5,8 @@ generation. Beside them stands the Wright-Fisher model of population genetics: i
 reproduced the shares of the modes without error, those of its samples would follow it exactly.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +21,11 @@ from madlab.loops import Loop
 from madlab.metrics import Reference
 from madlab.models import em
 from madlab.streams import derive, generator
+from madlab.theory.simulation import Progress, check_sets, train
 from madlab.training import device as choose_device
 
 # A covariance needs two samples, so a mode of which there is one does not count as alive.
 ALIVE = 2
-
-Progress = Callable[[float], None]
 
 
 class ModeStatistics(NamedTuple):
@@ -148,8 +148,6 @@ def follow_modes(
     Arguments as for `simulate_modes`, which measures samples of what this yields.
     """
     data = modes() if data is None else data
-    if not isinstance(loop, Loop):
-        raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
     generations = checks.count("generations", generations, least=1)
     chains, seed = checks.count("chains", chains, least=1), checks.count("seed", seed)
     components, bias = checks.count("components", components, least=1), checks.bias(bias)
@@ -158,14 +156,7 @@ def follow_modes(
             f"{data.id} holds {data.images.dtype} of shape {data.images.shape}; the modes lie in "
             "the plane: give float64 points (n, 2), such as madlab.data.modes()"
         )
-    for t in range(1, min(generations, 2) + 1):
-        composition = loop.compose(t)
-        n = composition.n_real + composition.n_synthetic
-        if n < components:
-            raise ValueError(
-                f"generation {t} of this loop trains on {n} points, fewer than the {components} "
-                "components: raise n_initial, n_real or n_synthetic"
-            )
+    check_sets(loop, components, f"a mixture of {components} components", generations)
     needed = loop.needs(generations)
     if needed > len(data):
         raise ValueError(
@@ -174,50 +165,28 @@ def follow_modes(
             "generations or smaller sets"
         )
     where = choose_device(device, float64=True)
-    return _follow(loop, generations, bias, _chain_seeds(seed, chains), components, data, where)
+    seeds = _chain_seeds(seed, chains)
+    orders = [generator(seed, "permutation").permutation(len(data))[:needed] for seed in seeds]
+
+    def real(t: int) -> list[Tensor]:
+        block = loop.compose(t).real
+        if block is None:
+            return []
+        points = [data.images[order[slice(*block)]] for order in orders]
+        return [torch.from_numpy(np.stack(points)).to(where)]
+
+    def draw(models: em.Fitted, g: int, n: int, reader: int) -> Tensor:
+        # The streams have the names that `Chain` gives them.
+        return _draw(models, [derive(seed, g, "training", reader) for seed in seeds], n, bias)
+
+    def fit(t: int, parts: list[Tensor]) -> em.Fitted:
+        return em.fit(torch.cat(parts, 1), components, [derive(seed, t, "fit") for seed in seeds])
+
+    return islice(train(loop, real, draw, fit), generations)
 
 
 def _chain_seeds(seed: int, chains: int) -> list[int]:
     return [derive(seed, "chain", chain) for chain in range(chains)]
-
-
-def _follow(
-    loop: Loop,
-    generations: int,
-    bias: float,
-    seeds: list[int],
-    components: int,
-    data: Dataset,
-    where: torch.device,
-) -> Iterator[em.Fitted]:
-    needed = loop.needs(generations)
-    orders = [generator(seed, "permutation").permutation(len(data))[:needed] for seed in seeds]
-    fitted: dict[int, em.Fitted] = {}
-    kept: dict[int, Tensor] = {}
-    for t in range(1, generations + 1):
-        composition = loop.compose(t)
-        sources = {share.generation for share in composition.synthetic}
-        fitted = {g: models for g, models in fitted.items() if g in sources}
-        kept = {g: drawn for g, drawn in kept.items() if g in sources}
-        parts = []
-        if composition.real is not None:
-            real = [data.images[order[slice(*composition.real)]] for order in orders]
-            parts.append(torch.from_numpy(np.stack(real)).to(where))
-        for share in composition.synthetic:
-            g = share.generation
-            # A growing pool keeps what was once drawn; otherwise each reader has samples of its
-            # own. The streams have the names that `Chain` gives them.
-            reader = g + 1 if loop.budget == "growing" else t
-            drawn = kept.get(g)
-            if drawn is None:
-                streams = [derive(seed, g, "training", reader) for seed in seeds]
-                drawn = _draw(fitted[g], streams, share.n, bias)
-            if loop.budget == "growing":
-                kept[g] = drawn
-            parts.append(drawn)
-        points = torch.cat(parts, 1)
-        fitted[t] = em.fit(points, components, [derive(seed, t, "fit") for seed in seeds])
-        yield fitted[t]
 
 
 def _draw(models: em.Fitted, streams: list[int], n: int, bias: float) -> Tensor:

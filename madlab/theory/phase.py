@@ -2,7 +2,7 @@
 
 import functools
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,13 +62,11 @@ def settled_distance(
     worth = effective_ratio(d, loop.n_real, loop.n_synthetic, bias) * loop.n_real
     loop = replace(loop, n_initial=max(2, round(float(worth))))
     at = [6 * period + (i + 1) * max(1, period // 2) for i in range(measurements)]
-    options: dict[str, Any] = {
-        "at": at,
-        "covariances": False,
-        "device": device,
-        "progress": progress,
-    }
-    found = simulate(loop, d, at[-1], chains, bias, seed, **options).w2.mean(1)
+    run = simulate(
+        loop, d, at[-1], chains, bias, seed,
+        at=at, covariances=False, device=device, progress=progress,
+    )  # fmt: skip
+    found = run.w2.mean(1)
     return Estimate(float(found.mean()), float(found.std(ddof=1) / np.sqrt(chains)))
 
 

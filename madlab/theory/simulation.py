@@ -5,11 +5,11 @@ known laws: for n points of N(m, F F^T) the mean is m + F z / sqrt(n), and the s
 with Bartlett's triangular A. So no point is ever drawn, and a generation costs the same for any n.
 """
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ _CACHE = 2**20
 _ROWS = 25
 
 Progress = Callable[[float], None]
+_Model = TypeVar("_Model")
+_Part = TypeVar("_Part")
 
 
 class Simulation(NamedTuple):
@@ -111,11 +113,10 @@ def simulate(
     chains = checks.count("chains", chains, least=1)
     every = range(1, generations + 1)
     recorded = list(every) if at is None else [checks.count("at", t, least=1) for t in at]
-    if not recorded or any(b <= a for a, b in pairwise([0, *recorded, generations + 1])):
+    if not recorded or any(b <= a for a, b in itertools.pairwise([0, *recorded, generations + 1])):
         raise ValueError(f"at is {at}; give rising generations from 1 to {generations}")
-    size = (
-        8 * chains * len(recorded) * checks.count("d", d, least=1) * (d + 1 if covariances else 1)
-    )
+    d = checks.count("d", d, least=1)
+    size = 8 * chains * len(recorded) * d * (d + 1 if covariances else 1)
     if size > _LARGEST:
         raise ValueError(
             f"{chains:,} chains x {len(recorded):,} generations in {d} dimensions need "
@@ -177,46 +178,75 @@ def follow(
 
     Arguments as for `simulate`, which records what this yields.
     """
-    if not isinstance(loop, Loop):
-        raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
     d, bias = checks.count("d", d, least=1), checks.bias(bias)
     chains, seed = checks.count("chains", chains, least=1), checks.count("seed", seed)
-    for t in (1, 2):
-        composition = loop.compose(t)
-        if composition.n_real + composition.n_synthetic < 2:
-            raise ValueError(
-                f"generation {t} of this loop trains on 1 point; a covariance needs at least 2: "
-                "raise n_initial, n_real or n_synthetic"
-            )
-    return _follow(loop, bias, _Noise(chains, d, seed, choose_device(device, float64=True)))
-
-
-def _follow(loop: Loop, bias: float, noise: "_Noise") -> Iterator[_Fitted]:
+    check_sets(loop, 2, "a covariance")
+    noise = _Noise(chains, d, seed, choose_device(device, float64=True))
     first, fixed = _first_real(loop, noise)
-    fitted = {1: _fit(first)}
-    drawn: dict[int, _Statistics] = {}
-    t = 1
-    while True:
-        yield fitted[t]
-        t += 1
-        composition = loop.compose(t)
-        needed = {share.generation for share in composition.synthetic}
-        drawn = {g: kept for g, kept in drawn.items() if g in needed}
-        fitted = {g: kept for g, kept in fitted.items() if g in needed - set(drawn)}
-        parts = list(fixed) if loop.real == "fixed" else []
+
+    def real(t: int) -> list[_Statistics]:
+        if t == 1:
+            return list(first)
         if loop.real == "fresh":
-            parts.append(_sample(noise, loop.n_real))
-        for share in composition.synthetic:
+            return [_sample(noise, loop.n_real)]
+        return list(fixed) if loop.real == "fixed" else []
+
+    def draw(model: _Fitted, g: int, n: int, reader: int) -> _Statistics:
+        return _sample(noise, n, model._replace(scale=bias**0.5 * model.scale))
+
+    return train(loop, real, draw, lambda t, parts: _fit(parts))
+
+
+def check_sets(loop: Loop, least: int, what: str, generations: int = 2) -> None:
+    """Raise unless `loop` is one whose generations train on the `least` points that `what` needs.
+
+    Only generations 1 and 2, and those there are, need a look: later ones have no fewer points.
+    """
+    if not isinstance(loop, Loop):
+        raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
+    for t in range(1, min(generations, 2) + 1):
+        composition = loop.compose(t)
+        n = composition.n_real + composition.n_synthetic
+        if n < least:
+            raise ValueError(
+                f"generation {t} of this loop trains on {n} point{'s' * (n > 1)}; {what} needs at "
+                f"least {least}: raise n_initial, n_real or n_synthetic"
+            )
+
+
+def train(
+    loop: Loop,
+    real: Callable[[int], list[_Part]],
+    draw: Callable[[_Model, int, int, int], _Part],
+    fit: Callable[[int, list[_Part]], _Model],
+) -> Iterator[_Model]:
+    """Yield the models of generations 1, 2, ... of a loop, without end; only needed ones are kept.
+
+    - `real`: called with t, returns the real parts of generation t's training set.
+    - `draw`: called with a model, its generation, a number of samples and the generation that
+      trains on them; returns the samples.
+    - `fit`: called with t and the parts of its training set, returns the model.
+    """
+    fitted: dict[int, _Model] = {}
+    drawn: dict[int, _Part] = {}
+    growing = loop.budget == "growing"
+    for t in itertools.count(1):
+        shares = loop.compose(t).synthetic
+        needed = {share.generation for share in shares}
+        drawn = {g: part for g, part in drawn.items() if g in needed}
+        fitted = {g: model for g, model in fitted.items() if g in needed - set(drawn)}
+        parts = real(t)
+        for share in shares:
             g = share.generation
             if g in drawn:
                 parts.append(drawn[g])
                 continue
-            mean, root, scale = fitted[g]
-            parts.append(_sample(noise, share.n, _Fitted(mean, root, bias**0.5 * scale)))
+            parts.append(draw(fitted[g], g, share.n, g + 1 if growing else t))
             # A growing pool keeps what was once drawn; otherwise each reader has new samples.
-            if loop.budget == "growing":
+            if growing:
                 drawn[g] = parts[-1]
-        fitted[t] = _fit(parts)
+        fitted[t] = fit(t, parts)
+        yield fitted[t]
 
 
 def _first_real(loop: Loop, noise: "_Noise") -> tuple[list[_Statistics], list[_Statistics]]:
@@ -230,7 +260,7 @@ def _first_real(loop: Loop, noise: "_Noise") -> tuple[list[_Statistics], list[_S
 
 
 def _sample(noise: "_Noise", n: int, source: _Fitted | None = None) -> _Statistics:
-    """Draw the statistics of n points of a fitted Gaussian, of N(0, I) where `source` is None."""
+    """Draw the statistics of n points of a fitted Gaussian, of N(0, I) where there is none."""
     if source is None:
         return _Statistics(n, noise.normal(noise.d) / n**0.5, noise.bartlett(noise.d, n - 1))
     mean, root, scale = source
@@ -286,8 +316,7 @@ def _fit(parts: list[_Statistics]) -> _Fitted:
             # Singular: a root from eigenvalues, turned into a triangle.
             values, vectors = torch.linalg.eigh(scatter)
             upright = values.clamp(min=0).sqrt()[..., None] * vectors.mT
-            triangle: Tensor = torch.linalg.qr(upright).R
-            root = triangle.mT
+            root = torch.linalg.qr(upright).R.mT
     return _Fitted(mean, root, (n - 1) ** -0.5)
 
 
@@ -295,8 +324,7 @@ def _trace_of_root(covariance: Tensor) -> Tensor:
     """Return tr Sigma^(1/2) of covariances `(chains, d, d)`."""
     if covariance.shape[-1] == 1:
         return covariance[..., 0, 0].sqrt()
-    variances: Tensor = torch.linalg.eigvalsh(covariance)
-    return variances.clamp(min=0).sqrt().sum(-1)
+    return torch.linalg.eigvalsh(covariance).clamp(min=0).sqrt().sum(-1)
 
 
 class _Noise:
@@ -315,14 +343,12 @@ class _Noise:
         return self._single(self.chains, *shape).double()
 
     def _single(self, *size: int) -> Tensor:
-        drawn: Tensor = torch.randn(size, generator=self._generator, device=self._generator.device)
-        return drawn
+        return torch.randn(size, generator=self._generator, device=self._generator.device)
 
     def chi(self, freedom: Tensor) -> Tensor:
         """Return chi variables `(chains, k)` of `freedom`, float64 `(k,)`."""
         half = (freedom / 2).repeat(self.chains, 1)
-        gamma: Tensor = torch._standard_gamma(half, generator=self._generator)
-        return (2 * gamma).sqrt()
+        return (2 * torch._standard_gamma(half, generator=self._generator)).sqrt()
 
     def bartlett(self, d: int, freedom: int) -> Tensor:
         """Return A `(chains, d, k)`, k = min(d, freedom), so that A A^T is Wishart(I, freedom)."""

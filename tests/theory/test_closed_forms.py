@@ -1,12 +1,15 @@
 """Closed forms against each other, against exact integrals, and against the reference tables."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
 from madlab import theory
 from madlab.loops import Loop
-from madlab.theory.closed_forms import _mean_root
+from madlab.theory.closed_forms import _digamma, _mean_root
 
 
 @pytest.mark.parametrize("c", [1e-4, 0.05, 0.5, 0.99, 1.5, 4.0])
@@ -181,6 +184,22 @@ def test_the_median_variance_is_that_of_a_product_of_chi_squares(n, t):
     error = 4 * 1.25 * logs.std() / np.sqrt(200_000)
     apart = np.median(logs) - np.log(theory.median_variance(t, n))
     assert abs(apart) < error + 0.02
+
+
+def test_digamma_is_that_of_scipy():
+    for x in (0.5, 1.0, 2.5, 11.5, 12.0, 500.0, 5e5):
+        assert _digamma(x) == pytest.approx(special.digamma(x), rel=1e-13, abs=1e-14)
+
+
+def test_closed_forms_need_no_torch():
+    code = (
+        "import sys, madlab\n"
+        "assert madlab.theory.fresh_limit(10, 100, 50, 0.9) > 0\n"
+        "assert madlab.theory.median_variance(3, 100) > 0\n"
+        "print('torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
 
 
 def test_bad_values_are_refused():

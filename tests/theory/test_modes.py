@@ -198,7 +198,11 @@ LOOP = Loop.fully_synthetic(200)
         ({"keep": [3, 9]}, ValueError, r"keep holds \[9\]; there are generations 1 to 5"),
         ({"n_evaluate": 25}, ValueError, "n_evaluate is 25"),
         ({"components": 0}, ValueError, "components is 0"),
-        ({"loop": Loop.fully_synthetic(24)}, ValueError, "24 points, fewer than the 25"),
+        (
+            {"loop": Loop.fully_synthetic(24)},
+            ValueError,
+            "24 points; a mixture of 25 .* at least 25",
+        ),
         ({"loop": Loop.fully_synthetic(24, 100)}, ValueError, "generation 2 .* trains on 24"),
         ({"loop": Loop.fresh_data(400, 9)}, ValueError, "need 2,000 real points.*modes.2000"),
         ({"data": gaussian(3, 100, n_held_out=300)}, ValueError, "lie in the plane"),

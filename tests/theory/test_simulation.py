@@ -110,8 +110,12 @@ def no_walk_of_the_mean(monkeypatch):
 
 
 def deviations_scaled_by_bias(monkeypatch):
-    right = module._follow
-    monkeypatch.setattr(module, "_follow", lambda loop, bias, noise: right(loop, bias**2, noise))
+    right = module.follow
+    monkeypatch.setattr(
+        module,
+        "follow",
+        lambda loop, d, chains, bias, *more: right(loop, d, chains, bias**2, *more),
+    )
 
 
 BREAKS = {
