@@ -174,6 +174,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
         ("madlab.files", True),
         ("madlab.loops", True),
         ("madlab.presets", True),
+        ("madlab.theory", True),
         ("madlab.store", False),
         ("madlab.gallery", False),
     ],
