@@ -1,5 +1,6 @@
 """What a student predicts before a run, kept and shown beside what the run did."""
 
+import contextlib
 import html
 import json
 import os
@@ -10,6 +11,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from madlab import checks, files
 from madlab.panels.panel import Fallback, labelled, row, status
 from madlab.store import Store
 
@@ -41,34 +43,27 @@ class Prediction(Fallback):
         options = list(options)
         if len(set(options)) < max(2, len(options)):
             raise ValueError(f"options are {options}; give at least two, all different")
-        if value and value not in options:
-            raise ValueError(f"value is {value!r}; it must be one of: {'; '.join(options)}")
+        if value:
+            checks.choice("value", value, options)
         self.question, self.options, self.key = question, options, key
         if store is not None and not isinstance(store, Store):
             store = Store(store)
         self._file = None if store is None else store.path / FILE
-        self._kept = read(self._file, key)
+        self._kept = newest(self._file, key)
         if self._kept is not None and self._kept["answer"] not in options:
             self._kept = None
         asked = widgets.HTML(f"<b>{html.escape(question)}</b>")
-        self.choice = labelled(
-            widgets.RadioButtons, "I predict:", "mad-choice", options=options, value=self.answer
-        )
-        self.why = labelled(
-            widgets.Textarea,
-            "Why? (optional)",
-            "mad-why",
-            width="40em",
-            value=self.note,
-            continuous_update=False,
-        )
+        listed = {"options": options, "value": self.answer}
+        self.picked = labelled(widgets.RadioButtons, "I predict:", "mad-choice", **listed)
+        given = {"value": self.note, "continuous_update": False}
+        self.why = labelled(widgets.Textarea, "Why? (optional)", "mad-why", width="40em", **given)
         self.button = widgets.Button(description="Keep my prediction").add_class("mad-keep")
         self.status = widgets.HTML().add_class("mad-status")
-        super().__init__([asked, self.choice, self.why, row([self.button, self.status])])
+        super().__init__([asked, self.picked, self.why, row([self.button, self.status])])
         self.add_class("mad-prediction")
         self.button.on_click(self._pressed)
         if value and value != self.answer:
-            self.choice.value = value
+            self.picked.value = value
             self.keep()
         self.status.value = status(self.words())
 
@@ -84,17 +79,20 @@ class Prediction(Fallback):
 
     def keep(self) -> None:
         """Keep the chosen answer; raises ValueError where none is chosen."""
-        if self.choice.value is None:
+        if self.picked.value is None:
             raise ValueError("choose one of the answers first")
         kept = {
             "key": self.key,
             "question": self.question,
-            "answer": self.choice.value,
+            "answer": self.picked.value,
             "why": self.why.value.strip(),
             "time": time.time(),
         }
         if self._file is not None:
-            append(self._file, kept)
+            advice = "free some space or give another store"
+            with files.explained(f"{self._file} did not take the prediction", advice):
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                files.append(self._file, json.dumps(kept), durable=True)
         self._kept = kept
         self.status.value = status(self.words())
 
@@ -113,9 +111,9 @@ class Prediction(Fallback):
 
     def html(self) -> str:
         """Return question, options and the answer kept, as HTML."""
+        mine = {self.answer: "<b>{}</b> (your prediction)"}
         items = "".join(
-            f"<li>{'<b>' if option == self.answer else ''}{html.escape(option)}"
-            f"{'</b> (your prediction)' if option == self.answer else ''}</li>"
+            f"<li>{mine.get(option, '{}').format(html.escape(option))}</li>"
             for option in self.options
         )
         why = f"<p>Why: {html.escape(self.note)}</p>" if self.note else ""
@@ -131,8 +129,8 @@ class Prediction(Fallback):
         - `outcome`: what the run shows, in a sentence.
         - `answer`: the option that it bears out, or None where none is right or wrong.
         """
-        if answer is not None and answer not in self.options:
-            raise ValueError(f"answer is {answer!r}; it must be one of: {'; '.join(self.options)}")
+        if answer is not None:
+            checks.choice("answer", answer, self.options)
         return Outcome(self, outcome, answer)
 
 
@@ -171,37 +169,13 @@ class Outcome(Fallback):
         return f'<dl class="mad-outcome">{items}</dl>'
 
 
-def read(file: Path | None, key: str) -> dict[str, Any] | None:
+def newest(file: Path | None, key: str) -> dict[str, Any] | None:
     """Return the newest intact answer to `key` in a file of answers, or None."""
-    newest = None
-    if file is not None and file.exists():
-        for line in file.read_bytes().splitlines():
-            try:
-                kept = json.loads(line)
-                if kept["key"] == key and isinstance(kept["answer"], str):
-                    newest = kept
-            except (ValueError, KeyError, TypeError):
-                # Cut short by a kill while it was written.
-                continue
-    return newest
-
-
-def append(file: Path, kept: dict[str, Any]) -> None:
-    """Add one answer as a line at the end of a file; when this returns, the disk has it."""
-    line = (json.dumps(kept) + "\n").encode()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab+") as stream:
-            if stream.tell():
-                stream.seek(-1, os.SEEK_END)
-                # What was cut short before stays a line of its own.
-                line = line if stream.read(1) == b"\n" else b"\n" + line
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{file} did not take the prediction ({error.strerror}); free some space or give "
-            "another store",
-        ) from error
+    lines = [] if file is None or not file.exists() else file.read_bytes().splitlines()
+    for line in reversed(lines):
+        # A line may have been cut short by a kill while it was written.
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            kept: dict[str, Any] = json.loads(line)
+            if kept["key"] == key and isinstance(kept["answer"], str):
+                return kept
+    return None

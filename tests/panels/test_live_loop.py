@@ -10,7 +10,6 @@ from panel_checks import check_controls, check_page
 
 from madlab import data, models, panels
 from madlab.panels import background
-from madlab.plots.lines import number
 
 SIZES = {"n_real": 300, "n_synthetic": 300, "generations": 3, "n_evaluate": 100}
 
@@ -172,5 +171,5 @@ def test_the_plain_line_of_pictures_says_kid_and_recall(faces, capsys):
     line = capsys.readouterr().out.splitlines()[1]
     row = faces["ψ = 1"].records().iloc[1]
     assert line.startswith("fully synthetic, principal, bias 1, seed 0: Generation 2 of 2: KID-PCA")
-    assert f"{row['kid']:.3g} ± {row['kid_error']:.1g}, recall {number(row['recall'])}" in line
+    assert f"{row['kid']:.3g} ± {row['kid_error']:.1g}, recall {row['recall']:.3g}" in line
     assert "read" not in line

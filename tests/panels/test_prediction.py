@@ -16,13 +16,13 @@ def test_a_prediction_is_kept_at_once_and_found_again(tmp_path):
     check_controls(asked)
     assert asked.answer is None
     assert "No prediction has been kept yet" in asked.html()
-    asked.choice.value, asked.why.value = "it falls", "copies of copies"
+    asked.picked.value, asked.why.value = "it falls", "copies of copies"
     asked.button.click()
     assert "You predicted: it falls" in asked.status.value
     (line,) = (tmp_path / "predictions.jsonl").read_text().splitlines()
     assert json.loads(line)["answer"] == "it falls"
     again = panels.Prediction(*QUESTION, key="recall", store=tmp_path)
-    assert (again.answer, again.note, again.choice.value) == (
+    assert (again.answer, again.note, again.picked.value) == (
         "it falls",
         "copies of copies",
         "it falls",
@@ -36,14 +36,14 @@ def test_a_prediction_is_kept_at_once_and_found_again(tmp_path):
 def test_the_newest_intact_prediction_counts(tmp_path):
     asked = panels.Prediction(*QUESTION, key="recall", store=tmp_path)
     for answer in ("it falls", "it stays"):
-        asked.choice.value = answer
+        asked.picked.value = answer
         asked.keep()
     file = tmp_path / prediction.FILE
     with file.open("ab") as stream:
         stream.write(b'{"key": "recall", "answer": "it fa')
     assert panels.Prediction(*QUESTION, key="recall", store=tmp_path).answer == "it stays"
     # What is kept next starts on a line of its own.
-    asked.choice.value = "it falls"
+    asked.picked.value = "it falls"
     asked.keep()
     assert panels.Prediction(*QUESTION, key="recall", store=tmp_path).answer == "it falls"
     with file.open("ab") as stream:
@@ -65,7 +65,7 @@ def test_a_notebook_parameter_gives_the_prediction(tmp_path):
         asked = panels.Prediction(*QUESTION, key="recall", store=tmp_path, value=value)
         assert asked.answer == "it falls"
     assert len((tmp_path / prediction.FILE).read_text().splitlines()) == 1
-    with pytest.raises(ValueError, match="value is 'it rises'; it must be one of: it falls"):
+    with pytest.raises(ValueError, match="value is 'it rises'; it must be one of 'it falls'"):
         panels.Prediction(*QUESTION, key="recall", store=tmp_path, value="it rises")
 
 
@@ -74,13 +74,13 @@ def test_a_prediction_stands_beside_the_outcome(tmp_path):
     page = asked.beside("recall fell from 0.55 to 0.12", "it falls")._repr_mimebundle_()
     assert "nothing was predicted before this run" in page["text/html"]
     assert "So it went" not in page["text/html"]
-    asked.choice.value = "it stays"
+    asked.picked.value = "it stays"
     asked.keep()
     beside = asked.beside("recall fell from 0.55 to 0.12", "it falls")
     assert "You predicted: it stays" in beside.words()
     assert "The run shows: recall fell from 0.55 to 0.12" in beside.words()
     assert "not as you predicted, but: it falls" in beside.html()
-    asked.choice.value = "it falls"
+    asked.picked.value = "it falls"
     asked.keep()
     assert "So it went: as you predicted" in asked.beside("it fell", "it falls").words()
     assert "So it went" not in asked.beside("it fell").words()
@@ -92,7 +92,7 @@ def test_a_prediction_that_cannot_be_kept_says_so(tmp_path):
     asked = panels.Prediction(*QUESTION, key="recall", store=tmp_path / "store")
     asked.button.click()
     assert "Not kept: choose one of the answers first" in asked.status.value
-    asked.choice.value = "it falls"
+    asked.picked.value = "it falls"
     (tmp_path / "store").write_text("a file is in the way")
     asked.button.click()
     assert "did not take the prediction" in asked.status.value
