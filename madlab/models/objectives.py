@@ -108,13 +108,13 @@ class Ddpm:
         kept = self.kept[levels].tolist()
         x = noise
         for i in reversed(range(steps)):
-            here, before = kept[i], kept[i - 1] if i else 1.0
+            now, before = kept[i], kept[i - 1] if i else 1.0
             time = torch.full((len(x),), (int(levels[i]) + 1) / LEVELS, device=x.device)
-            found = predict(x, time)
-            picture = ((x - (1 - here) ** 0.5 * found) / here**0.5).clamp(-1, 1)
-            step = here / before
-            mean = before**0.5 * (1 - step) / (1 - here) * picture
-            mean = mean + step**0.5 * (1 - before) / (1 - here) * x
+            noise_found = predict(x, time)
+            picture = ((x - (1 - now) ** 0.5 * noise_found) / now**0.5).clamp(-1, 1)
+            step = now / before
+            mean = before**0.5 * (1 - step) / (1 - now) * picture
+            mean = mean + step**0.5 * (1 - before) / (1 - now) * x
             deviation = (1 - step) ** 0.5
             x = mean + deviation * draws.normal(*x.shape) if i else picture
         return x

@@ -292,8 +292,8 @@ class Browser(Panel):
         for key, value in first.items():
             offered = list(dict.fromkeys(place.get(key) for place in self._places.values()))
             if value not in offered or value is None:
-                there = ", ".join(map(_label, self.lists if offered == [None] else offered))
-                raise KeyError(f"there is no {key} {value!r} to show; there is {there}")
+                known = ", ".join(map(_label, self.lists if offered == [None] else offered))
+                raise KeyError(f"there is no {key} {value!r} to show; there is {known}")
         self._settle(first, generation)
         if any(self.lists[key].value != value for key, value in first.items()):
             said = ", ".join(f"{key} {_label(value)}" for key, value in first.items())
@@ -303,8 +303,8 @@ class Browser(Panel):
             )
             raise KeyError(f"there is no chain of {said} together; there are: {'; '.join(every)}")
         if generation not in (None, *self.chain.generations):
-            there = ", ".join(map(str, self.chain.generations))
-            raise KeyError(f"{self.chain.name} has no generation {generation} to show, but {there}")
+            known = ", ".join(map(str, self.chain.generations))
+            raise KeyError(f"{self.chain.name} has no generation {generation} to show, but {known}")
 
     def _settle(self, wished: Mapping[str, Any], t: int | None) -> None:
         """Offer in every list what there is with the ones before it, and keep what was chosen."""

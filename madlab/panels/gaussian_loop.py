@@ -196,7 +196,7 @@ def _draw_variance(axes: Axes, run: Simulation, n: int, bias: float, d: int) -> 
 def _halved(t: np.ndarray, variance: np.ndarray) -> str:
     """Return by which generation the median has halved."""
     medians = np.median(variance, 0)
-    there = np.flatnonzero(medians <= medians[0] / 2)
-    if not len(there):
+    below = np.flatnonzero(medians <= medians[0] / 2)
+    if not len(below):
         return f"The median has not halved by generation {t[-1]}."
-    return f"The median has halved by generation {t[there[0]]}."
+    return f"The median has halved by generation {t[below[0]]}."

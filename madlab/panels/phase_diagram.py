@@ -206,12 +206,12 @@ def _map(
     """Return the closed form over the plane, and the points of the grid that were found."""
     x, y = _axes(chosen, _SIDE, whole=False)
     across = 0 if chosen["view"] == "sizes" else 1
-    there = [
+    simulated = [
         ((place[2], place[1])[across], place[3], *found[place])
         for place in _places(chosen, side)
         if place in found
     ]
-    points = Points(*np.array(there, float).reshape(-1, 4).T)
+    points = Points(*np.array(simulated, float).reshape(-1, 4).T)
     return Map(x, y, _ratio(chosen, x, y), ("n_real", "λ")[across], across == 0, points)
 
 

@@ -195,8 +195,8 @@ def admissible_synthetic(d: int, bias: float, n_real: float | None = None) -> fl
     last = np.flatnonzero(worth < 0)
     if not len(last):
         return 0.0
-    here = slice(last[-1], last[-1] + 2)
-    return float(np.exp(np.interp(0, worth[here], np.log(n_s[here]))))
+    crossing = slice(last[-1], last[-1] + 2)
+    return float(np.exp(np.interp(0, worth[crossing], np.log(n_s[crossing]))))
 
 
 def biased_floor(d: int, real_share: float, bias: float) -> float:

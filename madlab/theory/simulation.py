@@ -128,16 +128,16 @@ def simulate(
     means = np.empty((chains, len(places), d))
     kept = np.empty((chains, len(places), d, d)) if covariances else None
     w2, traces = np.empty((2, chains, len(places)))
-    told, lock, ended = 0, threading.Lock(), threading.Event()
+    finished, lock, ended = 0, threading.Lock(), threading.Event()
 
-    def tell(count: int) -> None:
-        nonlocal told
+    def report(count: int) -> None:
+        nonlocal finished
         if ended.is_set():
             raise KeyboardInterrupt
         with lock:
-            told += count
+            finished += count
             if progress is not None:
-                progress(told / (chains * generations))
+                progress(finished / (chains * generations))
 
     def run(start: int) -> None:
         rows = slice(start, min(start + block, chains))
@@ -145,15 +145,15 @@ def simulate(
         states = follow(loop, d, count, bias, derive(seed, "chains", start), device)
         for t, fitted in zip(every, states, strict=False):
             if t in places:
-                here = rows, places[t]
+                place = rows, places[t]
                 covariance = fitted.covariance()
                 trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
                 apart = fitted.mean.square().sum(-1) + trace + d - 2 * _trace_of_root(covariance)
-                means[here], traces[here] = fitted.mean.cpu(), trace.cpu()
-                w2[here] = apart.clamp(min=0).cpu()
+                means[place], traces[place] = fitted.mean.cpu(), trace.cpu()
+                w2[place] = apart.clamp(min=0).cpu()
                 if kept is not None:
-                    kept[here] = covariance.cpu()
-            tell(count)
+                    kept[place] = covariance.cpu()
+            report(count)
 
     on_cpu = choose_device(device, float64=True).type == "cpu"
     block = max(1, _CACHE // (8 * d**2)) if on_cpu else chains

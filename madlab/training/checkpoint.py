@@ -52,8 +52,8 @@ def restore(learner: Learner, average: Ema, step: int, found: Mapping[str, Tenso
         optimizer = learner.optimizers[owner]
         weight = _weights(optimizer)[int(number)]
         # Adam counts on the CPU where its steps do not run on the device as one.
-        there = key != "step" or optimizer.param_groups[0]["fused"]
-        kept = value.to(weight.device if there else "cpu", copy=True)
+        on_device = key != "step" or optimizer.param_groups[0]["fused"]
+        kept = value.to(weight.device if on_device else "cpu", copy=True)
         # Files keep no memory format, and fused optimizers need the weight's.
         like = kept.shape == weight.shape
         optimizer.state[weight][key] = torch.empty_like(weight).copy_(kept) if like else kept

@@ -201,20 +201,20 @@ class FaceUNet(nn.Module):
         """Return `(n, 3, h, w)` for pictures of that shape at times `(n,)` from 0 to 1."""
         size = ((time * PIXEL).square() + (1 - time).square()).sqrt()[:, None, None, None]
         condition = silu(self.time(self.waves(time)))
-        here = self.enter(pixel_unshuffle(x / size, 2))
+        hidden = self.enter(pixel_unshuffle(x / size, 2))
         passed = []
         for level, down in zip(self.inward, self.down, strict=True):
-            here = level(here, condition)
-            passed.append(here)
-            here = down(here)
+            hidden = level(hidden, condition)
+            passed.append(hidden)
+            hidden = down(hidden)
         for block in self.bottom:
-            here = block(here, condition)
+            hidden = block(hidden, condition)
         for up, level in zip(reversed(self.up), reversed(self.outward), strict=True):
-            here = level(passed.pop() + pixel_shuffle(up(here), 2), condition)
-        here = self.finish(here, condition)
+            hidden = level(passed.pop() + pixel_shuffle(up(hidden), 2), condition)
+        hidden = self.finish(hidden, condition)
         scale, shift = self.last(condition).chunk(2, dim=1)
-        found = self.leave(silu(adaptive_norm(here, 1 + scale, shift)))
-        return pixel_shuffle(found, 2) * (PIXEL / size)
+        out = self.leave(silu(adaptive_norm(hidden, 1 + scale, shift)))
+        return pixel_shuffle(out, 2) * (PIXEL / size)
 
 
 def halvings(shape: tuple[int, int]) -> int:
