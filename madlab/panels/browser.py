@@ -279,7 +279,7 @@ class Browser(Panel):
         self.view = labelled(widgets.ToggleButtons, "show", "mad-view", options=shown)
         zooms = [(f"×{zoom}", zoom) for zoom in _ZOOMS]
         self.zoom = labelled(widgets.ToggleButtons, "zoom", "mad-zoom", options=zooms)
-        self.view.style.button_width, self.zoom.style.button_width = "auto", "3em"
+        self.view.style.button_width, self.zoom.style.button_width = "auto", "4em"
         if view is not None:
             self.view.value = checks.choice("view", view, shown)
         self._begin(first, generation)

@@ -53,9 +53,9 @@ class Prediction(Fallback):
         if self._kept is not None and self._kept["answer"] not in options:
             self._kept = None
         asked = widgets.HTML(f"<b>{html.escape(question)}</b>")
-        listed = {"options": options, "value": self.answer}
+        listed: dict[str, Any] = {"options": options, "value": self.answer}
         self.picked = labelled(widgets.RadioButtons, "I predict:", "mad-choice", **listed)
-        given = {"value": self.note, "continuous_update": False}
+        given: dict[str, Any] = {"value": self.note, "continuous_update": False}
         self.why = labelled(widgets.Textarea, "Why? (optional)", "mad-why", width="40em", **given)
         self.button = widgets.Button(description="Keep my prediction").add_class("mad-keep")
         self.status = widgets.HTML().add_class("mad-status")
