@@ -22,22 +22,7 @@ _WHERE = {
     "watch": "live_loop",
 }
 
-__all__ = [
-    "BiasDial",
-    "Browser",
-    "ChainView",
-    "GaussianLoop",
-    "LiveLoop",
-    "LoopComparison",
-    "MetricLab",
-    "ModeDrift",
-    "Panel",
-    "PhaseDiagram",
-    "Prediction",
-    "chain_views",
-    "front_end_listens",
-    "watch",
-]
+__all__ = [*_WHERE]
 
 
 def __getattr__(name: str) -> Any:

@@ -266,7 +266,7 @@ class Browser(Panel):
     ) -> None:
         self.chains = chain_views(source)
         self._places: dict[str, Mapping[str, Any]] = {
-            name: chain.lists for name, chain in self.chains.items()
+            name: chain.lists or {"chain": name} for name, chain in self.chains.items()
         }
         if len({tuple(place) for place in self._places.values()}) > 1:
             self._places = {name: {"chain": name} for name in self.chains}
@@ -289,19 +289,20 @@ class Browser(Panel):
 
     def _begin(self, first: Mapping[str, Any], generation: int | None) -> None:
         """Choose what to begin with, or raise KeyError where there is no such chain."""
-        for key, value in first.items():
-            offered = list(dict.fromkeys(place.get(key) for place in self._places.values()))
-            if value not in offered or value is None:
-                known = ", ".join(map(_label, self.lists if offered == [None] else offered))
-                raise KeyError(f"there is no {key} {value!r} to show; there is {known}")
         self._settle(first, generation)
-        if any(self.lists[key].value != value for key, value in first.items()):
+        wrong = [
+            key for key in first if key not in self.lists or self.lists[key].value != first[key]
+        ]
+        if wrong:
             said = ", ".join(f"{key} {_label(value)}" for key, value in first.items())
-            places = self._places.values()
-            every = dict.fromkeys(
-                ", ".join(_label(place[key]) for key in first) for place in places
+            keys = [key for key in first if key in self.lists] or [*self.lists]
+            places = [
+                ", ".join(_label(place[key]) for key in keys) for place in self._places.values()
+            ]
+            raise KeyError(
+                f"there is no chain of {said} to show; by {' and '.join(keys)} there are: "
+                f"{'; '.join(dict.fromkeys(places))}"
             )
-            raise KeyError(f"there is no chain of {said} together; there are: {'; '.join(every)}")
         if generation not in (None, *self.chain.generations):
             known = ", ".join(map(str, self.chain.generations))
             raise KeyError(f"{self.chain.name} has no generation {generation} to show, but {known}")

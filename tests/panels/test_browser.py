@@ -232,14 +232,17 @@ def test_without_a_kernel_a_gallery_shows_the_chosen_chain(own):
 
 def test_what_the_gallery_does_not_have_is_refused(own, tmp_path):
     for given, message in [
-        ({"family": "gan"}, "no family 'gan' to show; there is mixture"),
-        ({"loop": "fresh"}, "no loop 'fresh' to show; there is fully synthetic, fresh data"),
-        ({"bias": 0.7}, r"no bias 0\.7 to show; there is 1, 0\.5"),
-        ({"flavour": 1}, "no flavour 1 to show; there is subject, family"),
+        ({"family": "gan"}, "no chain of family gan to show; by family there are: mixture"),
+        (
+            {"loop": "fresh"},
+            "no chain of loop fresh to show; by loop there are: fully synthetic; fresh data",
+        ),
+        ({"bias": 0.7}, r"no chain of bias 0\.7 to show; by bias there are: 1; 0\.5"),
+        ({"flavour": 1}, "no chain of flavour 1 to show; by subject and family and"),
         ({"generation": 4, "bias": 0.5}, "has no generation 4 to show, but 1, 2, 3"),
         (
             {"loop": "fresh data", "bias": 0.5},
-            r"no chain of loop fresh data, bias 0\.5 together; there are: fully synthetic, 1; ",
+            r"loop fresh data, bias 0\.5 to show; by loop and bias there are: fully synthetic, 1; ",
         ),
     ]:
         with pytest.raises(KeyError, match=message):
