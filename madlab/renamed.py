@@ -1,10 +1,13 @@
 """Public names of version 0.4 that are called something else now; each works for one release."""
 
+import functools
 import importlib
 import warnings
+from collections.abc import Callable
 from typing import Any
 
-# Old name: module and name of what it is now; a module alone where the whole module moved.
+# Old name: module and name of what it is now; a module alone where the whole module moved; with
+# "()" and an attribute where what it returned is that attribute of what is returned now.
 NAMES: dict[str, str] = {
     "madlab.findings.Figure": "madlab.findings:PaperFigure",
     "madlab.findings.Verdict": "madlab.findings:Conclusion",
@@ -13,6 +16,19 @@ NAMES: dict[str, str] = {
     "madlab.models.coupling": "madlab.models.realnvp",
     "madlab.models.recipes": "madlab.models.objectives",
     "madlab.paper": "madlab.findings",
+    "madlab.plots.describe_calibration": "madlab.plots:calibration().alt",
+    "madlab.plots.describe_clouds": "madlab.plots:clouds().alt",
+    "madlab.plots.describe_curves": "madlab.plots:curves().alt",
+    "madlab.plots.describe_digit_map": "madlab.plots:digit_map().alt",
+    "madlab.plots.describe_drift": "madlab.plots:drift().alt",
+    "madlab.plots.describe_ellipses": "madlab.plots.simulations:ellipse_words",
+    "madlab.plots.describe_families": "madlab.plots:families().alt",
+    "madlab.plots.describe_fan": "madlab.plots.simulations:fan_words",
+    "madlab.plots.describe_sameness": "madlab.plots:sameness().alt",
+    "madlab.plots.describe_settling": "madlab.plots:settling().alt",
+    "madlab.plots.describe_sizes": "madlab.plots:size_curves().alt",
+    "madlab.plots.describe_spectra": "madlab.plots:spectra().alt",
+    "madlab.plots.describe_tails": "madlab.plots:tails().alt",
     "madlab.training.AnotherTrainingError": "madlab.training:CheckpointMismatch",
     "madlab.training.Replay": "madlab.training:CudaGraph",
     "madlab.training.Slots": "madlab.training:Checkpoints",
@@ -36,5 +52,13 @@ def find(module: str, name: str) -> Any:
     words = f"{module}.{name} is {now.replace(':', '.')} now; the old name goes in the next release"
     warnings.warn(words, DeprecationWarning, stacklevel=3)
     where, _, what = now.partition(":")
+    what, _, part = what.partition("().")
     found = importlib.import_module(where)
+    if part:
+        return _part_of(getattr(found, what), part)
     return getattr(found, what) if what else found
+
+
+@functools.cache
+def _part_of(call: Callable[..., Any], part: str) -> Callable[..., Any]:
+    return lambda *given, **named: getattr(call(*given, **named), part)

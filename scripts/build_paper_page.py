@@ -209,7 +209,7 @@ def _samples_of(
             return _sheet(shown, chain, generations, one.subject)
         if generations:
             placed = shown.embedding(chain)
-            return plots.show(plots.digit_map(*placed), plots.describe_digit_map(*placed))
+            return plots.digit_map(*placed)
     return None
 
 
@@ -217,7 +217,7 @@ def _lines(one: findings.PaperFigure, own: pd.DataFrame) -> Picture:
     """Return the curves of a figure's scores."""
     if one.starts:
         own = own.assign(label=[f"n_initial {n:,}" for n in own["n_initial"]])
-    return plots.show(plots.curves(own), plots.describe_curves(own))
+    return plots.curves(own)
 
 
 def _sheet(shown: gallery.Gallery, chain: str, generations: Sequence[int], subject: str) -> Picture:
@@ -230,7 +230,7 @@ def _sheet(shown: gallery.Gallery, chain: str, generations: Sequence[int], subje
     if faces:
         alt = f"{n} generated faces a row, {each}. Columns do not belong together."
     figure = sheet(np.concatenate(rows), n if faces else N_SHEET, rows=names)
-    return plots.show(figure, alt, colours=None if faces else 256)
+    return plots.show(figure, alt)
 
 
 def _families(records: pd.DataFrame, pictures: dict[str, Picture]) -> str:
@@ -239,7 +239,7 @@ def _families(records: pd.DataFrame, pictures: dict[str, Picture]) -> str:
     unbiased = chosen[chosen["bias"] == 1]
     if unbiased.empty:
         return f"{title}\nNot run yet.\n"
-    picture = plots.show(plots.families(unbiased), plots.describe_families(unbiased))
+    picture = plots.families(unbiased)
     pictures["families.png"] = picture
     found = plots.failure_table(chosen)
     found["bias"] = found["bias"].map("{:g}".format)

@@ -2,9 +2,10 @@
 
 import importlib
 
+import numpy as np
 import pytest
 
-from madlab import renamed
+from madlab import plots, renamed
 
 
 def test_an_old_name_gives_the_new_thing_and_warns(monkeypatch):
@@ -36,3 +37,15 @@ def test_every_old_name_of_the_table_works_where_it_was(old):
         found = renamed.find(where, name)
     with pytest.warns(DeprecationWarning, match="the old name goes in the next release"):
         assert getattr(importlib.import_module(where), name) is found
+
+
+def test_the_words_of_a_picture_are_still_found_under_their_old_names():
+    values = np.array([[1.0, 0.5], [2.0, 1.5]])
+    with pytest.warns(DeprecationWarning, match="describe_tails is madlab.plots.tails"):
+        describe = plots.describe_tails
+    assert describe([1, 2], {"a": values}) == plots.tails([1, 2], {"a": values}).alt
+    with pytest.warns(DeprecationWarning, match="fan_words"):
+        said = plots.describe_fan([1, 2], values, "Variance")
+    assert said.startswith("From generation 1 to 2, 2 chains: median: Variance 1.5 to 1.00")
+    figure = plots.fans([1, 2], {"variance": values})
+    assert plots.show(figure, said, caption="as in 0.4").alt == said

@@ -15,7 +15,7 @@ import pandas as pd
 
 from madlab.findings.changes import LEAST_ERRORS, LEAST_SHARE, Change, halving, replicates
 from madlab.findings.grids import GRIDS, kept
-from madlab.plots.lines import METRICS, PICTURE_METRICS
+from madlab.plots.curves import METRICS, PICTURE_METRICS
 
 HELD, IN_PART, NOT_HELD, NOT_RUN = "held", "held in part", "did not hold", "not run yet"
 # A level is met, or is one, within this share of it.

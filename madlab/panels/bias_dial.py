@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from madlab.chain import Chain
 from madlab.panels.panel import Panel, dropdown, stepped_slider
 from madlab.plots.calibration import blocks, draw_plane, looks, strengths
-from madlab.plots.colours import WIDTH
-from madlab.plots.lines import metric_label, number
+from madlab.plots.curves import metric_label
+from madlab.plots.lines import number
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
+from madlab.plots.style import WIDTH
 
 _SCORES = ("fd", "precision", "recall", "read")
 _SHEETS = 3

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from madlab import checks, files
 from madlab.panels.chain_view import ChainView, chain_views
 from madlab.panels.panel import Panel, dropdown, labelled, slider, stepped_slider
-from madlab.plots.colours import WIDTH
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import EMPTY, draw_histogram, draw_sheet, mosaic
 from madlab.plots.spectra import draw_spectrum
+from madlab.plots.style import WIDTH
 from madlab.plots.timelapse import timelapse
 
 if TYPE_CHECKING:

@@ -186,7 +186,7 @@ def _live(name: str, chain: "Chain") -> ChainView:
 def _kept(gallery: Gallery, wanted: Mapping[str, Any]) -> Iterator[ChainView]:
     """Yield the gallery's chains that have a sheet, digits first, the largest first of equals."""
     from madlab import models
-    from madlab.plots.lines import LOOPS
+    from madlab.plots.curves import LOOPS
 
     found = gallery.chains(**wanted)
     found = found[found["sheet"].map(len) > 0]

@@ -10,17 +10,10 @@ from matplotlib.figure import Figure
 from madlab import checks
 from madlab.loops import Loop
 from madlab.panels.panel import Panel, dropdown, slider, whole_number
-from madlab.plots.colours import WIDTH
-from madlab.plots.gaussians import (
-    add_legend,
-    describe_ellipses,
-    describe_fan,
-    draw_chains,
-    draw_fan,
-    in_the_plane,
-    small,
-)
+from madlab.plots.lines import draw_facet, number
 from madlab.plots.picture import Picture
+from madlab.plots.simulations import draw_chains, ellipse_words, fan, fan_words, in_the_plane
+from madlab.plots.style import WIDTH, legend
 from madlab.theory import (
     Simulation,
     expected_mean_square,
@@ -111,8 +104,8 @@ class GaussianLoop(Panel):
         _draw_variance(left, run, n, bias, d)
         left.set_title("variance" if d == 1 else "variance, tr Σ / d", fontsize=11, loc="left")
         walk = {"E|μ|² alone, theory": expected_mean_square(t, d, n, bias=bias)}
-        draw_fan(right, t, run.w2, title="W₂ squared to the real data", theory=walk)
-        add_legend(upper, left, right)
+        draw_facet(right, fan(t, run.w2, "W₂ squared to the real data", walk))
+        legend(upper, left, right)
         which = {1: "three chains in two dimensions", 2: "the three chains of the thin lines"}
         more = "the three chains of the thin lines, first two coordinates"
         lower.suptitle(which.get(d, more), fontsize=11)
@@ -124,13 +117,13 @@ class GaussianLoop(Panel):
         n, bias, generations, _, d, _ = self._state
         run, plane = self._simulated()
         variance, t = run.traces / d, run.generations
-        theory = f"theory: mean {small(float(expected_variance(generations, bias)))}"
+        theory = f"theory: mean {number(float(expected_variance(generations, bias)))}"
         if d == 1:
-            theory += f", median {small(float(median_variance(generations, n, bias)))}"
+            theory += f", median {number(float(median_variance(generations, n, bias)))}"
         return (
-            f"{describe_fan(t, variance, 'Variance')} ({theory}). {_halved(t, variance)} "
-            f"{describe_fan(t, run.w2, 'W₂ squared')}. Ellipses of three chains, the first "
-            f"{describe_ellipses(*in_the_plane(plane, 0))}."
+            f"{fan_words(t, variance, 'Variance')} ({theory}). {_halved(t, variance)} "
+            f"{fan_words(t, run.w2, 'W₂ squared')}. Ellipses of three chains, the first "
+            f"{ellipse_words(*in_the_plane(plane, 0))}."
         )
 
     def settings(self) -> str:
@@ -161,9 +154,9 @@ class GaussianLoop(Panel):
                 axes.label_outer()
                 last = run.traces[:, -1] / d
                 said.append(
-                    f"λ = {bias:g}, n = {n:,}: {small(np.median(last))} and {small(last.mean())}"
+                    f"λ = {bias:g}, n = {n:,}: {number(np.median(last))} and {number(last.mean())}"
                 )
-        add_legend(figure, grid[0, 0])
+        legend(figure, grid[0, 0])
         alt = (
             "Contact sheet, one row for each sampling bias λ and one column for each n: fans of "
             f"the variance. Median and mean in generation {generations}: {'; '.join(said)}."
@@ -172,7 +165,7 @@ class GaussianLoop(Panel):
 
 
 def _sizes(label: str, hook: str, offered: Sequence[int], value: int) -> Any:
-    options = [(f"{number:,}", number) for number in sorted({*offered, value})]
+    options = [(f"{count:,}", count) for count in sorted({*offered, value})]
     return dropdown(label, hook, options, value)
 
 
@@ -190,7 +183,7 @@ def _draw_variance(axes: Axes, run: Simulation, n: int, bias: float, d: int) -> 
     theory = {"mean, theory": expected_variance(t, bias)}
     if d == 1:
         theory["median, theory"] = median_variance(t, n, bias)
-    draw_fan(axes, t, run.traces / d, theory=theory, log=True)
+    draw_facet(axes, fan(t, run.traces / d, theory=theory, log=True))
 
 
 def _halved(t: np.ndarray, variance: np.ndarray) -> str:

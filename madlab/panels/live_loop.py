@@ -19,9 +19,10 @@ from madlab.data.samples import Dataset
 from madlab.loops import Loop
 from madlab.panels.background import BackgroundPanel, Run
 from madlab.panels.panel import dropdown, front_end_listens, in_words, slider, whole_number
-from madlab.plots.colours import GREY, WIDTH
-from madlab.plots.lines import describe_curves, draw_curves, tidy
+from madlab.plots.curves import curve_facets, tidy
+from madlab.plots.lines import draw, words
 from madlab.plots.sheets import draw_generations
+from madlab.plots.style import GREY, WIDTH
 from madlab.store import Store
 
 _LOOPS: dict[str, Callable[[int, int], Loop]] = {
@@ -196,7 +197,7 @@ class LiveLoop(BackgroundPanel):
         axes.set_anchor("N")
         draw_generations(axes, previews, total)
         if len(run.records):
-            draw_curves(scores, tidy(run.records), generations=total)
+            draw(scores, curve_facets(tidy(run.records), generations=total))
         else:
             scores.text(0.5, 0.5, "no generation yet", ha="center", color=GREY, fontsize=11)
         return figure
@@ -207,7 +208,7 @@ class LiveLoop(BackgroundPanel):
         if not len(run.records):
             return "An empty sheet: no generation has been trained yet."
         shown = "one row of digits 0 to 9 a generation, and the scores of each"
-        return f"{len(run.records)} generations, {shown}. {describe_curves(run.records)}"
+        return f"{len(run.records)} generations, {shown}. {words(curve_facets(tidy(run.records)))}"
 
     def settings(self) -> str:
         """Return the loop with its sizes, the model, bias and seed, and what the scores rest on."""

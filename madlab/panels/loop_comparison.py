@@ -7,17 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from madlab.panels.panel import Panel
-from madlab.plots.colours import WIDTH
-from madlab.plots.lines import (
-    describe_curves,
-    draw_curves,
-    height,
-    of_pictures,
-    offered,
-    styles,
-    tidy,
-    usual,
-)
+from madlab.plots.curves import curve_facets, of_pictures, offered, styles, tidy, usual
+from madlab.plots.lines import Facet, draw, height, words
+from madlab.plots.style import WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,23 +65,28 @@ class LoopComparison(Panel):
     def _metrics(self) -> list[str]:
         return [name for name, box in self.metrics.items() if box.value]
 
+    def _facets(self) -> list[Facet]:
+        metrics, chosen = self._metrics(), self._chosen()
+        if not metrics or not len(chosen):
+            return []
+        return curve_facets(chosen, metrics, self.floor, self._generations, self._looks)
+
     def figure(self) -> Figure:
         """Return the chosen curves."""
-        metrics, chosen = self._metrics(), self._chosen()
-        figure = Figure(figsize=(WIDTH, height(len(metrics))), layout="constrained")
-        if metrics and len(chosen):
-            looks = self._looks
-            draw_curves(figure, chosen, metrics, self.floor, self._generations, looks)
+        facets = self._facets()
+        figure = Figure(figsize=(WIDTH, height(len(facets))), layout="constrained")
+        if facets:
+            draw(figure, facets)
         else:
             figure.text(0.5, 0.5, "nothing chosen", ha="center", fontsize=12)
         return figure
 
     def alt(self) -> str:
         """Return the first and last score of every line that is shown."""
-        metrics, chosen = self._metrics(), self._chosen()
-        if not metrics or not len(chosen):
+        facets = self._facets()
+        if not facets:
             return "Nothing is chosen: tick at least one loop, one bias and one score."
-        return f"Scores against the generation. {describe_curves(chosen, metrics)}"
+        return f"Scores against the generation. {words(facets)}"
 
     def settings(self) -> str:
         """Return what the chains have in common and the seeds they were run with."""

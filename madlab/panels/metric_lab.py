@@ -8,10 +8,10 @@ from madlab.data.damage import DAMAGES, NOISE, PIXELS
 from madlab.data.samples import Dataset, Samples
 from madlab.metrics import Reference
 from madlab.panels.panel import Panel, dropdown, slider
-from madlab.plots.colours import WIDTH
+from madlab.plots.curves import damage_words, draw_damage, draw_damages
 from madlab.plots.picture import Picture
-from madlab.plots.scores import describe_damage, describe_damages, draw_damage, draw_damages
 from madlab.plots.sheets import EMPTY, draw_sheet
+from madlab.plots.style import WIDTH
 from madlab.streams import generator
 
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -120,7 +120,7 @@ class MetricLab(Panel):
     def alt(self) -> str:
         """Return the damage, and the scores with it and without."""
         name, strength, n = self._state
-        scores = describe_damage(self.curve(name, n), strength)
+        scores = damage_words(self.curve(name, n), strength)
         return f"Digits with {name}, strength {strength:g}: {scores}"
 
     def settings(self) -> str:
@@ -144,7 +144,7 @@ class MetricLab(Panel):
         draw_damages(figure, curves, pictures)
         alt = (
             "Contact sheet, one row a damage with ten digits at strength 1, one column a score. "
-            f"{describe_damages(curves)}"
+            f"{damage_words(curves)}"
         )
         words = "; ".join(f"{name}: {does}" for name, does in _WORDS.items())
         caption = f"{words}. {self._basis(n)}"

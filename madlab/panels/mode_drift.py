@@ -6,11 +6,10 @@ from matplotlib.figure import Figure
 
 from madlab.data.toy import MODES
 from madlab.panels.panel import Panel, dropdown, stepped_slider
-from madlab.plots.colours import BLACK, BLUE, GREY, VERMILLION, WIDTH
-from madlab.plots.dress import dress
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
 from madlab.plots.points import Points, draw_cloud
+from madlab.plots.style import BLACK, BLUE, GREY, VERMILLION, WIDTH, dress
 from madlab.theory.modes import ModeLoops
 
 _LIMITS = ((-3.0, 3.0), (-3.0, 3.0))

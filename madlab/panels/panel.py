@@ -168,7 +168,8 @@ def in_words(records: "pd.DataFrame", first: "pd.Series[Any] | None" = None) -> 
     """
     import pandas as pd
 
-    from madlab.plots.lines import metric_label, number, usual
+    from madlab.plots.curves import metric_label, usual
+    from madlab.plots.lines import number
 
     now, said = records.iloc[-1], []
     for metric in usual(records):

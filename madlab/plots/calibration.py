@@ -1,37 +1,41 @@
 """What sampling bias does to one generation: quality against diversity, model by model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
-from madlab.plots.colours import (
+from madlab.plots.curves import METRICS, metric_label
+from madlab.plots.lines import Facet, Line, draw_facet, words
+from madlab.plots.picture import Picture
+from madlab.plots.style import (
     BLACK,
     BLUE,
+    DASHES,
     GREEN,
     ORANGE,
     PURPLE,
     SKY,
     VERMILLION,
     WIDTH,
+    Look,
+    dress,
+    legend,
+    stroke,
 )
-from madlab.plots.dress import dress
-from madlab.plots.lines import METRICS, Dash, metric_label, number
-
-Look = tuple[str, str, Dash]
 
 # Colour, marker and dashes say which model.
 _LOOKS: dict[str, Look] = {
     "mixture": (BLUE, "o", "solid"),
-    "diffusion": (VERMILLION, "s", (0, (5, 2))),
-    "picked": (ORANGE, "^", (0, (1.2, 1.6))),
+    "diffusion": (VERMILLION, "s", DASHES[1]),
+    "picked": (ORANGE, "^", DASHES[2]),
     "gaussian": (GREEN, "D", "solid"),
-    "coupling": (PURPLE, "v", (0, (7, 2, 1.2, 2))),
-    "gan": (SKY, "P", (0, (3, 1.5, 1.2, 1.5, 1.2, 1.5))),
-    "": (BLACK, "X", (0, (5, 2))),
+    "coupling": (PURPLE, "v", DASHES[3]),
+    "gan": (SKY, "P", DASHES[4]),
+    "": (BLACK, "X", DASHES[1]),
 }
 _METRICS = ("precision", "recall", "fd", "read")
 _KINDS = {"lenet": "Digits, on LeNet features", "points": "Points, on their coordinates"}
@@ -95,7 +99,7 @@ def looks(found: pd.DataFrame) -> dict[str, Look]:
     return chosen
 
 
-def calibration(records: pd.DataFrame) -> Figure:
+def calibration(records: pd.DataFrame) -> Picture:
     """Draw what sampling bias, or cherry-picking, does to generation 1 of every model.
 
     One block for each kind of features and number of samples, since no axis can hold two of them.
@@ -109,13 +113,42 @@ def calibration(records: pd.DataFrame) -> Figure:
     - `records`: as for `strengths`, which says what is refused.
     """
     found = strengths(records)
-    groups = blocks(found)
+    groups, chosen, said = blocks(found), looks(found), []
     figure = Figure(figsize=(WIDTH, _BLOCK * len(groups)), layout="constrained")
     parts = figure.subfigures(len(groups), 1, squeeze=False)[:, 0]
-    chosen = looks(found)
     for part, (title, block) in zip(parts, groups.items(), strict=True):
-        _draw_block(part, title, block, chosen)
-    return figure
+        facets = _facets(block, chosen)
+        part.suptitle(title, fontsize=12, x=0.01, ha="left")
+        grid = part.add_gridspec(2, 3, width_ratios=(1, 1, 1.75))
+        for i, facet in enumerate(facets):
+            axes = part.add_subplot(grid[divmod(i, 2)])
+            draw_facet(axes, facet)
+            if i < len(facets) - 2:
+                axes.set_xlabel("")
+        draw_plane(part.add_subplot(grid[:, 2]), block, chosen)
+        legend(part, part.axes[-1])
+        said.append(f"{title}. {words(facets)}")
+    return Picture(figure, " ".join(said))
+
+
+def _facets(block: pd.DataFrame, chosen: Mapping[str, Look]) -> list[Facet]:
+    """Return the scores of a block against the bias, or the share kept, one facet a metric."""
+    names = {False: "sampling bias λ", True: "share kept"}
+    x_name = " or ".join(names[picks] for picks in sorted(block["picks"].unique()))
+    facets = []
+    for metric in _METRICS:
+        lines = [
+            Line.of(
+                block[block["path"] == path], "strength", metric, "seed", path, look
+            ).backwards()
+            for path, look in chosen.items()
+            if block.loc[block["path"] == path, metric].notna().any()
+        ]
+        if lines:
+            limits = (0, None if metric == "fd" else 1)
+            title, span = metric_label(metric, block), (0, 1.03)
+            facets.append(Facet(title, lines, x_name=x_name, limits=limits, span=span))
+    return facets
 
 
 def blocks(found: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -125,50 +158,6 @@ def blocks(found: pd.DataFrame) -> dict[str, pd.DataFrame]:
         kind = str(features).split("-")[0]
         groups[f"{_KINDS.get(kind, f'features {kind}')}; {n:,} samples"] = block
     return groups
-
-
-def _draw_block(
-    target: SubFigure, title: str, block: pd.DataFrame, chosen: Mapping[str, Look]
-) -> None:
-    target.suptitle(title, fontsize=12, x=0.01, ha="left")
-    grid = target.add_gridspec(2, 3, width_ratios=(1, 1, 1.75))
-    cells = [(row, column) for row in range(2) for column in range(2)]
-    drawn = [metric for metric in _METRICS if block[metric].notna().any()]
-    for metric, cell in zip(drawn, cells, strict=False):
-        axes = target.add_subplot(grid[cell])
-        _draw_metric(axes, block, metric, chosen)
-        if cell[0] or len(drawn) < 3:
-            axes.set_xlabel(_turned(block), fontsize=10)
-    draw_plane(target.add_subplot(grid[:, 2]), block, chosen)
-    handles, names = target.axes[-1].get_legend_handles_labels()
-    target.legend(
-        handles,
-        names,
-        loc="outside lower center",
-        ncols=4,
-        fontsize=9,
-        frameon=False,
-        handlelength=4,
-    )
-
-
-def _turned(block: pd.DataFrame) -> str:
-    names = {False: "sampling bias λ", True: "share kept"}
-    return " or ".join(names[picks] for picks in sorted(block["picks"].unique()))
-
-
-def _draw_metric(axes: Axes, block: pd.DataFrame, metric: str, chosen: Mapping[str, Look]) -> None:
-    for path, look in chosen.items():
-        over = block[block["path"] == path].groupby("strength")[metric]
-        if not len(over) or over.mean().isna().all():
-            continue
-        low, high = over.min(), over.max()
-        axes.fill_between(low.index, low, high, color=look[0], alpha=0.15, linewidth=0)
-        axes.plot(over.mean().index, over.mean(), **_stroke(look))
-    axes.set_title(metric_label(metric, block), fontsize=10, loc="left")
-    axes.set_xlim(0, 1.03)
-    axes.set_ylim(0, max(1.05 * axes.get_ylim()[1], 1e-9) if metric == "fd" else 1)
-    dress(axes, "both")
 
 
 def draw_plane(
@@ -188,7 +177,7 @@ def draw_plane(
     least = np.min([at.min(0) for _, at in ways.values()], axis=0)
     left, bottom = np.clip(0.1 * np.floor(10 * least - 0.3), 0, 0.8).tolist()
     for count, (path, (strength, at)) in enumerate(ways.items()):
-        axes.plot(*at.T, label=path, **_stroke(chosen[path]))
+        axes.plot(*at.T, label=path, **stroke(chosen[path]))
         named = _apart(at, 0.07 * np.array([1 - left, 1 - bottom]))
         if marked is not None:
             named = np.flatnonzero(strength == marked[1]).tolist() if path == marked[0] else []
@@ -210,14 +199,13 @@ def draw_plane(
                 x, y = at[i]
                 ring = axes.plot(x, y, "o", color=BLACK, clip_on=False)[0]
                 ring.set(markersize=15, markerfacecolor="none", markeredgewidth=2)
-    axes.set_title("quality against diversity", fontsize=11, loc="left")
     axes.set_xlabel(METRICS["recall"], fontsize=10)
     axes.set_ylabel(METRICS["precision"], fontsize=10)
     axes.set_xlim(left, 1)
     # Room for names above a precision of 1.
     axes.set_ylim(bottom, 1 + 0.06 * (1 - bottom))
     axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick < 1.001])
-    dress(axes, "both")
+    dress(axes, "both", "quality against diversity")
 
 
 def _way(found: pd.DataFrame, path: str) -> tuple[np.ndarray, np.ndarray]:
@@ -236,46 +224,3 @@ def _apart(at: np.ndarray, least: np.ndarray) -> list[int]:
         if (abs(at[found] - at[i]) > least).any(1).all():
             found.append(i)
     return found
-
-
-def _stroke(look: Look) -> dict[str, Any]:
-    colour, marker, dash = look
-    return {
-        "color": colour,
-        "linestyle": dash,
-        "linewidth": 1.8,
-        "marker": marker,
-        "markersize": 5.5,
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.6,
-        # Markers at 0 and at 1 stay whole.
-        "clip_on": False,
-    }
-
-
-def describe_calibration(
-    records: pd.DataFrame, metrics: Sequence[str] = ("precision", "recall", "fd", "read")
-) -> str:
-    """Return in words what `calibration` shows: the two ends of every path, mean over seeds."""
-    found = strengths(records)
-    said = []
-    for title, block in blocks(found).items():
-        parts = []
-        for path in looks(found):
-            own = block[block["path"] == path]
-            if own.empty:
-                continue
-            shown = [metric for metric in metrics if own[metric].notna().all()]
-            means = own.groupby("strength")[shown].mean().sort_index(ascending=False)
-            top, bottom = means.iloc[0], means.iloc[-1]
-            scores = ", ".join(
-                f"{metric_label(metric, block).split(' (')[0]} {number(top[metric])} to "
-                f"{number(bottom[metric])}"
-                for metric in shown
-            )
-            turned = "share kept" if own["picks"].any() else "λ"
-            parts.append(
-                f"{path}, {turned} {means.index[0]:.3g} to {means.index[-1]:.3g}: {scores}"
-            )
-        said.append(f"{title}: {'; '.join(parts)}.")
-    return " ".join(said)

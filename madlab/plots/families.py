@@ -10,8 +10,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from madlab.findings.changes import SCORES, Change, Replicates, replicates
-from madlab.plots.colours import BLUE, GREY, SKY, VERMILLION, WIDTH
-from madlab.plots.lines import LOOPS
+from madlab.plots.curves import LOOPS
+from madlab.plots.picture import Picture
+from madlab.plots.style import BLUE, GREY, SKY, VERMILLION, WIDTH
 
 # Quality, quality, diversity: colour and hatching both say which.
 BARS = {
@@ -24,7 +25,7 @@ _UP, _DOWN = 0.3, -1.0
 _HIGH, _LOW = 0.52, -1.66
 
 
-def families(records: pd.DataFrame) -> Figure:
+def families(records: pd.DataFrame) -> Picture:
     """Draw how much quality and diversity every family loses: a row a family, a column a loop.
 
     Bars hang down from zero by the percentage lost between generation 1 and the last, and stand up
@@ -36,7 +37,8 @@ def families(records: pd.DataFrame) -> Figure:
 
     Raises ValueError for records without rows.
     """
-    cells = {(kind.family, kind.loop, kind.bias): kind for kind in _sorted(records)}
+    found = _sorted(records)
+    cells = {(kind.family, kind.loop, kind.bias): kind for kind in found}
     rows = list(dict.fromkeys(family for family, _, _ in cells))
     columns = sorted({(loop, bias) for _, loop, bias in cells}, key=_place)
     engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02)
@@ -56,13 +58,13 @@ def families(records: pd.DataFrame) -> Figure:
         for colour, hatch, label in BARS.values()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    return figure
+    return Picture(figure, _words(found))
 
 
-def describe_families(records: pd.DataFrame) -> str:
-    """Return in words what `families` shows: what falls in each family, loop by loop."""
+def _words(found: list[Replicates]) -> str:
+    """Say what falls in each family, loop by loop."""
     said: dict[str, list[str]] = {}
-    for kind in _sorted(records):
+    for kind in found:
         known = {score: _change(kind.changes[score].lost) for score in BARS}
         numbers = ", ".join(f"{score} {change}%" for score, change in known.items() if change)
         words = f"{kind.loop}, λ = {kind.bias:g}: {failure(kind)} ({numbers or 'no scores'})"

@@ -1,333 +1,251 @@
-"""Curves of scores against the generation, in one visual language."""
+"""Lines and facets: a figure as data, from which both its picture and its words come."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from madlab.plots.colours import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PALE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    WIDTH,
-)
+from madlab.plots.picture import Picture
+from madlab.plots.style import GREY, WIDTH, Look, dress, legend, stroke
 
-if TYPE_CHECKING:
-    from madlab.metrics import AnyScores
-
-Dash = tuple[int, tuple[float, ...]] | str
-
-# Colour and marker say which loop, the line style says which bias (and model or label). Where all
-# lines are of one loop, colour and marker say what the line style says.
-LOOPS: dict[str, tuple[str, str]] = {
-    "fully synthetic": (VERMILLION, "o"),
-    "synthetic augmentation": (BLUE, "s"),
-    "fresh data": (GREEN, "^"),
-}
-_OTHER_LOOPS = ((PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"))
-_DASHES: tuple[Dash, ...] = (
-    "solid",
-    (0, (5, 2)),
-    (0, (1.2, 1.6)),
-    (0, (7, 2, 1.2, 2)),
-    (0, (3, 1.5, 1.2, 1.5, 1.2, 1.5)),
-)
-
-METRICS = {
-    "fd": "Fréchet distance",
-    "precision": "precision (quality)",
-    "recall": "recall (diversity)",
-    "read": "read share",
-    "density": "density",
-    "coverage": "coverage",
-}
-# Of small sets of colour pictures, whose Fréchet distance says nothing except beside its floor.
-PICTURE_METRICS = {
-    "kid": "KID",
-    "recall": METRICS["recall"],
-    "distance": "pairwise distance / real",
-    "precision": METRICS["precision"],
-    "fd_ratio": "Fréchet distance / floor",
-    "memorisation": "memorisation (1 = none)",
-    "density": METRICS["density"],
-    "coverage": METRICS["coverage"],
-}
-USUAL = ("fd", "precision", "recall", "read")
-PICTURES_USUAL = ("kid", "recall", "distance", "precision")
-_NAMES = {**PICTURE_METRICS, **METRICS}
-_SHARES = ("precision", "recall", "read", "coverage")
-# Scores that are named after their features.
-_OF_FEATURES = {"fd": "FD-{}", "kid": "KID-{}", "fd_ratio": "FD-{} / floor"}
-_FEATURES = {
-    "lenet": "LeNet",
-    "efficientnet": "EfficientNet",
-    "inception": "Inception",
-    "dinov2": "DINOv2",
-    "pca": "PCA",
-}
+# Smaller values lie on this line of a logarithmic axis, zeros too.
+FLOOR = 1e-12
 
 
-def of_pictures(records: pd.DataFrame) -> bool:
-    """Return whether records are of colour pictures, scored by `metrics.PictureScores`."""
-    return _defined("kid", records)
+@dataclass(frozen=True)
+class Line:
+    """What one label does along x: one run, or several, through whose middle a line is drawn.
 
-
-def _defined(metric: str, records: pd.DataFrame) -> bool:
-    return metric in records and bool(records[metric].notna().any())
-
-
-def offered(records: pd.DataFrame) -> dict[str, str]:
-    """Return the metrics that records can be drawn by, with their names."""
-    metrics = PICTURE_METRICS if of_pictures(records) else METRICS
-    return {name: metric_label(name, records) for name in metrics if _defined(name, records)}
-
-
-def usual(records: pd.DataFrame) -> tuple[str, ...]:
-    """Return the metrics that are drawn where none are named: the headline ones of the records."""
-    return PICTURES_USUAL if of_pictures(records) else USUAL
-
-
-def metric_label(metric: str, records: pd.DataFrame) -> str:
-    """Return the name of a metric as figures show it; FD and KID name their features."""
-    if metric not in _NAMES:
-        raise KeyError(f"no metric named {metric!r}; the metrics are: {', '.join(_NAMES)}")
-    if metric not in _OF_FEATURES:
-        return _NAMES[metric]
-    kinds = {str(name).split("-")[0] for name in records["features"]}
-    named = "/".join(sorted(_FEATURES.get(kind, kind) for kind in kinds))
-    return _OF_FEATURES[metric].format(named)
-
-
-def tidy(records: pd.DataFrame) -> pd.DataFrame:
-    """Return records that can share one axis, with a column `line` that names each curve.
-
-    - `records`: rows as `Chain.records()` gives them, of any number of chains; a column `label`,
-      where there is one, tells apart chains that differ in what the other columns do not show.
-
-    Raises ValueError for records without rows, with other `n_evaluate` or `features`, which no
-    axis can hold together, and where two rows claim the same place on the same curve.
+    - `x`: `(g,)`; `runs`: `(runs, g)` or `(g,)`, NaN where a run has no value.
+    - `look`: colour, marker and dashes, each but the colour "" for none; `width`: in points.
+    - `middle`: "mean" or "median" of the runs; `unit`: what one of several runs is.
+    - `band`: what lies around the middle, as seaborn's `errorbar`; None for nothing.
+    - `spread`: bands of one's own by their names in the legend, `(2, g)` each, widest first.
+    - `thin`: how many of several runs also become thin lines, grey where the line has no marker.
+    - `errors`: half the length of the bars at each x, `(g,)`; None for no bars.
     """
-    if not len(records):
-        raise ValueError("there are no records to draw: run a chain first")
-    for column in ("n_evaluate", "features"):
-        found = sorted(records[column].unique().tolist())
-        if len(found) > 1:
-            raise ValueError(
-                f"the records have {len(found)} values of {column}: {', '.join(map(str, found))}. "
-                "Scores of different sizes or features cannot share an axis; select one, for "
-                f"instance records[records.{column} == {found[0]!r}]"
+
+    label: str
+    x: np.ndarray
+    runs: np.ndarray
+    look: Look
+    width: float = 1.8
+    middle: str = "mean"
+    unit: str = "seeds"
+    band: tuple[str, float] | None = ("pi", 100)
+    spread: Mapping[str, np.ndarray] = field(default_factory=dict)
+    thin: int = 0
+    errors: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "x", np.asarray(self.x))
+        object.__setattr__(self, "runs", np.atleast_2d(np.asarray(self.runs, float)))
+
+    @classmethod
+    def of(
+        cls, table: pd.DataFrame, x: str, y: str, run: str, label: str, look: Look, **more: Any
+    ) -> "Line":
+        """Return the line of a tidy table: its columns of x and y, and of what tells runs apart."""
+        places, column = np.unique(table[x], return_inverse=True)
+        runs, row = np.unique(table[run], return_inverse=True)
+        values = np.full((len(runs), len(places)), np.nan)
+        values[row, column] = table[y]
+        return cls(label, places, values, look, **more)
+
+    def backwards(self) -> "Line":
+        """Return the same line from its last x to its first, as words are to tell it."""
+        return replace(self, x=self.x[::-1], runs=self.runs[:, ::-1])
+
+    @property
+    def along(self) -> np.ndarray:
+        """The middle of the runs at each x, `(g,)`."""
+        found = np.full(len(self.x), np.nan)
+        known = ~np.isnan(self.runs).all(0)
+        found[known] = getattr(np, f"nan{self.middle}")(self.runs[:, known], axis=0)
+        return found
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One pair of axes: lines of one quantity, and grey lines across by their names.
+
+    - `title`: what y is; words leave out what stands in brackets. `x_name`: what x is.
+    - `limits`: of y; None where the data say it. `span`: of x; `ticks`: places along x.
+    - `log`: which axis is logarithmic, "x" or "y"; y then shows at 1e-12 what is below it.
+    """
+
+    title: str
+    lines: Sequence[Line]
+    across: Mapping[str, float] = field(default_factory=dict)
+    x_name: str = "generation"
+    limits: tuple[float | None, float | None] = (0, None)
+    span: tuple[float, float] | None = None
+    ticks: Sequence[float] | np.ndarray | None = None
+    log: str = ""
+
+    @property
+    def name(self) -> str:
+        """The title without what stands in brackets."""
+        return self.title.split(" (")[0]
+
+
+def draw_facet(axes: Axes, facet: Facet) -> None:
+    """Draw a facet; whoever calls adds a legend."""
+    for name, value in facet.across.items():
+        alone = len(facet.across) == 1
+        axes.axhline(value, color=GREY, linewidth=1, label=name if alone else "")
+        if not alone:
+            place = axes.get_yaxis_transform()
+            axes.text(1, value, name, transform=place, ha="right", va="bottom", fontsize=9)
+    for line in facet.lines:
+        _draw_line(axes, line, FLOOR if facet.log == "y" else -np.inf)
+    if facet.log:
+        axes.set(**{f"{facet.log}scale": "log"})
+        axes.minorticks_off()
+    if facet.log == "y":
+        if min(line.runs.min() for line in facet.lines) < FLOOR:
+            note: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 8}
+            axes.annotate(
+                f"below {FLOOR:g}: drawn at {FLOOR:g}", (1, 1), xycoords="axes fraction", **note
             )
-    tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
-    numbers = dict.fromkeys((name for name in _NAMES if name in tidied), float)
-    tidied = tidied.astype(numbers).reset_index(drop=True)
-    parts = ["loop"]
-    parts += ["model"] if len(set(tidied["model"])) > 1 else []
-    parts += ["label"] if "label" in tidied else []
-    bias = "bias " + tidied["bias"].map("{:g}".format)
-    tidied["line"] = tidied[parts].astype(str).agg(", ".join, axis=1) + ", " + bias
-    twice = tidied[tidied.duplicated(["line", "seed", "generation"])]
-    if len(twice):
-        row = twice.iloc[0]
-        raise ValueError(
-            f"two records are generation {row['generation']} of {row['line']}, seed {row['seed']}: "
-            "they come from chains of other sizes or settings. Draw chosen chains only, or give "
-            "the records a column 'label' that tells the chains apart"
-        )
-    return tidied
+        axes.yaxis.set_major_formatter(FuncFormatter(_power))
+    else:
+        axes.set_ylim(*facet.limits)
+    if facet.span is not None:
+        axes.set_xlim(*facet.span)
+    if facet.ticks is not None:
+        axes.set_xticks(list(facet.ticks), [f"{tick:,g}" for tick in facet.ticks])
+    elif facet.x_name == "generation":
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=(1, 2, 5, 10), integer=True))
+    axes.set_xlabel(facet.x_name, fontsize=10)
+    axes.set_ylabel("")
+    dress(axes, title=facet.title)
 
 
-def styles(records: pd.DataFrame) -> dict[str, tuple[str, str, Dash]]:
-    """Return colour, marker and dashes of every `line` of tidy records, in legend order."""
-    names = [*LOOPS, *sorted(set(records["loop"]) - set(LOOPS))]
-    looks = [*LOOPS.values(), *_OTHER_LOOPS]
-    lines = records.drop_duplicates("line")
-    label = lines["label"].astype(str) if "label" in lines else [""] * len(lines)
-    keys = list(zip(lines["model"], label, -lines["bias"], strict=True))
-    # An unbiased chain is solid wherever it appears.
-    first = 0 if (records["bias"] == 1).any() else 1
-    dashes = {key: first + i for i, key in enumerate(sorted(set(keys)))}
-    order = sorted(zip(lines["loop"].map(names.index), keys, lines["line"], strict=True))
-    if len(set(lines["loop"])) == 1:
-        # The first line keeps the loop's look; those of the other named loops come last.
-        own = looks[order[0][0] % len(looks)]
-        looks = [own, *(look for look in (*_OTHER_LOOPS, *LOOPS.values()) if look != own)]
-        order = [(dashes[key] - first, key, line) for _, key, line in order]
-    return {
-        line: (*looks[place % len(looks)], _DASHES[dashes[key] % len(_DASHES)])
-        for place, key, line in order
+def _draw_line(axes: Axes, line: Line, least: float) -> None:
+    runs = line.runs.clip(least)
+    colour, several = line.look[0], len(runs) > 1
+    for i, (name, ends) in enumerate(line.spread.items()):
+        shade: dict[str, Any] = {"color": colour, "alpha": 0.15 + 0.1 * i, "linewidth": 0}
+        axes.fill_between(line.x, *np.clip(ends, least, None), label=name, **shade)
+    for i, run in enumerate(runs[: line.thin] if several else []):
+        ink: dict[str, Any] = {"color": colour, "alpha": 0.45} if line.look[1] else {"color": GREY}
+        name = f"single {line.unit}" if not i and not line.look[1] else ""
+        axes.plot(line.x, run, label=name, linewidth=0.7, **ink)
+    shown: dict[str, Any] = {
+        "label": line.label,
+        "in_layout": False,
+        "markevery": max(1, len(line.x) // 12),
     }
+    if several and line.band:
+        # Here, because it takes a second to load, which figures without bands do not need.
+        import seaborn
+
+        seaborn.lineplot(
+            x=np.tile(line.x, len(runs)),
+            y=runs.ravel(),
+            estimator=line.middle,
+            errorbar=line.band,
+            err_kws={"alpha": 0.15, "linewidth": 0},
+            ax=axes,
+            legend=False,
+            **shown,
+            **stroke(line.look, line.width),
+        )
+    else:
+        axes.plot(line.x, line.along.clip(least), **shown, **stroke(line.look, line.width))
+    if line.errors is not None:
+        bars: dict[str, Any] = {"fmt": "none", "ecolor": colour, "capsize": 3, "alpha": 0.8}
+        axes.errorbar(line.x, line.along, line.errors, **bars)
 
 
-def curves(
-    records: pd.DataFrame,
-    metrics: Sequence[str] | None = None,
-    floor: "AnyScores | None" = None,
-    generations: int | None = None,
-) -> Figure:
-    """Draw metrics against the generation, one line a loop, model and bias.
-
-    Several seeds become a band from their least to their greatest value, each seed a thin line
-    and their mean a thick one. Where a score of a single seed comes with its error, a bar spans it.
-
-    - `records`: as for `tidy`, which says what cannot share an axis.
-    - `metrics`: keys of `METRICS`, or of `PICTURE_METRICS` for colour pictures; one that is nowhere
-      defined is left out. The usual ones of the records where None.
-    - `floor`: the scores of real digits or pictures, drawn as a grey line.
-    - `generations`: how far the axis reaches; to the last record where None.
-    """
-    chosen = usual(records) if metrics is None else metrics
-    figure = Figure(figsize=(WIDTH, height(len(chosen))), layout="constrained")
-    draw_curves(figure, tidy(records), chosen, floor, generations)
-    return figure
+def _power(value: float, _: int | None = None) -> str:
+    """Return a power of ten, at a tick of a logarithmic axis, as text."""
+    return f"{value:g}" if value >= 0.001 else f"$10^{{{round(np.log10(value))}}}$"
 
 
-def _columns(count: int) -> int:
+def columns_of(count: int) -> int:
+    """Return in how many columns `count` facets are drawn."""
     return 2 if count == 4 else min(count, 3)
 
 
 def height(count: int) -> float:
-    """Return how high a figure of `count` metrics is, in inches."""
-    return 1.1 + 2.4 * -(-count // _columns(count)) if count else 1.1
+    """Return how high a figure of `count` facets is, in inches."""
+    return 1.1 + 2.4 * -(-count // columns_of(count)) if count else 1.1
 
 
-def draw_curves(
-    target: Figure | SubFigure,
-    records: pd.DataFrame,
-    metrics: Sequence[str] | None = None,
-    floor: "AnyScores | None" = None,
-    generations: int | None = None,
-    looks: Mapping[str, tuple[str, str, Dash]] | None = None,
-) -> None:
-    """Draw `curves` of tidy records into a figure or a part of one.
-
-    - `looks`: the styles of a larger table, so that choosing among its lines changes no style.
-    """
-    looks = looks or styles(records)
-    metrics = usual(records) if metrics is None else metrics
-    names = {metric: metric_label(metric, records) for metric in metrics}
-    defined = [metric for metric in names if _defined(metric, records)]
-    if not defined:
-        raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
-    columns = _columns(len(defined))
-    grid = target.subplots(-(-len(defined) // columns), columns, squeeze=False).ravel()
-    last = generations or int(records["generation"].max())
-    for axes, metric in zip(grid, defined, strict=False):
-        _draw_lines(axes, records, metric, looks)
-        # Real training pictures are all copies of training pictures: no floor of memorisation.
-        floored = floor is not None and metric != "memorisation"
-        if floored and np.isfinite(getattr(floor, metric)):
-            real = "real pictures" if of_pictures(records) else "real digits"
-            axes.axhline(getattr(floor, metric), color=GREY, linewidth=1, label=real)
-        _dress(axes, names[metric], last)
-        # Axes start at zero, and shares end at one, so that no fall looks larger than it is.
-        # A KID as good as real pictures' may fall a little below it.
-        low = min(0.0, axes.dataLim.y0) if metric == "kid" else 0.0
-        axes.set_ylim(low, 1 if metric in _SHARES else max(1.05 * axes.get_ylim()[1], 1e-9))
-    for axes in grid[len(defined) :]:
+def draw(target: Figure | SubFigure, facets: Sequence[Facet], columns: int = 3) -> None:
+    """Draw facets into a figure or a part of one, with one legend of all their lines."""
+    across = columns_of(len(facets))
+    grid = target.subplots(-(-len(facets) // across), across, squeeze=False).ravel()
+    for axes, facet in zip(grid, facets, strict=False):
+        draw_facet(axes, facet)
+    for axes in grid[len(facets) :]:
         axes.set_axis_off()
-    drawn, legend = grid[0].get_legend_handles_labels()
-    if len(legend) > 1:
-        target.legend(
-            drawn,
-            legend,
-            loc="outside lower center",
-            ncols=3,
-            fontsize=9,
-            frameon=False,
-            handlelength=4,
-        )
+    if len({name for axes in grid for name in axes.get_legend_handles_labels()[1]}) > 1:
+        legend(target, *grid, columns=columns)
 
 
-def _draw_lines(
-    axes: Axes,
-    records: pd.DataFrame,
-    metric: str,
-    looks: Mapping[str, tuple[str, str, Dash]],
-) -> None:
-    for line, (colour, marker, dash) in looks.items():
-        own = records[records["line"] == line]
-        if own.empty:
-            continue
-        over = own.groupby("generation")[metric]
-        if own["seed"].unique().size > 1:
-            t, low, high = over.mean().index, over.min(), over.max()
-            axes.fill_between(t, low, high, color=colour, alpha=0.15, linewidth=0)
-            for _, one in own.sort_values("generation").groupby("seed"):
-                axes.plot(one["generation"], one[metric], color=colour, alpha=0.45, linewidth=0.7)
-        elif _defined(f"{metric}_error", own):
-            bars = own[f"{metric}_error"].astype(float)
-            axes.errorbar(
-                own["generation"],
-                own[metric],
-                bars,
-                fmt="none",
-                ecolor=colour,
-                capsize=3,
-                alpha=0.8,
-            )
-        mean = over.mean()
-        # Markers at 0 and at 1 stay whole.
-        axes.plot(
-            mean.index,
-            mean,
-            color=colour,
-            linestyle=dash,
-            linewidth=1.8,
-            marker=marker,
-            markersize=5.5,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            label=line,
-            clip_on=False,
-            in_layout=False,
-        )
+def picture(facets: Sequence[Facet], inches: float | None = None, columns: int = 3) -> Picture:
+    """Return facets as a picture with their words.
+
+    - `inches`: its height, usual for so many facets where None; `columns`: those of the legend.
+    """
+    figure = Figure(figsize=(WIDTH, inches or height(len(facets))), layout="constrained")
+    draw(figure, facets, columns)
+    return Picture(figure, words(facets))
 
 
-def _dress(axes: Axes, title: str, last: int) -> None:
-    axes.set_title(title, fontsize=11, loc="left")
-    axes.set_xlabel("generation", fontsize=10)
-    axes.set_ylabel("")
-    axes.set_xlim(0.7, max(last, 2) + 0.3)
-    axes.set_xticks(range(1, last + 1, -(-last // 10)))
-    axes.tick_params(labelsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=PALE, linewidth=1)
-    axes.set_axisbelow(True)
+def words(facets: Sequence[Facet]) -> str:
+    """Return what facets show: each line's first and last value, and how far it went between."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for facet in facets:
+        for line in facet.lines:
+            known = np.flatnonzero(~np.isnan(line.along))
+            if not line.label or not len(known):
+                continue
+            x, several = line.x[known], len(line.runs) > 1
+            of = "" if line.label == line.middle else f"{line.middle} of "
+            over = f", {of}{len(line.runs):,} {line.unit}" if several else ""
+            values = f"{facet.name} {path(x, line.along[known])}"
+            for name, ends in list(line.spread.items())[:1]:
+                (a, b), (c, d) = (map(number, ends[:, at]) for at in known[[0, -1]])
+                values += f" ({name} {a} to {b}, then {c} to {d})"
+            span = said.setdefault(f"From {facet.x_name} {x[0]:,g} to {x[-1]:,g}{over}", {})
+            span.setdefault(line.label, []).append(values)
+    text = ". ".join(
+        f"{span}: " + "; ".join(f"{label}: {', '.join(own)}" for label, own in lines.items())
+        for span, lines in said.items()
+    )
+    grey: dict[str, list[str]] = {}
+    for facet in facets:
+        for name, value in facet.across.items():
+            grey.setdefault(name, []).append(f"{facet.name} {number(value)}")
+    for name, floors in grey.items():
+        text += f"; {name}: {', '.join(dict.fromkeys(floors))}"
+    return f"{text}."
 
 
-def describe_curves(records: pd.DataFrame, metrics: Sequence[str] | None = None) -> str:
-    """Return in words what `curves` shows: each line's first and last value, mean over seeds."""
-    found = tidy(records)
-    metrics = usual(records) if metrics is None else metrics
-    metrics = [metric for metric in metrics if _defined(metric, found)]
-    said = []
-    for line in styles(found):
-        own = found[found["line"] == line]
-        first, last = own["generation"].min(), own["generation"].max()
-        means = own.groupby("generation")[metrics].mean().loc[[first, last]].to_numpy()
-        parts = [
-            f"{metric_label(metric, found).split(' (')[0]} {number(a)} to {number(b)}"
-            for metric, (a, b) in zip(metrics, means.T, strict=True)
-        ]
-        seeds = own["seed"].unique().size
-        over = f", mean of {seeds} seeds" if seeds > 1 else ""
-        said.append((line, f"generation {first} to {last}{over}", ", ".join(parts)))
-    if len({span for _, span, _ in said}) == 1:
-        return f"From {said[0][1]}: " + "; ".join(f"{a}: {c}" for a, _, c in said) + "."
-    return "; ".join(f"{a} (from {b}): {c}" for a, b, c in said) + "."
+def path(x: np.ndarray, y: np.ndarray) -> str:
+    """Return first and last of `y`, and the farthest it went beyond both in between, as text."""
+    low, high = sorted((y[0], y[-1]))
+    beyond = np.maximum(y - high, low - y)
+    turn = int(beyond.argmax())
+    via = ""
+    if beyond[turn] > 0.1 * np.abs(y).max():
+        via = f"via {number(y[turn])} at {x[turn]:,g} "
+    return f"{number(y[0])} {via}to {number(y[-1])}"
 
 
-def number(value: float) -> str:
-    """Return a score as text, with about three figures."""
+def number(value: Any) -> str:
+    """Return a score as text, with two or three figures."""
     size = abs(value)
+    if 0 < size < 0.0005:
+        return f"{value:.1e}"
     digits = 3 if 0 < size < 0.1 else 2 if size < 1.5 else 1 if size < 100 else 0
     return f"{value:z,.{digits}f}"

@@ -1,6 +1,6 @@
-"""Where synthetic data help and where they harm, and how distances settle."""
+"""Where synthetic data help and where they harm: maps of what they are worth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,21 +11,11 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from madlab.plots.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
-from madlab.plots.dress import dress
-from madlab.plots.lines import number
+from madlab.plots.style import BLACK, GREY, LOOKS, WIDTH, dress
 
 # Orange harms, purple helps, white is neither: told apart with any colour vision.
 _COLOURS, _NORM = "PuOr", TwoSlopeNorm(vmin=0, vcenter=1, vmax=2.5)
 _LEVELS = np.linspace(0, 2.5, 26)
-LOOKS = (
-    (VERMILLION, "o", "solid"),
-    (BLUE, "s", (0, (5, 2))),
-    (GREEN, "^", (0, (1.2, 1.6))),
-    (PURPLE, "D", (0, (7, 2, 1.2, 2))),
-    (ORANGE, "v", (0, (3, 1.5, 1.2, 1.5, 1.2, 1.5))),
-    (BLACK, "X", (0, (2, 1))),
-)
 WORTH = "n_e / n_real"
 
 
@@ -144,52 +134,3 @@ def _plain(*axes: Axis | None) -> None:
             axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 20 * low else (1,)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
             axis.set_minor_formatter(NullFormatter())
-
-
-class Settling(NamedTuple):
-    """One line of `settling`: W2 squared of many chains, `(chains, g)`, at `generations` `(g,)`."""
-
-    generations: np.ndarray
-    w2: np.ndarray
-
-
-def settling(lines: Mapping[str, Settling], limits: Mapping[str, float] | None = None) -> Figure:
-    """Draw the mean of W2 squared against the generation, with a band of two standard errors.
-
-    - `lines`: by label, at most six; `limits`: by label, values drawn as grey lines across.
-
-    Raises ValueError for more lines than can be told apart.
-    """
-    if len(lines) > len(LOOKS):
-        raise ValueError(f"{len(lines)} lines cannot be told apart; draw at most {len(LOOKS)}")
-    figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
-    axes = figure.subplots()
-    for (label, (t, w2)), (colour, marker, dash) in zip(lines.items(), LOOKS, strict=False):
-        mean, error = w2.mean(0), w2.std(0, ddof=1) / np.sqrt(len(w2))
-        axes.fill_between(
-            t, mean - 2 * error, mean + 2 * error, color=colour, alpha=0.2, linewidth=0
-        )
-        every = max(1, len(t) // 12)
-        (line,) = axes.plot(t, mean, color=colour, marker=marker, linestyle=dash, label=label)
-        line.set(markersize=5, markevery=every, linewidth=1.8)
-    for label, value in (limits or {}).items():
-        axes.axhline(value, color=GREY, linewidth=1)
-        across = axes.get_yaxis_transform()
-        axes.text(1, value, label, transform=across, ha="right", va="bottom", fontsize=9)
-    axes.set_ylim(0, None)
-    axes.set_xlim(left=0.5)
-    axes.set_xlabel("generation", fontsize=10)
-    axes.set_title("W2 squared to the real distribution", fontsize=11, loc="left")
-    dress(axes)
-    axes.legend(fontsize=9, frameon=False, handlelength=4)
-    return figure
-
-
-def describe_settling(lines: Mapping[str, Settling]) -> str:
-    """Return in words what `settling` shows: the first and last mean of every line."""
-    said: Sequence[str] = [
-        f"{label} from {number(w2[:, 0].mean())} in generation {t[0]} to "
-        f"{number(w2[:, -1].mean())} in generation {t[-1]}"
-        for label, (t, w2) in lines.items()
-    ]
-    return f"W2 squared, means over chains: {'; '.join(said)}."

@@ -1,15 +1,20 @@
-"""Clouds of points in the plane, generation after generation, all on the same axes."""
+"""Points in the plane: clouds through the generations, maps of digits, and the balls of scores."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
 
+from madlab import checks
 from madlab.data.samples import Samples
-from madlab.plots.colours import GREY, VERMILLION, WIDTH
-from madlab.plots.dress import dress
 from madlab.plots.lines import number
+from madlab.plots.picture import Picture
+from madlab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, WIDTH, dress
 
 Points = np.ndarray | Samples
 Rows = Mapping[str, Mapping[int, Points]]
@@ -32,18 +37,9 @@ def cloud_limits(*sets: Points) -> Limits:
 
 
 def check_points(points: Points) -> np.ndarray:
-    """Return points as an array, or raise unless they are finite numbers `(n >= 1, 2)`."""
-    found = np.asarray(points.images if isinstance(points, Samples) else points)
-    if found.dtype.kind != "f" or found.ndim != 2 or found.shape[1] != 2:
-        raise TypeError(
-            f"a cloud is drawn of points with shape (n, 2), not of {found.dtype} with shape "
-            f"{found.shape}; pictures have sheets, and more dimensions need a choice of two"
-        )
-    if not len(found):
-        raise ValueError("there are no points to draw: give at least one")
-    if not np.isfinite(found).all():
-        raise ValueError("the points hold NaN or infinite values: remove them first")
-    return found
+    """Return points as float64, or raise unless they are finite numbers `(n >= 1, 2)`."""
+    found = points.images if isinstance(points, Samples) else points
+    return checks.rows("points of a cloud", found, d=2, least=1)
 
 
 def draw_cloud(
@@ -60,8 +56,8 @@ def draw_cloud(
       real data where None.
     - `real`: real data to draw behind, as `points`.
 
-    Returns how many points lie outside the limits; the corner says it too. Raises TypeError for
-    anything but points in the plane, ValueError where there is none or one is not finite.
+    Returns how many points lie outside the limits; the corner says it too. Raises ValueError for
+    anything but points in the plane, and where there is none or one is not finite.
     """
     layers = [(check_points(points), VERMILLION, 1.0)]
     if real is not None:
@@ -96,7 +92,7 @@ def clouds(
     real: Points | None = None,
     limits: Limits | None = None,
     names: tuple[str, str] = ("x", "y"),
-) -> Figure:
+) -> Picture:
     """Draw points in the plane going MAD: a row a key, a column a generation, all on equal axes.
 
     - `rows`: `{"λ = 1": {1: points, 8: points, ...}, ...}`; points as for `draw_cloud`. A place
@@ -129,15 +125,6 @@ def clouds(
         axes.set_xlabel(names[0], fontsize=10)
     for axes, t in zip(grid[0], columns, strict=True):
         axes.set_title(f"generation {t}" if t == columns[0] else f"{t}", fontsize=10)
-    return figure
-
-
-def describe_clouds(rows: Rows, *, real: Points | None = None) -> str:
-    """Return in words what `clouds` shows: how wide each row's first and last cloud is.
-
-    - `rows`, `real`: as for `clouds`; widths are standard deviations in x and y.
-    """
-    _generations(rows)
     said = [] if real is None else [f"real data: {_widths(real)}"]
     for name, cells in rows.items():
         first, last = min(cells), max(cells)
@@ -145,7 +132,7 @@ def describe_clouds(rows: Rows, *, real: Points | None = None) -> str:
         if last > first:
             words += f", {_widths(cells[last])} in generation {last}"
         said.append(words)
-    return f"Clouds of points, standard deviations in x and y; {'; '.join(said)}."
+    return Picture(figure, f"Clouds of points, standard deviations in x and y; {'; '.join(said)}.")
 
 
 def _widths(points: Points) -> str:
@@ -159,3 +146,125 @@ def _generations(rows: Rows) -> list[int]:
         where = f"row {empty[0]!r}" if empty else "the mapping of rows"
         raise ValueError(f"{where} is empty: give each row at least one generation")
     return sorted({t for cells in rows.values() for t in cells})
+
+
+Placed = Mapping[int, tuple[np.ndarray, np.ndarray]]
+
+_REAL = "#C4C4C4"
+# Colour and shape together tell ten digits apart; those that look alike differ in colour.
+_COLOURS = (BLACK, ORANGE, GREEN, BLUE, VERMILLION, ORANGE, GREEN, BLACK, VERMILLION, BLUE)
+
+
+def digit_map(real: np.ndarray, real_labels: np.ndarray, generations: Placed) -> Picture:
+    """Draw digits of some generations over real ones, a panel a generation, all on equal axes.
+
+    Real digits are pale grey points. Synthetic ones have the colour and the shape of the digit that
+    was asked for, whose number stands at the median of its points. The axes have no numbers, since
+    those of an embedding mean nothing. In words: the share whose nearest real digit is the digit
+    asked for, and the spread of a digit, the median distance from the median of its points,
+    averaged over the digits and divided by that of the real ones.
+
+    - `real`: float `(n, 2)`; `real_labels`: whole numbers `(n,)` from 0 to 9.
+    - `generations`: `{5: (points, labels), ...}`, in the same way, as
+      `madlab.gallery.Gallery.embedding` gives them.
+
+    Raises TypeError or ValueError for other shapes, and where there is nothing to draw.
+
+    Source: Alemohammad et al., "Self-Consuming Generative Models Go MAD", Figs. 5 and 7.
+    """
+    if not generations:
+        raise ValueError("there are no generations to draw: give at least one")
+    real, real_labels = _labelled(real, real_labels)
+    shown = {t: _labelled(*generations[t]) for t in sorted(generations)}
+    limits = cloud_limits(real, *(points for points, _ in shown.values()))
+    (left, right), (bottom, top) = limits
+    side = min(3.6, (WIDTH - 0.2) / len(shown))
+    high = (side - 0.1) * min(1.5, (top - bottom) / (right - left))
+    figure = Figure(figsize=(side * len(shown) + 0.2, high + 0.4), layout="constrained")
+    grid = figure.subplots(1, len(shown), squeeze=False)[0]
+    said = []
+    for axes, (t, (points, labels)) in zip(grid, shown.items(), strict=True):
+        axes.plot(*real.T, ls="none", marker="o", ms=2, mew=0, color=_REAL)
+        _draw_digits(axes, points, labels)
+        axes.set(xlim=limits[0], ylim=limits[1], aspect="equal", xticks=[], yticks=[])
+        axes.set_anchor("S")
+        axes.spines[:].set_color(_REAL)
+        axes.set_title(f"generation {t}", fontsize=11)
+        nearest = ((points[:, None] - real[None]) ** 2).sum(-1).argmin(1)
+        share = np.mean(real_labels[nearest] == labels)
+        spread = _spread(points, labels) / _spread(real, real_labels)
+        said.append(f"generation {t}: {share:.0%}, spread {number(spread)}")
+    return Picture(
+        figure,
+        f"Synthetic digits among {len(real)} real ones, placed in the plane together. Share whose "
+        "nearest real digit is the digit that was asked for, and spread of a digit beside that of "
+        f"the real ones; {'; '.join(said)}.",
+    )
+
+
+def _labelled(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return check_points(points), checks.labels(labels, len(points), 10)
+
+
+def _draw_digits(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
+    for digit in np.unique(labels):
+        colour, own = _COLOURS[digit], points[labels == digit]
+        shape: dict[str, Any] = (
+            {"marker": "o", "ms": 2.6} if digit < 5 else {"marker": "^", "ms": 3.0}
+        )
+        axes.plot(*own.T, ls="none", mew=0, color=colour, alpha=0.8, **shape)
+        axes.text(
+            *(*np.median(own, axis=0), str(digit)),
+            ha="center",
+            va="center",
+            fontsize=11,
+            fontweight="bold",
+            color=colour,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            # Above all points, whichever digit they are.
+            zorder=4,
+        )
+
+
+def _spread(points: np.ndarray, labels: np.ndarray) -> float:
+    groups = [points[labels == digit] for digit in np.unique(labels)]
+    away = [np.linalg.norm(own - np.median(own, axis=0), axis=1) for own in groups]
+    return float(np.mean([np.median(distances) for distances in away]))
+
+
+def balls(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> Picture:
+    """Draw what precision and recall ask: which points lie in balls around the other set's.
+
+    - `real`, `synthetic`: points `(n, 2)` and `(m, 2)`; `k` < n, m: the neighbour that a ball
+      reaches to. Points inside at least one ball are filled, the others hollow.
+
+    Raises TypeError or ValueError for anything but points in the plane and k that does not fit.
+    """
+    sides = (
+        (check_points(real), "real", BLUE, "s"),
+        (check_points(synthetic), "synthetic", VERMILLION, "o"),
+    )
+    checks.count("k", k, least=1, most=min(len(real), len(synthetic)) - 1)
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    said = []
+    for axes, name, (centres, asked) in zip(
+        figure.subplots(1, 2, sharex=True, sharey=True),
+        ("precision", "recall"),
+        (sides, sides[::-1]),
+        strict=True,
+    ):
+        (middle, kind, colour, marker), (points, other, ink, sign) = centres, asked
+        # The nearest of its own is the centre itself.
+        radii = np.sort(np.linalg.norm(middle[:, None] - middle[None], axis=2))[:, k]
+        inside = (np.linalg.norm(middle[:, None] - points[None], axis=2) <= radii[:, None]).any(0)
+        discs = [Circle(centre, r) for centre, r in zip(middle, radii, strict=True)]
+        axes.add_collection(PatchCollection(discs, facecolor=colour, edgecolor=colour, alpha=0.1))
+        axes.plot(*middle.T, marker, ms=3, color=colour, label=f"{kind}, with balls")
+        axes.plot(*points[inside].T, sign, ms=6, color=ink, label=f"{other}, inside a ball")
+        axes.plot(*points[~inside].T, sign, ms=6, mfc="none", mec=ink, label=f"{other}, outside")
+        said.append(f"{name}: {inside.sum()} of {len(inside)} {other} points inside")
+        axes.set_aspect("equal")
+        dress(axes, None, said[-1])
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08), "ncols": 3}
+        axes.legend(fontsize=8, frameon=False, **below)
+    return Picture(figure, f"Real and synthetic points with balls; {'; '.join(said)}.")

@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from madlab import checks
 from madlab.data.samples import Samples
-from madlab.plots.colours import BLACK, SKY, VERMILLION, WIDTH
+from madlab.plots.picture import Picture
+from madlab.plots.style import BLACK, SKY, VERMILLION, WIDTH, dress
 
 # The ink of a place where no picture is, or none yet: a pale grey.
 EMPTY = 10
@@ -46,7 +48,7 @@ def draw_sheet(
     - `images`: `(n, h, w)`, drawn as dark ink on white, or in colour `(n, h, w, 3)`.
     - `frame`: the image that gets a coloured frame.
     """
-    images = check_pictures(images)
+    images = checks.pictures(images)
     h, w = images.shape[1:3]
     # Colour pictures are smoothed where pixels would be uneven or lost: that looks like scars.
     smooth = "none" if images.ndim == 3 else "antialiased"
@@ -62,19 +64,9 @@ def draw_sheet(
         axes.add_patch(box).set_clip_on(False)
 
 
-def check_pictures(images: np.ndarray) -> np.ndarray:
-    """Return `images`, or raise TypeError unless uint8 `(n, height, width)`, or with 3 colours."""
-    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[3:] not in ((), (3,)):
-        raise TypeError(
-            "pictures must be uint8 of shape (n, height, width) or (n, height, width, 3), not "
-            f"{images.dtype} of shape {images.shape}; points have no picture"
-        )
-    return images
-
-
 def sheet(
     images: np.ndarray, columns: int = 10, rows: Sequence[str] = (), heads: Sequence[str] = ()
-) -> Figure:
+) -> Picture:
     """Draw uint8 images as a sheet of `columns`, with names for rows and columns.
 
     - `images`: `(n, h, w)`, drawn as dark ink on white, or in colour `(n, h, w, 3)`.
@@ -84,7 +76,11 @@ def sheet(
     size = (columns * side + (0.8 if rows else 0.2), count * side + (0.5 if heads else 0.2))
     figure = Figure(figsize=size, layout="constrained")
     draw_sheet(figure.subplots(), images, columns, rows=rows, heads=heads)
-    return figure
+    alt = f"{len(images)} pictures in rows of {columns}"
+    for kind, names in (("rows", rows), ("columns", heads)):
+        alt += f"; {kind}: {', '.join(names)}" if names else ""
+    # In colour, fewer shades would look like scars.
+    return Picture(figure, f"{alt}.", colours=256 if images.ndim == 3 else None)
 
 
 def one_of_each(samples: Samples, columns: int = 10) -> np.ndarray:
@@ -92,16 +88,12 @@ def one_of_each(samples: Samples, columns: int = 10) -> np.ndarray:
 
     Without labels, the first `columns` images.
     """
-    images = check_pictures(samples.images)
+    images = checks.pictures(samples.images)
+    labels = np.arange(len(images)) if samples.labels is None else samples.labels
     found = _blank(columns, images.shape[1:])
     for label in range(columns):
-        at = (
-            np.flatnonzero(samples.labels == label)
-            if samples.labels is not None
-            else np.arange(len(images))[label : label + 1]
-        )
-        if len(at):
-            found[label] = images[at[0]]
+        own = images[labels == label][:1]
+        found[label : label + len(own)] = own
     return found
 
 
@@ -127,20 +119,6 @@ def draw_generations(
     axes.set_ylabel("generation", fontsize=10)
 
 
-def generations_sheet(samples: Mapping[int, Samples], total: int | None = None) -> Figure:
-    """Draw pictures going MAD: one row a generation, one column a digit.
-
-    In colour, columns are the first ten pictures of each generation.
-
-    - `samples`: the generations, for instance `{t: chain.preview(t)}`.
-    - `total`: how many rows to leave room for; the last generation where None.
-    """
-    rows = max([total or 1, *samples])
-    figure = Figure(figsize=(6.2, 0.55 * rows + 0.5), layout="constrained")
-    draw_generations(figure.subplots(), samples, total)
-    return figure
-
-
 def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None) -> None:
     """Draw how many digits were read as each class, and how many were asked for."""
     classes = np.arange(10)
@@ -152,15 +130,6 @@ def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None
     axes.set_xticks(classes)
     axes.set_xlabel("digit", fontsize=10)
     axes.set_ylabel("samples", fontsize=10)
-    axes.tick_params(labelsize=9)
-    axes.set_title("digits as the separate reader sees them", fontsize=11, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
+    dress(axes, None, "digits as the separate reader sees them")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
     axes.legend(fontsize=9, frameon=False, ncols=2, loc="upper right")
-
-
-def class_histogram(read: np.ndarray, asked: np.ndarray | None = None) -> Figure:
-    """Draw a histogram of classes, `read` and, if given, `asked` for, both int64 `(n,)`."""
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    draw_histogram(figure.subplots(), read, asked)
-    return figure

@@ -1,4 +1,4 @@
-"""Power spectra of pictures as maps, in which a network's grid shows as bright dots."""
+"""Sets of pictures as a whole: their power spectra, and how far any two of them lie apart."""
 
 from collections.abc import Mapping
 
@@ -9,8 +9,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 
-from madlab.plots.colours import WIDTH
 from madlab.plots.lines import number
+from madlab.plots.picture import Picture
+from madlab.plots.style import BLACK, GREY, VERMILLION, WIDTH, dress
+
+Distances = Mapping[str, Mapping[int, np.ndarray]]
 
 # How many times more, or less, power than the reference the ends of the colours mean.
 LIMIT = 30.0
@@ -18,10 +21,11 @@ _TICKS = {1 / 30: "1/30", 0.1: "1/10", 1 / 3: "1/3", 1: "1", 3: "3", 10: "10", 3
 # Steps, not shades: what a report keeps of a figure has 256 colours. Orange is more, purple less.
 _RATIOS = matplotlib.colormaps["PuOr_r"].resampled(25)
 _QUARTERS = {-0.5: "-1/2", -0.25: "-1/4", 0: "0", 0.25: "1/4", 0.5: "1/2"}
-_ACROSS = 4
+# Each hill of a stack has so many steps and reaches over the next one by so much.
+_BINS, _OVERLAP = 80, 1.5
 
 
-def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None) -> Figure:
+def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None) -> Picture:
     """Draw power spectra side by side, as ratios to a reference or as they are.
 
     A grid that repeats every 2 or 4 pixels shows as dots at frequencies 1/2 and 1/4; grain lifts
@@ -34,12 +38,12 @@ def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None
     Raises ValueError for no spectra and for arrays that are no spectra of one size.
     """
     _check(named, reference)
-    across = min(_ACROSS, len(named))
+    across = min(4, len(named))
     down = -(-len(named) // across)
     width = min(WIDTH, 2.1 * across + 2.2)
     figure = Figure(figsize=(width, 0.5 + down * (width - 1.6) / across), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
-    span = None if reference is not None else _span(named)
+    span = _span(named) if reference is None else None
     for axes, (name, power) in zip(grid, named.items(), strict=False):
         drawn = draw_spectrum(axes, power, reference, span=span, bar=False)
         axes.set_title(name, fontsize=11, loc="left")
@@ -49,7 +53,24 @@ def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None
     figure.supxlabel("cycles a pixel, left to right", fontsize=10)
     figure.supylabel("top to bottom", fontsize=10)
     _add_bar(figure, drawn, list(grid), reference is not None)
-    return figure
+    said = [_words(name, power, reference) for name, power in named.items()]
+    if reference is not None:
+        said.append(_words("reference", reference))
+    return Picture(figure, f"Power spectra. {'; '.join(said)}.")
+
+
+def _words(name: str, power: np.ndarray, reference: np.ndarray | None = None) -> str:
+    # Here, because it loads torch, which no other picture needs.
+    from madlab.metrics.spectrum import grid_power, high_share
+
+    try:
+        text = f"{name}: {high_share(power):.1%} of the power is fine detail"
+        if reference is not None:
+            times = number(grid_power(power, reference))
+            text += f", {times} times the reference's power at the frequencies of a grid"
+    except ValueError as reason:
+        return f"{name}: {reason}"
+    return text
 
 
 def draw_spectrum(
@@ -102,28 +123,6 @@ def _add_bar(
         bar.set_ticks(list(_TICKS), labels=list(_TICKS.values()))
 
 
-def describe_spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None) -> str:
-    """Return in words what `spectra` shows: fine detail, and the power at a grid's frequencies.
-
-    - `named`, `reference`: as for `spectra`.
-    """
-    # Here, because it loads torch, which no picture needs.
-    from madlab.metrics.spectrum import grid_power, high_share
-
-    _check(named, reference)
-    said = []
-    for name, power in named.items():
-        text = f"{name}: {high_share(power):.1%} of the power is fine detail"
-        if reference is not None:
-            times = grid_power(power, reference)
-            text += f", {number(times)} times the reference's power at the frequencies of a grid"
-        said.append(text)
-    end = ""
-    if reference is not None:
-        end = f" Of the reference's power, {high_share(reference):.1%} is fine detail."
-    return f"Power spectra. {'; '.join(said)}.{end}"
-
-
 def _check(named: Mapping[str, np.ndarray], reference: np.ndarray | None) -> None:
     if not named:
         raise ValueError("there are no spectra to draw: give at least one by name")
@@ -139,7 +138,66 @@ def _check(named: Mapping[str, np.ndarray], reference: np.ndarray | None) -> Non
 
 def _span(named: Mapping[str, np.ndarray]) -> tuple[float, float]:
     """Return the least and greatest power, the middle left out, from which pictures' means went."""
-    outer = np.concatenate([np.delete(power.ravel(), len(power) * (len(power) + 1) // 2)
-                            for power in named.values()])  # fmt: skip
+    middle = [len(power) * (len(power) + 1) // 2 for power in named.values()]
+    pairs = zip(named.values(), middle, strict=True)
+    outer = np.concatenate([np.delete(power.ravel(), at) for power, at in pairs])
     top = float(outer.max()) or 1.0
     return max(float(outer.min()), 1e-6 * top), top
+
+
+def sameness(distances: Distances, real: np.ndarray | None = None) -> Picture:
+    """Draw how pairwise distances among pictures are spread: one hill a generation, in stacks.
+
+    Hills that move to the left say that pictures grow alike; one at 0, that they are one picture.
+
+    - `distances`: for each chain, by name and generation, the distances of all pairs of its
+      pictures, float `(pairs,)`, for instance from `metrics.pairwise`.
+    - `real`: those of as many real pictures, the grey hill at the top of each stack; distances are
+      shown as multiples of their mean. None: multiples of the first generation's mean.
+
+    Raises ValueError where there are no distances.
+    """
+    top = [] if real is None else [("real", real)]
+    stacks = {name: [*top, *sorted(own.items())] for name, own in distances.items()}
+    every = [one for stack in stacks.values() for _, one in stack]
+    if not distances or not all(distances.values()) or not all(map(len, every)):
+        raise ValueError("there are no distances to draw: give those of two pictures at least")
+    unit = float(np.mean(every[0]))
+    across = min(3, len(stacks))
+    down, most = -(-len(stacks) // across), max(map(len, stacks.values()))
+    figure = Figure(figsize=(WIDTH, down * (0.38 * most + 1.3)), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, sharex=True).ravel()
+    edge = 1.05 * max(float(np.max(one)) for one in every) / unit
+    said = []
+    for axes, (name, stack) in zip(grid, stacks.items(), strict=False):
+        _draw_stack(axes, {str(label): one / unit for label, one in stack}, edge)
+        dress(axes, None, name)
+        axes.set_ylim(len(stack) - most - 0.1, len(stack) - 1 + _OVERLAP + 0.1)
+        ends = [f"{np.mean(stack[at][1]) / unit:.2f}" for at in (len(top), -1)]
+        first, last = stack[len(top)][0], stack[-1][0]
+        said.append(f"{name}: {ends[0]} in generation {first}, {ends[1]} in generation {last}")
+    for axes in grid[len(stacks) :]:
+        axes.set_axis_off()
+    grid[0].set_ylabel("generation", fontsize=10)
+    of = "generation 1" if real is None else "real pictures"
+    figure.supxlabel(f"distance of two pictures, as a multiple of the mean of {of}", fontsize=10)
+    whose = "that of the first chain's generation 1" if real is None else "that of real pictures"
+    alt = f"Mean distance of two pictures as a multiple of {whose}. {'; '.join(said)}."
+    return Picture(figure, alt)
+
+
+def _draw_stack(axes: Axes, rows: Mapping[str, np.ndarray], edge: float) -> None:
+    edges = np.linspace(0, edge, _BINS + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+    places = np.arange(len(rows))[::-1].astype(float)
+    for place, (label, found) in zip(places, rows.items(), strict=True):
+        counts = np.histogram(found, edges)[0].astype(float)
+        hill = place + _OVERLAP * counts / max(counts.max(), 1)
+        # Lower rows lie in front of higher ones.
+        ink = {"color": GREY if label == "real" else VERMILLION, "zorder": 2 + len(rows) - place}
+        axes.fill_between(middles, place, hill, alpha=0.55, linewidth=0, **ink)
+        axes.plot(middles, hill, linewidth=1, **ink)
+        mean, ink["color"] = float(np.mean(found)), BLACK
+        axes.plot([mean, mean], [place, place + 0.5], linewidth=1.5, **ink)
+    axes.set_yticks(places, list(rows))
+    axes.set_xlim(0, edge)

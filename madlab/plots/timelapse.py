@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
+from madlab import checks
 from madlab.data.samples import Samples
-from madlab.plots.sheets import check_pictures, mosaic
+from madlab.plots.sheets import mosaic
 
 _BAND, _FONT = 30, 18
 # Of the 256 colours of a frame, these are the greys of its heading.
@@ -42,7 +43,7 @@ def timelapse(
             f"columns is {columns}, scale {scale} and seconds {seconds}; they must be at least "
             "1, 1 and 0.02"
         )
-    shown = {t: check_pictures(samples[t].images)[: columns**2] for t in sorted(samples)}
+    shown = {t: checks.pictures(samples[t].images)[: columns**2] for t in sorted(samples)}
     shapes = {images.shape for images in shown.values()}
     if len(shapes) != 1 or not next(iter(shapes))[0]:
         raise ValueError(

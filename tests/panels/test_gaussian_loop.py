@@ -6,7 +6,7 @@ import pytest
 
 from madlab import Loop, panels, theory
 from madlab.panels import gaussian_loop
-from madlab.plots.gaussians import small
+from madlab.plots.lines import number
 
 SIZES = {"n": 20, "generations": 12, "chains": 40, "seed": 3}
 
@@ -57,10 +57,11 @@ def test_the_fans_are_those_of_the_simulation_and_of_theory(bias):
 def test_the_status_says_medians_means_and_the_half_life(shown):
     run = simulated()
     last = run.traces[:, -1]
-    assert f"in generation 12 median {small(np.median(last))}, mean {small(last.mean())}" in (
-        shown.status.value
-    )
-    expected = small(float(theory.median_variance(12, 20)))
+    said = shown.status.value
+    assert "From generation 1 to 12, 40 chains: median: Variance" in said
+    assert f" to {number(np.median(last))} (90% of chains" in said
+    assert f" to {number(last.mean())} (theory" in said
+    expected = number(float(theory.median_variance(12, 20)))
     assert f"theory: mean 1.00, median {expected}" in shown.status.value
     medians = np.median(run.traces, 0)
     assert (medians[-1] > medians[0] / 2) == ("has not halved by generation 12" in shown.alt())
@@ -88,7 +89,7 @@ def test_every_control_simulates_anew(shown):
         "n = 100 points a generation, λ = 0.9."
     )
     run = simulated(2, 0.9, n=100, generations=20, chains=100, seed=4)
-    assert f"mean {small(run.w2[:, -1].mean())}" in shown.alt()
+    assert f" to {number(run.w2[:, -1].mean())}. Ellipses" in shown.alt()
 
 
 def test_one_simulation_serves_picture_and_words(shown, monkeypatch):
@@ -162,7 +163,7 @@ def test_without_a_kernel_it_shows_a_sheet_over_n_and_bias(shown, monkeypatch):
     assert alt.startswith("Contact sheet, one row for each sampling bias λ and one column for each")
     run = simulated(n=100, bias=0.95)
     median, mean = np.median(run.traces[:, -1]), run.traces[:, -1].mean()
-    assert f"λ = 0.95, n = 100: {small(median)} and {small(mean)};" in alt
+    assert f"λ = 0.95, n = 100: {number(median)} and {number(mean)};" in alt
     caption = re.search(r"<figcaption>(.+)</figcaption>", page)[1]
     assert caption == (
         "Fully synthetic loops of Gaussians in 1 dimension: 40 chains of 12 generations, seed 3; "
@@ -170,7 +171,7 @@ def test_without_a_kernel_it_shows_a_sheet_over_n_and_bias(shown, monkeypatch):
     )
     assert len(page) < 200_000
     # A snapshot is the state at hand instead.
-    assert "Variance of 40 chains" in shown.snapshot().data
+    assert "12, 40 chains: median: Variance" in shown.snapshot().data
 
 
 def test_the_sheet_says_how_many_chains_it_has():

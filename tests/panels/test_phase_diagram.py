@@ -9,7 +9,7 @@ import pytest
 from madlab import panels
 from madlab.panels import background
 from madlab.panels.phase_diagram import _map, _places
-from madlab.plots.phase import Settling, describe_settling, phase_sheet, settling
+from madlab.plots.phase import phase_sheet
 from madlab.streams import derive
 from madlab.theory import effective_ratio, effective_size, settled_distance
 
@@ -159,17 +159,3 @@ def test_the_two_views_cover_their_planes():
 def test_what_cannot_work_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
         panels.PhaseDiagram(**given)
-
-
-def test_settling_draws_means_with_their_errors():
-    t = np.array([1, 2, 3])
-    w2 = np.array([[3.0, 2.0, 1.0], [5.0, 2.0, 3.0]])
-    figure = settling({"one": Settling(t, w2)}, {"a limit": 1.5})
-    (axes,) = figure.axes
-    mean, limit = axes.lines
-    np.testing.assert_allclose(mean.get_xydata(), [[1, 4], [2, 2], [3, 2]])
-    assert limit.get_ydata()[0] == 1.5
-    assert axes.texts[0].get_text() == "a limit"
-    assert describe_settling({"one": Settling(t, w2)}) == (
-        "W2 squared, means over chains: one from 4.0 in generation 1 to 2.0 in generation 3."
-    )

@@ -1,11 +1,14 @@
+import matplotlib.colors
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from madlab import plots
 from madlab.data import Samples
-from madlab.plots.colours import GREY, VERMILLION
+from madlab.metrics import neighbours
 from madlab.plots.points import cloud_limits
+from madlab.plots.style import GREY, VERMILLION
+from madlab.streams import generator
 
 SQUARE = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 2.0]])
 
@@ -60,12 +63,12 @@ def test_dots_become_paler_with_their_number_but_never_vanish():
 
 def test_clouds_share_the_limits_of_the_first_generations():
     rows = {"λ = 1": {2: SQUARE, 5: 4 * SQUARE}, "λ = 0.5": {2: 2 * SQUARE, 5: SQUARE, 9: SQUARE}}
-    figure = plots.clouds(rows)
+    figure = plots.clouds(rows).figure
     grid = np.array(figure.axes).reshape(2, 3)
     assert [axes.get_title() for axes in grid[0]] == ["generation 2", "5", "9"]
     assert [axes.get_ylabel() for axes in grid[:, 0]] == ["λ = 1\ny", "λ = 0.5\ny"]
     assert [axes.get_xlabel() for axes in grid[:, 1]] == ["", "x"]
-    named = plots.clouds(rows, names=("width", "height")).axes
+    named = plots.clouds(rows, names=("width", "height")).figure.axes
     assert (named[3].get_xlabel(), named[3].get_ylabel()) == ("width", "λ = 0.5\nheight")
     for axes in figure.axes:
         assert (axes.get_xlim(), axes.get_ylim()) == cloud_limits(2 * SQUARE)
@@ -77,10 +80,10 @@ def test_clouds_share_the_limits_of_the_first_generations():
 
 def test_real_data_and_given_limits_widen_and_narrow_every_cloud():
     rows = {"a": {1: SQUARE, 2: SQUARE}}
-    wide = plots.clouds(rows, real=5 * SQUARE)
+    wide = plots.clouds(rows, real=5 * SQUARE).figure
     assert [axes.get_xlim() for axes in wide.axes] == [cloud_limits(5 * SQUARE)[0]] * 2
     assert all(len(axes.lines) == 2 for axes in wide.axes)
-    narrow = plots.clouds(rows, real=5 * SQUARE, limits=((0, 2), (-1, 1)))
+    narrow = plots.clouds(rows, real=5 * SQUARE, limits=((0, 2), (-1, 1))).figure
     assert [axes.get_xlim() for axes in narrow.axes] == [(0, 2)] * 2
     assert narrow.axes[1].texts[0].get_text() == "+2 outside"
 
@@ -88,7 +91,7 @@ def test_real_data_and_given_limits_widen_and_narrow_every_cloud():
 @pytest.mark.parametrize(("columns", "stretch"), [(1, 1), (1, 20), (12, 1), (3, 0.05)])
 def test_a_sheet_fits_the_page_and_is_not_empty_when_drawn(columns, stretch):
     points = SQUARE * (1, stretch)
-    figure = plots.clouds({"a": dict.fromkeys(range(1, columns + 1), points)})
+    figure = plots.clouds({"a": dict.fromkeys(range(1, columns + 1), points)}).figure
     width, height = figure.get_size_inches()
     assert width <= 9
     assert height <= 3.7
@@ -98,7 +101,7 @@ def test_a_sheet_fits_the_page_and_is_not_empty_when_drawn(columns, stretch):
 def test_clouds_in_words_name_first_and_last_widths():
     rows = {"λ = 1": {1: SQUARE, 8: np.ones((5, 2)), 4: 9 * SQUARE}, "λ = 0.5": {1: 2 * SQUARE}}
     x, y = SQUARE.std(axis=0)
-    assert plots.describe_clouds(rows, real=SQUARE * 100) == (
+    assert plots.clouds(rows, real=SQUARE * 100).alt == (
         f"Clouds of points, standard deviations in x and y; real data: {100 * x:.1f} and "
         f"{100 * y:.0f}; λ = 1: {x:.2f} and {y:.2f} in generation 1, 0.00 and 0.00 in generation "
         f"8; λ = 0.5: {2 * x:.2f} and {2 * y:.1f} in generation 1."
@@ -108,10 +111,10 @@ def test_clouds_in_words_name_first_and_last_widths():
 @pytest.mark.parametrize(
     ("points", "error", "message"),
     [
-        (np.zeros((4, 28, 28), np.uint8), TypeError, r"not of uint8 with shape \(4, 28, 28\)"),
-        (np.zeros((4, 3)), TypeError, r"shape \(n, 2\), not of float64 with shape \(4, 3\)"),
-        (np.zeros((4, 2), np.int64), TypeError, "not of int64"),
-        (np.zeros((0, 2)), ValueError, "no points to draw"),
+        (np.zeros((4, 28, 28), np.uint8), ValueError, r"shape \(n, 2\), not \(4, 28, 28\)"),
+        (np.zeros((4, 3)), ValueError, r"shape \(n, 2\), not \(4, 3\)"),
+        (np.full((4, 2), "x"), TypeError, "must be real numbers"),
+        (np.zeros((0, 2)), ValueError, "0 rows of points.*at least 1"),
         (np.array([[0.0, np.nan]]), ValueError, "NaN or infinite"),
     ],
 )
@@ -120,15 +123,38 @@ def test_what_is_no_cloud_is_refused(axes, points, error, message):
         lambda: plots.draw_cloud(axes, points),
         lambda: plots.draw_cloud(axes, SQUARE, real=points),
         lambda: plots.clouds({"a": {1: points}}),
-        lambda: plots.describe_clouds({"a": {1: points}}),
     ):
         with pytest.raises(error, match=message):
             call()
 
 
 def test_no_rows_and_empty_rows_are_refused():
-    for call in (plots.clouds, plots.describe_clouds):
-        with pytest.raises(ValueError, match="the mapping of rows is empty"):
-            call({})
-        with pytest.raises(ValueError, match="row 'b' is empty"):
-            call({"a": {1: SQUARE}, "b": {}})
+    with pytest.raises(ValueError, match="the mapping of rows is empty"):
+        plots.clouds({})
+    with pytest.raises(ValueError, match="row 'b' is empty"):
+        plots.clouds({"a": {1: SQUARE}, "b": {}})
+
+
+def test_balls_fill_the_points_that_precision_and_recall_count():
+    real = generator(0, "real").standard_normal((30, 2))
+    synthetic = generator(0, "synthetic").normal([2.0, 0], 0.6, (20, 2))
+    figure = plots.balls(real, synthetic, k=3).figure
+    expected = neighbours(real, synthetic, k=3)
+    shares = (expected.precision, expected.recall)
+    for axes, share, asked in zip(figure.axes, shares, (synthetic, real), strict=True):
+        middle, inside, outside = axes.lines
+        count = len(inside.get_xdata())
+        assert 0 < count < len(asked)
+        assert count == round(share * len(asked))
+        assert count + len(outside.get_xdata()) == len(asked)
+        assert matplotlib.colors.to_rgba(inside.get_markerfacecolor())[3] == 1
+        assert outside.get_markerfacecolor() == "none"
+        assert len(axes.collections[0].get_paths()) == len(middle.get_xdata())
+        assert f"{count} of {len(asked)}" in axes.get_title(loc="left")
+
+
+def test_balls_need_the_plane_and_enough_points():
+    with pytest.raises(ValueError, match=r"must have shape \(n, 2\)"):
+        plots.balls(np.zeros((9, 3)), np.zeros((9, 3)))
+    with pytest.raises(ValueError, match="k is 5; it must be at least 1 and at most 1"):
+        plots.balls(np.eye(2), np.eye(2))

@@ -1,17 +1,15 @@
-import io
 import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from matplotlib.figure import Figure
 
 from madlab import plots
-from madlab.data.samples import Samples
+from madlab.data.damage import DAMAGES
 from madlab.metrics import Scores
 from madlab.metrics.pictures import PictureScores
-from madlab.plots import sheets
-from madlab.plots.lines import number, offered, styles
+from madlab.plots.curves import damage_words, draw_damage, draw_damages, offered, styles
 from madlab.store import COLUMNS, PICTURE_COLUMNS
 
 
@@ -40,12 +38,8 @@ def face_records(seeds=(0,), **other):
     return found.assign(**other)
 
 
-def pixels(content):
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-
-
-def axes_by_title(figure):
-    return {axes.get_title(loc="left"): axes for axes in figure.axes}
+def axes_by_title(picture):
+    return {axes.get_title(loc="left"): axes for axes in picture.figure.axes}
 
 
 def test_curves_draw_each_metric_from_zero_with_whole_generations():
@@ -61,7 +55,7 @@ def test_curves_draw_each_metric_from_zero_with_whole_generations():
 
 
 def test_curves_draw_the_band_of_all_seeds_around_their_mean():
-    axes = plots.curves(records(seeds=(0, 1, 5)), metrics=["fd"]).axes[0]
+    axes = plots.curves(records(seeds=(0, 1, 5)), metrics=["fd"]).figure.axes[0]
     mean = next(line for line in axes.lines if line.get_label() == "fully synthetic, bias 1")
     assert np.allclose(mean.get_ydata(), [52, 102, 152, 202])
     assert len(axes.lines) == 4
@@ -140,22 +134,22 @@ def test_records_without_rows_and_unknown_metrics_are_refused():
 def test_a_metric_that_is_nowhere_defined_is_left_out():
     titles = list(axes_by_title(plots.curves(records(features="points", read=None))))
     assert titles == ["FD-points", "precision (quality)", "recall (diversity)"]
-    assert "read" not in plots.describe_curves(records(features="points", read=None))
+    assert "read" not in plots.curves(records(features="points", read=None)).alt
 
 
 def test_the_floor_is_a_line_where_it_is_defined():
     floor = Scores(1.5, 0.95, 0.9, 1.0, 0.9, float("nan"), 0)
     axes = axes_by_title(plots.curves(records(), floor=floor))
-    assert axes["FD-LeNet"].lines[-1].get_ydata() == [1.5, 1.5]
+    assert axes["FD-LeNet"].lines[0].get_ydata() == [1.5, 1.5]
     assert [line.get_label() for line in axes["read share"].lines] == ["fully synthetic, bias 1"]
 
 
 def test_memorisation_has_no_floor():
     floor = PictureScores(**dict.fromkeys(PictureScores._fields, 0.5))
-    figure = plots.curves(face_records(), ["recall", "memorisation"], floor)
+    picture = plots.curves(face_records(), ["recall", "memorisation"], floor)
     drawn = {
         title: [line.get_label() for line in one.lines]
-        for title, one in axes_by_title(figure).items()
+        for title, one in axes_by_title(picture).items()
     }
     assert "real pictures" in drawn["recall (diversity)"]
     assert "real pictures" not in drawn["memorisation (1 = none)"]
@@ -177,7 +171,7 @@ def test_curves_of_faces_draw_the_scores_of_colour_pictures():
     assert line.get_xydata().tolist() == [[1, 1.5], [2, 2], [3, 2.5], [4, 3]]
     # What real pictures score is in sight, though it is below zero.
     assert kid.get_ylim()[0] <= -0.002
-    assert kid.lines[-1].get_label() == "real pictures"
+    assert kid.lines[0].get_label() == "real pictures"
     for title, one in axes.items():
         assert title.startswith("KID") or one.get_ylim()[0] == 0
 
@@ -199,7 +193,7 @@ def test_scores_of_faces_name_their_features_and_digits_are_offered_no_kid():
     assert names["fd_ratio"] == "FD-EfficientNet / floor"
     assert offered(face_records(features="dinov2-0f"))["kid"] == "KID-DINOv2"
     assert set(offered(records())) == set(plots.METRICS)
-    text = plots.describe_curves(face_records(), ["kid", "read", "distance"])
+    text = plots.curves(face_records(), ["kid", "read", "distance"]).alt
     assert text == (
         "From generation 1 to 4: fully synthetic, bias 1: KID-EfficientNet 1.5 to 3.0, pairwise "
         "distance / real 0.90 to 0.66."
@@ -209,95 +203,149 @@ def test_scores_of_faces_name_their_features_and_digits_are_offered_no_kid():
 
 
 def test_curves_in_words_name_first_and_last_values():
-    text = plots.describe_curves(records(seeds=(0, 2)), ["fd", "recall"])
+    text = plots.curves(records(seeds=(0, 2)), ["fd", "recall"]).alt
     assert text == (
         "From generation 1 to 4, mean of 2 seeds: fully synthetic, bias 1: FD-LeNet 51.0 to 201, "
         "recall 0.60 to 0.15."
     )
     uneven = pd.concat([records(), records(["fresh data"], generations=2)])
-    assert "fresh data, bias 1 (from generation 1 to 2)" in plots.describe_curves(uneven)
+    assert "From generation 1 to 2: fresh data, bias 1: FD" in plots.curves(uneven).alt
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0.00"),
-        (0.0203, "0.020"),
-        (0.123, "0.12"),
-        (2.34, "2.3"),
-        (1234.6, "1,235"),
-        (-0.0002, "0.000"),
-        (-0.002, "-0.002"),
-    ],
-)
-def test_numbers_have_about_three_figures(value, text):
-    assert number(value) == text
+STRENGTHS = (0.0, 0.5, 1.0)
 
 
-def test_mosaic_puts_every_picture_in_its_place_in_dark_ink():
-    images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2)
-    sheet = sheets.mosaic(images, columns=3, gap=1)
-    assert sheet.shape == (5, 8)
-    assert np.array_equal(sheet[0:2, 3:5], 255 - images[1])
-    assert np.array_equal(sheet[3:5, 0:2], 255 - images[3])
-    assert (sheet[3:5, 6:8] == 255).all()
+def curve(name="noise", scale=1.0, strengths=STRENGTHS):
+    rows = [
+        {
+            "damage": name,
+            "strength": s,
+            "features": "lenet-1a2b3c4d",
+            "fd": 0.5 + 4 * s * scale,
+            "precision": 0.9 - 0.75 * s,
+            "recall": 0.8 - 0.625 * s,
+            "read": 1 - 0.5 * s,
+            "density": 1 + s * scale,
+            "coverage": 0.75 - 0.25 * s,
+        }
+        for s in strengths
+    ]
+    return pd.DataFrame(rows)
 
 
-def test_one_of_each_takes_the_first_of_every_label():
-    images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1) + 100
-    found = sheets.one_of_each(Samples(images, np.array([3, 1, 3, 0, 2, 9, 8, 7, 6, 6, 5, 1])))
-    assert found.ravel().tolist() == [103, 101, 104, 100, sheets.EMPTY, 110, 108, 107, 106, 105]
-    assert sheets.one_of_each(Samples(images)).ravel().tolist() == list(range(100, 110))
+def sized(label="real", factor=1.0, **other):
+    rows = [
+        {
+            "n": n,
+            "repeat": i,
+            "label": label,
+            "features": "lenet-1a2b3c4d",
+            **dict.fromkeys(
+                ("precision", "recall", "read", "density", "coverage"), factor * (0.5 + 0.1 * i)
+            ),
+            "fd": factor * (100 + i) / n,
+        }
+        | other
+        for n in (100, 1000)
+        for i in range(3)
+    ]
+    return pd.DataFrame(rows)
 
 
-def test_generations_sheet_leaves_room_for_what_is_to_come():
-    some = Samples(np.full((10, 28, 28), 255, np.uint8), np.arange(10))
-    axes = plots.generations_sheet({1: some, 2: some}, total=3).axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2", "3"]
-    drawn = np.asarray(axes.images[0].get_array())
-    assert (drawn[:28, :28] == 0).all()
-    assert (drawn[60:88, :28] == 255 - sheets.EMPTY).all()
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes]
 
 
-def test_colour_pictures_are_shown_as_they_are():
-    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.uint8)
-    shown = sheets.mosaic(images, columns=3, gap=1)
-    assert shown.shape == (9, 14, 3)
-    assert np.array_equal(shown[0:4, 5:9], images[1])
-    assert np.array_equal(shown[5:9, 0:4], images[3])
-    assert (shown[5:9, 10:14] == 255).all()
-    drawn = plots.sheet(images, columns=3).axes[0].images[0]
-    assert np.array_equal(np.asarray(drawn.get_array()), sheets.mosaic(images, 3))
+def test_one_damage_is_drawn_against_its_strength_with_the_floor_and_a_dot():
+    figure = Figure()
+    draw_damage(figure, curve().sample(frac=1, random_state=1), 0.5)
+    assert titles(figure) == [
+        "FD-LeNet 2.5",
+        "precision 0.53",
+        "recall 0.49",
+        "read share 0.75",
+        "density 1.5",
+        "coverage 0.62",
+    ]
+    floor, line, dot = figure.axes[1].lines
+    assert set(floor.get_ydata()) == {0.9}
+    assert line.get_xydata() == pytest.approx(np.array([[0, 0.9], [0.5, 0.525], [1, 0.15]]))
+    assert dot.get_xydata().tolist() == [[0.5, 0.525]]
+    assert figure.axes[1].get_ylim() == (0, 1)
+    assert figure.axes[0].get_ylim() == pytest.approx((0, 1.05 * 4.5))
 
 
-def test_a_sheet_makes_no_coarse_pattern_of_a_fine_one():
-    board = np.indices((128, 128)).sum(0) % 2 * 200
-    images = np.repeat(board.astype(np.uint8)[None, ..., None], 3, -1)
-    drawn = pixels(plots.png(plots.sheet(np.repeat(images, 20, 0), columns=20), colours=None))
-    inside = drawn[20:50, 20:50].astype(float)
-    # 128 pixels are drawn on about 60: one in two left out would leave all of the contrast.
-    assert inside.mean() == pytest.approx(100, abs=5)
-    assert inside.std() < 15
+def test_damages_share_their_axes_and_differ_in_colour_and_marker():
+    figure = Figure()
+    curves = pd.concat([curve(name, scale) for scale, name in enumerate(DAMAGES, 1)])
+    pictures = {name: np.full((10, 28, 28), 255, np.uint8) for name in DAMAGES}
+    draw_damages(figure, curves, pictures)
+    grid = np.array(figure.axes).reshape(len(DAMAGES), 7)
+    assert [axes.get_title(loc="left") for axes in grid[:, 0]] == list(DAMAGES)
+    assert [axes.get_ylim() for axes in grid[:, 1]] == [pytest.approx((0, 1.05 * 20.5))] * 5
+    lines = [axes.lines[1] for axes in grid[:, 1]]
+    assert len({line.get_color() for line in lines}) == len(DAMAGES)
+    assert len({line.get_marker() for line in lines}) == len(DAMAGES)
+    assert all(len(axes.images) == 1 for axes in grid[:, 0])
+    bare = Figure()
+    draw_damages(bare, curves)
+    assert not any(axes.images for axes in bare.axes)
 
 
-def test_generations_of_colour_pictures_are_their_first_ten():
-    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
-    axes = plots.generations_sheet({1: Samples(images)}, total=2).axes[0]
-    drawn = np.asarray(axes.images[0].get_array())
-    assert np.array_equal(drawn[:8, :8], images[0])
-    assert np.array_equal(drawn[:8, 90:98], images[9])
-    assert (drawn[10:, :8] == 255 - sheets.EMPTY).all()
-    assert not axes.get_xticklabels()
+def test_damages_in_words_have_the_scores_of_both_ends():
+    text = damage_words(pd.concat([curve("drop"), curve("noise", 2.0)]))
+    assert text == (
+        "From strength 0 to 1: drop: FD-LeNet 0.50 to 4.5, precision 0.90 to 0.15, recall 0.80 to "
+        "0.18, read share 1.00 to 0.50, density 1.00 to 2.0, coverage 0.75 to 0.50; noise: "
+        "FD-LeNet 0.50 to 8.5, precision 0.90 to 0.15, recall 0.80 to 0.18, read share 1.00 to "
+        "0.50, density 1.00 to 3.0, coverage 0.75 to 0.50; undamaged: FD-LeNet 0.50, precision "
+        "0.90, recall 0.80, read share 1.00, density 1.00, coverage 0.75."
+    )
+    half = damage_words(curve(), 0.5)
+    assert half.startswith("From strength 0 to 0.5: noise: FD-LeNet 0.50 to 2.5, precision 0.90 to")
 
 
-@pytest.mark.parametrize("images", [np.zeros((4, 2)), np.zeros((4, 8, 8, 4), np.uint8)])
-def test_points_and_other_channels_have_no_picture(images):
-    with pytest.raises(TypeError, match="points have no picture"):
-        plots.sheet(images)
+def test_sizes_are_drawn_as_means_with_bands_on_a_logarithmic_axis():
+    expected = pd.DataFrame({"n": [100, 1000], "fd": [0.9, 0.1], "label": "expected"})
+    both = pd.concat([sized(), sized("damaged", 0.5), expected], ignore_index=True)
+    both["features"] = "lenet-1a2b3c4d"
+    figure = plots.size_curves(both).figure
+    fd, precision = figure.axes[:2]
+    assert fd.get_xscale() == "log"
+    assert [label.get_text() for label in fd.get_xticklabels()] == ["100", "1,000"]
+    assert [line.get_ydata().tolist() for line in fd.lines] == [
+        pytest.approx([1.01, 0.101]),
+        pytest.approx([0.505, 0.0505]),
+        [0.9, 0.1],
+    ]
+    # What has no precision is left out there, and stays in the legend.
+    assert len(precision.lines) == 2
+    assert precision.lines[0].get_ydata() == pytest.approx([0.6, 0.6])
+    band = precision.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((0.5, 0.7))
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["real", "damaged", "expected"]
+    assert len({line.get_marker() for line in fd.lines}) == 3
+    assert len({str(line._unscaled_dash_pattern) for line in fd.lines}) == 3
 
 
-def test_class_histogram_shows_read_and_asked():
-    axes = plots.class_histogram(np.array([1, 1, 7]), np.array([1, 2, 7])).axes[0]
-    assert [bar.get_height() for bar in axes.patches] == [0, 2, 0, 0, 0, 0, 0, 1, 0, 0]
-    asked = [segment[0][1] for segment in axes.collections[0].get_segments()]
-    assert asked == [0, 1, 1, 0, 0, 0, 0, 1, 0, 0]
+def test_sizes_in_words_leave_out_what_is_missing():
+    text = plots.size_curves(sized(read=np.nan)).alt
+    assert text == (
+        "From n, samples of each kind 100 to 1,000, mean of 3 subsets: real: FD-LeNet 1.01 to "
+        "0.10, precision 0.60 to 0.60, recall 0.60 to 0.60, density 0.60 to 0.60, coverage 0.60 to "
+        "0.60."
+    )
+
+
+def test_one_unnamed_set_needs_no_legend():
+    figure = plots.size_curves(sized().drop(columns="label")).figure
+    assert not figure.legends
+    assert len(figure.axes[0].lines) == 1
+
+
+def test_what_cannot_share_an_axis_is_refused():
+    with pytest.raises(ValueError, match="lenet-1a2b3c4d and points cannot share an axis"):
+        plots.size_curves(pd.concat([sized(), sized(features="points")]))
+    with pytest.raises(ValueError, match="there are 7 labels; at most 6"):
+        plots.size_curves(pd.concat([sized(str(i)) for i in range(7)]))

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from madlab import plots
-from madlab.plots import embedding
-from madlab.plots.embedding import describe_digit_map, digit_map
+from madlab.plots import digit_map
+from madlab.plots import points as drawing
 
 CENTRES = 10 * np.stack([np.cos(np.arange(10) * 0.628), np.sin(np.arange(10) * 0.628)], axis=1)
 
@@ -23,7 +23,7 @@ SHOWN = {1: digits(), 5: digits(width=0.5), 2: digits(shift=1)}
 
 
 def test_there_is_a_panel_a_generation_all_on_the_same_axes():
-    figure = digit_map(*REAL, SHOWN)
+    figure = digit_map(*REAL, SHOWN).figure
     assert [axes.get_title() for axes in figure.axes] == [f"generation {t}" for t in (1, 2, 5)]
     assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}) == 1
     for axes in figure.axes:
@@ -38,7 +38,7 @@ def test_there_is_a_panel_a_generation_all_on_the_same_axes():
 
 def test_digits_have_their_points_their_look_and_their_number_at_the_median():
     points, labels = SHOWN[5]
-    (axes,) = digit_map(*REAL, {5: (points, labels)}).axes
+    (axes,) = digit_map(*REAL, {5: (points, labels)}).figure.axes
     looks = set()
     for digit, line in enumerate(axes.lines[1:]):
         np.testing.assert_array_equal(line.get_xydata(), points[labels == digit])
@@ -55,22 +55,22 @@ def test_digits_have_their_points_their_look_and_their_number_at_the_median():
 
 def test_digits_that_look_alike_differ_in_brightness():
     def brightness(digit):
-        return float(np.dot(to_rgb(embedding._LOOKS[digit][0]), (0.2126, 0.7152, 0.0722)))
+        return float(np.dot(to_rgb(drawing._COLOURS[digit]), (0.2126, 0.7152, 0.0722)))
 
     for one, other in ((4, 9), (3, 5), (3, 8), (5, 8), (7, 9), (2, 7)):
-        assert embedding._LOOKS[one][0] != embedding._LOOKS[other][0]
+        assert drawing._COLOURS[one] != drawing._COLOURS[other]
         assert abs(brightness(one) - brightness(other)) > 0.04
 
 
 def test_a_digit_that_died_out_has_no_number():
     points, labels = digits()
-    (axes,) = digit_map(*REAL, {9: (points[labels < 4], labels[labels < 4])}).axes
+    (axes,) = digit_map(*REAL, {9: (points[labels < 4], labels[labels < 4])}).figure.axes
     assert [text.get_text() for text in axes.texts] == ["0", "1", "2", "3"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 6])
 def test_the_figure_fits_the_page_and_is_drawn(count):
-    figure = digit_map(*REAL, {t: digits() for t in range(1, count + 1)})
+    figure = digit_map(*REAL, {t: digits() for t in range(1, count + 1)}).figure
     width, height = figure.get_size_inches()
     assert width <= 9
     assert height <= 5
@@ -78,7 +78,7 @@ def test_the_figure_fits_the_page_and_is_drawn(count):
 
 
 def test_words_say_how_digits_lie_and_how_wide_they_are():
-    said = describe_digit_map(*REAL, SHOWN)
+    said = digit_map(*REAL, SHOWN).alt
     assert said.startswith("Synthetic digits among 200 real ones")
     # Shifted by one digit, none lies at its own; half as wide is half as wide.
     shares = [part.split(",")[0] for part in said.split("; ")[1:]]
@@ -93,24 +93,27 @@ def test_words_say_how_digits_lie_and_how_wide_they_are():
     ("generations", "error", "message"),
     [
         ({}, ValueError, "no generations to draw"),
-        ({1: (np.zeros((3, 3)), np.zeros(3, int))}, TypeError, r"shape \(n, 2\), not of float64"),
-        ({1: (np.zeros((0, 2)), np.zeros(0, int))}, ValueError, "no points to draw"),
+        (
+            {1: (np.zeros((3, 3)), np.zeros(3, int))},
+            ValueError,
+            r"must have shape \(n, 2\), not \(3, 3\)",
+        ),
+        ({1: (np.zeros((0, 2)), np.zeros(0, int))}, ValueError, "0 rows of points.*at least 1"),
         ({1: (np.full((1, 2), np.nan), np.zeros(1, int))}, ValueError, "NaN or infinite"),
         (
             {4: (np.zeros((3, 2)), np.zeros(2, int))},
             ValueError,
-            r"labels of generation 4 have shape \(2,\); 3 points need shape \(3,\)",
+            r"labels have shape \(2,\); 3 images need shape \(3,\)",
         ),
-        ({4: (np.zeros((1, 2)), np.array([10]))}, ValueError, "from 10 to 10; they must be digits"),
-        ({4: (np.zeros((1, 2)), np.array([-1]))}, ValueError, "from -1 to -1"),
-        ({4: (np.zeros((1, 2)), np.array([1.0]))}, ValueError, "are float64"),
+        ({4: (np.zeros((1, 2)), np.array([10]))}, ValueError, "up to 10; 10 classes have 0 to 9"),
+        ({4: (np.zeros((1, 2)), np.array([-1]))}, ValueError, "run from -1"),
+        ({4: (np.zeros((1, 2)), np.array([1.0]))}, TypeError, "not float64"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(generations, error, message):
-    for call in (digit_map, describe_digit_map):
-        with pytest.raises(error, match=message):
-            call(*REAL, generations)
+    with pytest.raises(error, match=message):
+        digit_map(*REAL, generations)
     if generations:
         ((points, labels),) = generations.values()
-        with pytest.raises(error, match=message.replace("generation 4", "real")):
+        with pytest.raises(error, match=message):
             digit_map(points, labels, SHOWN)

@@ -75,9 +75,9 @@ def test_missing_scores_leave_an_empty_place():
     found = plots.failure_table(records)
     assert found.loc[0, "read"] == ""
     assert found.loc[0, "falls"] == "diversity"
-    (axes,) = plots.families(records).axes
+    (axes,) = plots.families(records).figure.axes
     assert [patch.get_x() + 0.4 for patch in axes.patches] == pytest.approx([0, 2])
-    assert "read" not in plots.describe_families(records)
+    assert "read" not in plots.families(records).alt
 
 
 def grid(figure):
@@ -90,7 +90,7 @@ def grid(figure):
 
 
 def test_a_row_is_a_family_and_a_column_a_loop_and_bias(records):
-    figure = plots.families(records)
+    figure = plots.families(records).figure
     assert isinstance(figure, Figure)
     families, columns, cells = grid(figure)
     assert families == ["gan", "flow"]
@@ -101,7 +101,7 @@ def test_a_row_is_a_family_and_a_column_a_loop_and_bias(records):
 
 
 def test_bars_are_the_losses_each_in_a_colour_and_a_hatch_of_its_own(records):
-    _, _, cells = grid(plots.families(records))
+    _, _, cells = grid(plots.families(records).figure)
     bars = cells["flow", 0].patches
     assert [bar.get_height() for bar in bars] == pytest.approx([-0.5, -0.5, 0])
     assert [bar.get_height() for bar in cells["flow", 2].patches] == pytest.approx([0.1, 0, 0])
@@ -116,7 +116,7 @@ def test_bars_are_the_losses_each_in_a_colour_and_a_hatch_of_its_own(records):
 
 
 def test_a_bar_ends_where_the_picture_does_but_its_number_does_not():
-    (axes,) = plots.families(chains("gan", NEITHER | {"precision": [0.2, 0.8]})).axes
+    (axes,) = plots.families(chains("gan", NEITHER | {"precision": [0.2, 0.8]})).figure.axes
     assert axes.patches[0].get_height() < 1
     assert axes.texts[0].get_text() == "+300"
     assert axes.texts[1].get_text() == "▲"
@@ -126,13 +126,13 @@ def test_error_bars_reach_one_standard_error_either_way():
     records = chains("flow", NEITHER)
     records.loc[(records["seed"] == 1) & (records["generation"] == 2), "recall"] = 0.4
     # Losses of 0 and 0.5: a mean of 0.25, a standard error of 0.25.
-    (axes,) = plots.families(records).axes
+    (axes,) = plots.families(records).figure.axes
     ends = [line.get_ydata() for line in axes.lines[1:]]
     assert list(ends[2]) == pytest.approx([-0.5, 0])
 
 
 def test_the_words_say_what_the_picture_shows(records):
-    assert plots.describe_families(records) == (
+    assert plots.families(records).alt == (
         "What falls between the first generation and the last. gan: fully synthetic, λ = 1: "
         "diversity (precision 0%, read 0%, recall −75%). flow: fully synthetic, λ = 1: quality "
         "(precision −50%, read −50%, recall 0%); fully synthetic, λ = 0.5: diversity (precision "
@@ -152,6 +152,6 @@ def test_a_large_grid_can_be_drawn_small():
 
 
 def test_nothing_to_draw_is_refused():
-    for draw in (plots.families, plots.describe_families, plots.failure_table):
+    for draw in (plots.families, plots.failure_table):
         with pytest.raises(ValueError, match="no records to draw"):
             draw(pd.DataFrame(columns=COLUMNS))

@@ -1,0 +1,327 @@
+"""Curves of scores: against the generation, the size of samples, and the strength of damage."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure, SubFigure
+
+from madlab.plots.lines import Facet, Line, draw_facet, number, picture, words
+from madlab.plots.picture import Picture
+from madlab.plots.sheets import draw_sheet
+from madlab.plots.style import BLACK, DASHES, INKS, LOOKS, Look
+
+if TYPE_CHECKING:
+    from madlab.metrics import AnyScores
+
+# Colour and marker say which loop, the line style says which bias (and model or label). Where all
+# lines are of one loop, colour and marker say what the line style says.
+LOOPS = dict(zip(("fully synthetic", "synthetic augmentation", "fresh data"), INKS, strict=False))
+_DAMAGES = dict(zip(("drop", "shrink", "shift", "duplicate", "noise"), LOOKS, strict=False))
+
+METRICS = {
+    "fd": "Fréchet distance",
+    "precision": "precision (quality)",
+    "recall": "recall (diversity)",
+    "read": "read share",
+    "density": "density",
+    "coverage": "coverage",
+}
+# Of small sets of colour pictures, whose Fréchet distance says nothing except beside its floor.
+PICTURE_METRICS = {
+    "kid": "KID",
+    "recall": METRICS["recall"],
+    "distance": "pairwise distance / real",
+    "precision": METRICS["precision"],
+    "fd_ratio": "Fréchet distance / floor",
+    "memorisation": "memorisation (1 = none)",
+    "density": METRICS["density"],
+    "coverage": METRICS["coverage"],
+}
+USUAL = ("fd", "precision", "recall", "read")
+PICTURES_USUAL = ("kid", "recall", "distance", "precision")
+_NAMES = {**PICTURE_METRICS, **METRICS}
+_SHARES = ("precision", "recall", "read", "coverage")
+# Scores that are named after their features.
+_OF_FEATURES = {"fd": "FD-{}", "kid": "KID-{}", "fd_ratio": "FD-{} / floor"}
+_FEATURES = {
+    "lenet": "LeNet",
+    "efficientnet": "EfficientNet",
+    "inception": "Inception",
+    "dinov2": "DINOv2",
+    "pca": "PCA",
+}
+
+
+def of_pictures(records: pd.DataFrame) -> bool:
+    """Return whether records are of colour pictures, scored by `metrics.PictureScores`."""
+    return _defined("kid", records)
+
+
+def _defined(metric: str, records: pd.DataFrame) -> bool:
+    return metric in records and bool(records[metric].notna().any())
+
+
+def offered(records: pd.DataFrame) -> dict[str, str]:
+    """Return the metrics that records can be drawn by, with their names."""
+    metrics = PICTURE_METRICS if of_pictures(records) else METRICS
+    return {name: metric_label(name, records) for name in metrics if _defined(name, records)}
+
+
+def usual(records: pd.DataFrame) -> tuple[str, ...]:
+    """Return the metrics that are drawn where none are named: the headline ones of the records."""
+    return PICTURES_USUAL if of_pictures(records) else USUAL
+
+
+def metric_label(metric: str, records: pd.DataFrame) -> str:
+    """Return the name of a metric as figures show it; FD and KID name their features."""
+    if metric not in _NAMES:
+        raise KeyError(f"no metric named {metric!r}; the metrics are: {', '.join(_NAMES)}")
+    if metric not in _OF_FEATURES:
+        return _NAMES[metric]
+    kinds = {str(name).split("-")[0] for name in records["features"]}
+    named = "/".join(sorted(_FEATURES.get(kind, kind) for kind in kinds))
+    return _OF_FEATURES[metric].format(named)
+
+
+def tidy(records: pd.DataFrame) -> pd.DataFrame:
+    """Return records that can share one axis, with a column `line` that names each curve.
+
+    - `records`: rows as `Chain.records()` gives them, of any number of chains; a column `label`,
+      where there is one, tells apart chains that differ in what the other columns do not show.
+
+    Raises ValueError for records without rows, with other `n_evaluate` or `features`, which no
+    axis can hold together, and where two rows claim the same place on the same curve.
+    """
+    if not len(records):
+        raise ValueError("there are no records to draw: run a chain first")
+    for column in ("n_evaluate", "features"):
+        found = sorted(records[column].unique().tolist())
+        if len(found) > 1:
+            raise ValueError(
+                f"the records have {len(found)} values of {column}: {', '.join(map(str, found))}. "
+                "Scores of different sizes or features cannot share an axis; select one, for "
+                f"instance records[records.{column} == {found[0]!r}]"
+            )
+    tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
+    numbers = dict.fromkeys((name for name in _NAMES if name in tidied), float)
+    tidied = tidied.astype(numbers).reset_index(drop=True)
+    parts = ["loop"]
+    parts += ["model"] if len(set(tidied["model"])) > 1 else []
+    parts += ["label"] if "label" in tidied else []
+    bias = "bias " + tidied["bias"].map("{:g}".format)
+    tidied["line"] = tidied[parts].astype(str).agg(", ".join, axis=1) + ", " + bias
+    twice = tidied[tidied.duplicated(["line", "seed", "generation"])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise ValueError(
+            f"two records are generation {row['generation']} of {row['line']}, seed {row['seed']}: "
+            "they come from chains of other sizes or settings. Draw chosen chains only, or give "
+            "the records a column 'label' that tells the chains apart"
+        )
+    return tidied
+
+
+def styles(records: pd.DataFrame) -> dict[str, Look]:
+    """Return colour, marker and dashes of every `line` of tidy records, in legend order."""
+    names = [*LOOPS, *sorted(set(records["loop"]) - set(LOOPS))]
+    inks = list(INKS)
+    lines = records.drop_duplicates("line")
+    label = lines["label"].astype(str) if "label" in lines else [""] * len(lines)
+    keys = list(zip(lines["model"], label, -lines["bias"], strict=True))
+    # An unbiased chain is solid wherever it appears.
+    first = 0 if (records["bias"] == 1).any() else 1
+    dashes = {key: first + i for i, key in enumerate(sorted(set(keys)))}
+    order = sorted(zip(lines["loop"].map(names.index), keys, lines["line"], strict=True))
+    if len(set(lines["loop"])) == 1:
+        # The first line keeps the loop's look; those of the other named loops come last.
+        own = inks[order[0][0] % len(inks)]
+        inks = [own, *(ink for ink in inks[3:] + inks[:3] if ink != own)]
+        order = [(dashes[key] - first, key, line) for _, key, line in order]
+    return {
+        line: (*inks[place % len(inks)], DASHES[dashes[key] % len(DASHES)])
+        for place, key, line in order
+    }
+
+
+def curves(
+    records: pd.DataFrame,
+    metrics: Sequence[str] | None = None,
+    floor: "AnyScores | None" = None,
+    generations: int | None = None,
+) -> Picture:
+    """Draw metrics against the generation, one line a loop, model and bias.
+
+    Several seeds become a band from their least to their greatest value, each seed a thin line
+    and their mean a thick one. Where a score of a single seed comes with its error, a bar spans it.
+
+    - `records`: as for `tidy`, which says what cannot share an axis.
+    - `metrics`: keys of `METRICS`, or of `PICTURE_METRICS` for colour pictures; one that is nowhere
+      defined is left out. The usual ones of the records where None.
+    - `floor`: the scores of real digits or pictures, drawn as a grey line.
+    - `generations`: how far the axis reaches; to the last record where None.
+    """
+    return picture(curve_facets(tidy(records), metrics, floor, generations))
+
+
+def curve_facets(
+    records: pd.DataFrame,
+    metrics: Sequence[str] | None = None,
+    floor: "AnyScores | None" = None,
+    generations: int | None = None,
+    looks: Mapping[str, Look] | None = None,
+) -> list[Facet]:
+    """Return the facets of `curves`, one a metric.
+
+    - `records`: as `tidy` returns them.
+    - `looks`: the styles of a larger table, so that choosing among its lines changes no style.
+    """
+    looks = looks or styles(records)
+    metrics = usual(records) if metrics is None else metrics
+    names = {metric: metric_label(metric, records) for metric in metrics}
+    last = generations or int(records["generation"].max())
+    real = "real pictures" if of_pictures(records) else "real digits"
+    facets = []
+    for metric in filter(lambda metric: _defined(metric, records), names):
+        lines = []
+        for label, look in looks.items():
+            own = records[records["line"] == label]
+            if len(own):
+                bars = None
+                if len(set(own["seed"])) == 1 and _defined(f"{metric}_error", own):
+                    bars = own.sort_values("generation")[f"{metric}_error"].to_numpy(float)
+                data = (own, "generation", metric, "seed", label, look)
+                lines.append(Line.of(*data, thin=len(own), errors=bars))
+        value = getattr(floor, metric, np.nan)
+        # Real training pictures are all copies of training pictures: no floor of memorisation.
+        known = metric != "memorisation" and value is not None and np.isfinite(value)
+        # A KID as good as real pictures' may fall a little below zero.
+        shown = [0.0, records[metric].min(), *([value] if known else [])]
+        low = min(shown) if metric == "kid" else 0.0
+        facets.append(
+            Facet(
+                names[metric],
+                lines,
+                across={real: value} if known else {},
+                limits=_limits(metric, low=low),
+                span=(0.7, max(last, 2) + 0.3),
+                ticks=range(1, last + 1, -(-last // 10)),
+            )
+        )
+    if not facets:
+        raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
+    return facets
+
+
+def _limits(metric: str, top: float | None = None, low: float = 0) -> tuple[float, float | None]:
+    """Return where an axis starts and ends: at 0, and shares at 1, so that no fall misleads."""
+    return low, 1 if metric in _SHARES else top
+
+
+def size_curves(scores: pd.DataFrame) -> Picture:
+    """Draw scores against the size of the samples: means, with bands from least to greatest.
+
+    - `scores`: rows as `madlab.metrics.subsample_scores` gives them; a column `label`, where there
+      is one, names the sets. A score that is missing is left out.
+
+    Raises ValueError for more labels than can be told apart, and for scores on different features.
+    """
+    features = sorted(set(scores["features"]))
+    if len(features) > 1:
+        raise ValueError(f"scores on {' and '.join(features)} cannot share an axis: select one")
+    labels = scores["label"] if "label" in scores else pd.Series("samples", scores.index)
+    sets = dict(list(scores.groupby(labels, sort=False)))
+    if len(sets) > len(LOOKS):
+        raise ValueError(f"there are {len(sets)} labels; at most {len(LOOKS)} can be told apart")
+    facets = []
+    for metric in filter(lambda metric: _defined(metric, scores), METRICS):
+        lines = []
+        for (label, own), look in zip(sets.items(), LOOKS, strict=False):
+            if _defined(metric, own):
+                own = own.assign(run=own.groupby("n").cumcount())
+                lines.append(Line.of(own, "n", metric, "run", str(label), look, unit="subsets"))
+        facets.append(
+            Facet(
+                metric_label(metric, scores),
+                lines,
+                x_name="n, samples of each kind",
+                limits=_limits(metric),
+                ticks=sorted(scores["n"].unique()),
+                log="x",
+            )
+        )
+    return picture(facets, inches=5.2, columns=4)
+
+
+def damage_facets(curves: pd.DataFrame, name: str) -> list[Facet]:
+    """Return the six scores of one damage against its strength, one facet a score.
+
+    - `curves`: a row a damage and strength: columns `damage`, `strength`, `features` and the
+      scores. Axes fit all damages, and the scores at strength 0 are lines across.
+    """
+    own = curves[curves["damage"] == name].sort_values("strength")
+    look = (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")
+    return [
+        Facet(
+            metric_label(metric, curves),
+            [Line(name, own["strength"].to_numpy(), own[metric].to_numpy(), look)],
+            across={"undamaged": float(own[metric].iloc[0])},
+            x_name="strength",
+            limits=_limits(metric, max(1.05 * float(curves[metric].max()), 1e-9)),
+            span=(-0.03, 1.03),
+        )
+        for metric in METRICS
+    ]
+
+
+def draw_damage(target: Figure | SubFigure, curve: pd.DataFrame, strength: float) -> None:
+    """Draw the six scores of one damage against its strength, with a ring at `strength`.
+
+    - `curve`: as for `damage_facets`, of one damage; `strength` is among its rows.
+    """
+    now = curve[curve["strength"] == strength].iloc[0]
+    grid = target.subplots(2, 3).ravel()
+    for axes, facet, metric in zip(grid, damage_facets(curve, now["damage"]), METRICS, strict=True):
+        draw_facet(axes, facet)
+        axes.plot(strength, now[metric], "o", ms=12, mfc="none", mec=BLACK, clip_on=False)
+        axes.set_title(f"{facet.name} {number(now[metric])}", fontsize=11, loc="left", pad=9)
+        axes.set_xlabel("")
+    target.supxlabel("strength of the damage (grey: undamaged)", fontsize=10)
+
+
+def draw_damages(
+    figure: Figure, curves: pd.DataFrame, pictures: Mapping[str, np.ndarray] | None = None
+) -> None:
+    """Draw a contact sheet: a row a damage, a column a score, each against the strength.
+
+    - `curves`: as for `damage_facets`.
+    - `pictures`: ten damaged images of each, shown before its row.
+    """
+    names = list(dict.fromkeys(curves["damage"]))
+    ratios = [1.5] + [1.0] * len(METRICS)
+    grid = figure.subplots(len(names), 1 + len(METRICS), squeeze=False, width_ratios=ratios)
+    for name, (first, *line) in zip(names, grid, strict=True):
+        if pictures is None:
+            first.set_axis_off()
+        else:
+            draw_sheet(first, pictures[name], columns=5)
+            first.set(xticks=[], yticks=[])
+        first.set_title(name, fontsize=10, loc="left")
+        for axes, facet in zip(line, damage_facets(curves, name), strict=True):
+            draw_facet(axes, facet)
+            axes.set_xlabel("")
+            axes.set_title(facet.name if name == names[0] else "", fontsize=10, loc="left")
+            axes.tick_params(labelsize=8)
+            axes.set_xticks([0, 1], ["0", "1"] if name == names[-1] else ["", ""])
+            if facet.limits[1] == 1:
+                axes.set_yticks([0, 0.5, 1])
+    figure.supxlabel("strength of the damage (grey: undamaged)", fontsize=10)
+
+
+def damage_words(curves: pd.DataFrame, strength: float = 1.0) -> str:
+    """Return what the scores are without damage, and at `strength`, of every damage in `curves`."""
+    shown = curves[curves["strength"] <= strength]
+    return words(
+        [one for name in dict.fromkeys(shown["damage"]) for one in damage_facets(shown, name)]
+    )

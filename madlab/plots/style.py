@@ -1,0 +1,88 @@
+"""Colours, markers and dashes, and the plain look that all figures share."""
+
+from typing import Any, Literal
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+# Okabe and Ito's palette, which people with any colour vision can tell apart.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#767676"
+PALE = "#F2F2F2"
+
+# Inches; every figure is drawn for a page of this width.
+WIDTH = 9.0
+
+Dash = tuple[int, tuple[float, ...]] | str
+# Colour, marker and dashes: any one of them tells two lines apart.
+Look = tuple[str, str, Dash]
+
+DASHES: tuple[Dash, ...] = (
+    "solid",
+    (0, (5, 2)),
+    (0, (1.2, 1.6)),
+    (0, (7, 2, 1.2, 2)),
+    (0, (3, 1.5, 1.2, 1.5, 1.2, 1.5)),
+    (0, (2, 1)),
+)
+INKS = (
+    (VERMILLION, "o"),
+    (BLUE, "s"),
+    (GREEN, "^"),
+    (PURPLE, "D"),
+    (ORANGE, "v"),
+    (SKY, "P"),
+    (BLACK, "X"),
+)
+LOOKS: tuple[Look, ...] = tuple(
+    (*ink, dash) for ink, dash in zip(INKS[:5] + INKS[6:], DASHES, strict=True)
+)
+
+
+def stroke(look: Look, width: float = 1.8) -> dict[str, Any]:
+    """Return how matplotlib and seaborn draw a line of this look; without dashes, markers alone."""
+    colour, marker, dash = look
+    return {
+        "color": colour,
+        "linestyle": dash or "none",
+        "linewidth": width,
+        "marker": marker or "none",
+        "markersize": 5.5,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.6,
+        # Markers at 0 and at 1 stay whole.
+        "clip_on": False,
+    }
+
+
+def dress(axes: Axes, grid: Literal["x", "y", "both"] | None = "y", title: str = "") -> None:
+    """Take the box off an axis, lay a pale grid behind what is drawn and put a title above.
+
+    - `grid`: along which axis; None for no grid.
+    """
+    axes.tick_params(labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    if grid is not None:
+        axes.grid(axis=grid, color=PALE, linewidth=1)
+        axes.set_axisbelow(True)
+    if title:
+        axes.set_title(title, fontsize=11, loc="left")
+
+
+def legend(target: Figure | SubFigure, *grid: Axes, columns: int = 4) -> None:
+    """Put one legend of all that has a name in the axes of `grid` below a figure."""
+    found: dict[str, Artist] = {}
+    for axes in grid:
+        handles, names = axes.get_legend_handles_labels()
+        found.update(zip(names, handles, strict=True))
+    target.legend(
+        list(found.values()),
+        list(found),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=9,
+        frameon=False,
+        handlelength=4,
+    )

@@ -1,0 +1,93 @@
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from madlab import plots
+from madlab.data.samples import Samples
+from madlab.plots import sheets
+
+
+def pixels(content):
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def test_mosaic_puts_every_picture_in_its_place_in_dark_ink():
+    images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2)
+    sheet = sheets.mosaic(images, columns=3, gap=1)
+    assert sheet.shape == (5, 8)
+    assert np.array_equal(sheet[0:2, 3:5], 255 - images[1])
+    assert np.array_equal(sheet[3:5, 0:2], 255 - images[3])
+    assert (sheet[3:5, 6:8] == 255).all()
+
+
+def test_one_of_each_takes_the_first_of_every_label():
+    images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1) + 100
+    found = sheets.one_of_each(Samples(images, np.array([3, 1, 3, 0, 2, 9, 8, 7, 6, 6, 5, 1])))
+    assert found.ravel().tolist() == [103, 101, 104, 100, sheets.EMPTY, 110, 108, 107, 106, 105]
+    assert sheets.one_of_each(Samples(images)).ravel().tolist() == list(range(100, 110))
+
+
+def test_generations_leave_room_for_what_is_to_come():
+    some = Samples(np.full((10, 28, 28), 255, np.uint8), np.arange(10))
+    axes = Figure().subplots()
+    sheets.draw_generations(axes, {1: some, 2: some}, total=3)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2", "3"]
+    drawn = np.asarray(axes.images[0].get_array())
+    assert (drawn[:28, :28] == 0).all()
+    assert (drawn[60:88, :28] == 255 - sheets.EMPTY).all()
+
+
+def test_colour_pictures_are_shown_as_they_are():
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.uint8)
+    shown = sheets.mosaic(images, columns=3, gap=1)
+    assert shown.shape == (9, 14, 3)
+    assert np.array_equal(shown[0:4, 5:9], images[1])
+    assert np.array_equal(shown[5:9, 0:4], images[3])
+    assert (shown[5:9, 10:14] == 255).all()
+    drawn = plots.sheet(images, columns=3).figure.axes[0].images[0]
+    assert np.array_equal(np.asarray(drawn.get_array()), sheets.mosaic(images, 3))
+
+
+def test_a_sheet_makes_no_coarse_pattern_of_a_fine_one():
+    board = np.indices((128, 128)).sum(0) % 2 * 200
+    images = np.repeat(board.astype(np.uint8)[None, ..., None], 3, -1)
+    drawn = pixels(plots.png(plots.sheet(np.repeat(images, 20, 0), columns=20), colours=None))
+    inside = drawn[20:50, 20:50].astype(float)
+    # 128 pixels are drawn on about 60: one in two left out would leave all of the contrast.
+    assert inside.mean() == pytest.approx(100, abs=5)
+    assert inside.std() < 15
+
+
+def test_generations_of_colour_pictures_are_their_first_ten():
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
+    axes = Figure().subplots()
+    sheets.draw_generations(axes, {1: Samples(images)}, total=2)
+    drawn = np.asarray(axes.images[0].get_array())
+    assert np.array_equal(drawn[:8, :8], images[0])
+    assert np.array_equal(drawn[:8, 90:98], images[9])
+    assert (drawn[10:, :8] == 255 - sheets.EMPTY).all()
+    assert not axes.get_xticklabels()
+
+
+@pytest.mark.parametrize("images", [np.zeros((4, 2)), np.zeros((4, 8, 8, 4), np.uint8)])
+def test_points_and_other_channels_have_no_picture(images):
+    with pytest.raises(TypeError, match="images must be uint8 with shape"):
+        plots.sheet(images)
+
+
+def test_a_histogram_shows_read_and_asked():
+    axes = Figure().subplots()
+    sheets.draw_histogram(axes, np.array([1, 1, 7]), np.array([1, 2, 7]))
+    assert [bar.get_height() for bar in axes.patches] == [0, 2, 0, 0, 0, 0, 0, 1, 0, 0]
+    asked = [segment[0][1] for segment in axes.collections[0].get_segments()]
+    assert asked == [0, 1, 1, 0, 0, 0, 0, 1, 0, 0]
+
+
+def test_a_sheet_says_how_many_pictures_it_shows_and_keeps_every_colour():
+    digits = plots.sheet(np.zeros((4, 8, 8), np.uint8), 2, rows=["a", "b"], heads=["0", "1"])
+    assert digits.alt == "4 pictures in rows of 2; rows: a, b; columns: 0, 1."
+    assert digits.colours == 256
+    assert plots.sheet(np.zeros((4, 8, 8, 3), np.uint8), 2).colours is None
