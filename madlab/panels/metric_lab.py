@@ -121,7 +121,7 @@ class MetricLab(Panel):
         """Return the damage, and the scores with it and without."""
         name, strength, n = self._state
         scores = damage_words(self.curve(name, n), strength)
-        return f"Digits with {name}, strength {strength:g}: {scores}"
+        return f"Digits with {name}, strength {strength:g}. {scores}"
 
     def settings(self) -> str:
         """Return what the damage does, and what the scores rest on."""
