@@ -155,7 +155,7 @@ def list_chains(folder: Path | None) -> None:
 
 @examples(
     "madlab gallery build runs",
-    "madlab gallery build runs-gpu old-gallery --output gallery --embed mixture:1",
+    "madlab gallery build runs-gpu old-gallery --output gallery",
     "madlab gallery build runs --faces ffhq/thumbnails128x128 --size 32 --size 64",
 )
 @gallery.command("build")
@@ -163,13 +163,10 @@ def list_chains(folder: Path | None) -> None:
     "stores", metavar="STORE...", nargs=-1, required=True, type=Path, help="Stores, or galleries."
 )
 @click.option("-o", "--output", type=Path, default="gallery", help="The folder for the gallery.")
-@_many("--embed", "FAMILY:BIAS", "A fully synthetic chain whose digits t-SNE is to place")
 @_many("--faces", "PATH", "The FFHQ faces that chains were trained on", type=Path)
 @_many("--folder", "PATH", "Pictures of your own that chains were trained on", type=Path)
 @_many("--size", "PIXELS", "The side of these", default=[32])
-def build_gallery(
-    stores: Sequence[Path], output: Path, embed: Sequence[str], **pictures: Sequence[Any]
-) -> None:
+def build_gallery(stores: Sequence[Path], output: Path, **pictures: Sequence[Any]) -> None:
     """Build a gallery of every complete chain in stores.
 
     Nothing is trained; chains are of MNIST or of pictures. A gallery that is in the output folder
@@ -180,31 +177,13 @@ def build_gallery(
     """
     from madlab import data, gallery
 
-    wanted = {_pair(word) for word in embed}
     known = [data.ffhq(path, side) for path in pictures["faces"] for side in pictures["size"]]
     known += [data.folder(path, side) for path in pictures["folder"] for side in pictures["size"]]
-    built = gallery.build(
-        stores,
-        output,
-        data=known,
-        embed=lambda chain: (
-            chain.loop == "fully synthetic" and (chain.family, chain.bias) in wanted
-        ),
-    )
+    built = gallery.build(stores, output, data=known)
     for name, why in built.left_out.items():
         click.echo(f"left out: {name}: {why}")
     chains, size = built.gallery.chains(), built.gallery.size
     click.echo(f"wrote {output}: {len(chains)} chains, {size / 1e6:.2f} MB")
-
-
-def _pair(word: str) -> tuple[str, float]:
-    family, _, bias = word.partition(":")
-    try:
-        return family, float(bias)
-    except ValueError:
-        raise ValueError(
-            f"--embed takes a family of models and a bias, as in `--embed mixture:1`, not {word!r}"
-        ) from None
 
 
 @examples("madlab data", "madlab data folder my-pictures --size 32")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from madlab.gallery.building import Built, build
     from madlab.gallery.chains import Finished
-    from madlab.gallery.files import Embedding
+    from madlab.gallery.pictures import Embedding
     from madlab.gallery.reading import Gallery, open
 
 _WHERE = {
     "Built": "building",
-    "Embedding": "files",
+    "Embedding": "pictures",
     "Finished": "chains",
     "Gallery": "reading",
     "build": "building",
@@ -22,7 +22,7 @@ __all__ = ["Built", "Embedding", "Finished", "Gallery", "build", "open"]
 
 
 def __getattr__(name: str) -> Any:
-    # Looked up on first use, so that the command line starts quickly.
+    # Looked up on first use: a gallery is read without torch, which building one needs.
     if name in _WHERE:
         return getattr(importlib.import_module(f"madlab.gallery.{_WHERE[name]}"), name)
     raise AttributeError(f"module 'madlab.gallery' has no attribute {name!r}")

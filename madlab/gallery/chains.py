@@ -1,16 +1,14 @@
 """Chains as their records tell of them: which rows belong together, and what to call them."""
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from madlab.store import name_of
 
 Row = dict[str, Any]
 
-SHEETS = (1, 2, 3, 5, 10, 20, 50, 100)
-_MOST_EMBEDDED = 4
+_SHEETS = (1, 2, 3, 5, 10, 20, 50, 100)
 _FACES = ("ffhq-", "drawn-faces-")
 
 
@@ -18,85 +16,58 @@ _FACES = ("ffhq-", "drawn-faces-")
 class Finished:
     """A chain that has run: its records from generation 1 on, without a gap.
 
+    - `name`: loop, model, digest of everything but the seed, bias, seed and n, in words.
+    - `setup`: a digest of everything but the seed.
+    - `subject`: what its pictures show: "digits", "faces", other "pictures", "nothing" of points.
+    - `data`: the name of the data set.
+    - `loop`, `model`, `bias`, `seed`, `n_evaluate`, `features`: as in its records.
+    - `family`: the kind of model: its recipe where it has several, else its name.
+    - `n`: the training-set size of generation 1; `sizes`: those of all generations, in words.
+    - `generations`: how many it has.
+    - `device`, `commit`: where, and from which code, it was made.
+    - `seconds`: of all generations, shared ones too.
     - `rows`: one record a generation, in order, as `Store.rows()` gives them.
     """
 
-    rows: tuple[Row, ...]
+    name: str
+    setup: str
+    subject: str
+    data: str
+    loop: str
+    model: str
+    family: str
+    bias: float
+    seed: int
+    n: int
+    sizes: str
+    n_evaluate: int
+    features: str
+    generations: int
+    device: str
+    seconds: float
+    commit: str
+    rows: tuple[Row, ...] = field(repr=False)
 
-    @property
-    def loop(self) -> str:
-        """The name of the loop."""
-        return str(self.rows[0]["loop"])
 
-    @property
-    def model(self) -> str:
-        """The name of the model."""
-        return str(self.rows[0]["model"])
-
-    @property
-    def bias(self) -> float:
-        """The sampling bias."""
-        return float(self.rows[0]["bias"])
-
-    @property
-    def seed(self) -> int:
-        """The seed of the chain."""
-        return int(self.rows[0]["seed"])
-
-    @property
-    def n(self) -> int:
-        """The training-set size of generation 1."""
-        return int(self.rows[0]["config"]["loop"]["n_initial"])
-
-    @property
-    def data(self) -> str:
-        """The name of the data set."""
-        return str(self.rows[0]["config"]["data"])
-
-    @property
-    def subject(self) -> str:
-        """What its pictures show: "digits", "faces", other "pictures" or, of points, "nothing"."""
-        return subject(self.rows[0])
-
-    @property
-    def generations(self) -> int:
-        """How many generations it has."""
-        return len(self.rows)
-
-    @property
-    def sizes(self) -> str:
-        """What generation 1 trained on, and the later ones, in words."""
-        second, last = self.rows[1], self.rows[-1]
-        real = f"{last['n_real']:,} real and " if last["n_real"] else ""
-        low, high = f"{second['n_synthetic']:,}", f"{last['n_synthetic']:,}"
-        synthetic = low if low == high else f"{low} to {high}"
-        return f"{self.n:,} real, then {real}{synthetic} synthetic"
-
-    @property
-    def family(self) -> str:
-        """The kind of model: its recipe where it has several, else its name."""
-        return family(self.rows[0])
-
-    @property
-    def setup(self) -> str:
-        """A name for this chain and those that differ from it in nothing but the seed."""
-        return setup(self.rows[0])
-
-    @property
-    def name(self) -> str:
-        """The chain's name: loop, model, digest of everything but the seed, bias, seed and n."""
-        return name(self.rows[0])
-
-    def sheet_generations(self) -> list[int]:
-        """Return the generations whose pictures are kept: early ones, then fewer, and the last."""
-        last = self.generations
-        return sorted({last, *(t for t in SHEETS if t < last)})
-
-    def embedded_generations(self) -> list[int]:
-        """Return up to four of the same, spread evenly on a logarithmic scale."""
-        kept, steps = self.sheet_generations(), _MOST_EMBEDDED - 1
-        places = [math.log(self.generations) * i / steps for i in range(_MOST_EMBEDDED)]
-        return sorted({min(kept, key=lambda t: abs(math.log(t) - place)) for place in places})
+def finished(rows: Sequence[Row]) -> Finished:
+    """Return the chain of these records, one a generation from 1 on, at least two."""
+    first, made = rows[0], [row["provenance"] for row in rows]
+    same = ("loop", "model", "bias", "seed", "n_evaluate", "features")
+    return Finished(
+        name=name(first),
+        setup=setup(first),
+        subject=subject(first),
+        data=first["config"]["data"],
+        family=family(first),
+        n=first["config"]["loop"]["n_initial"],
+        sizes=sizes(rows),
+        generations=len(rows),
+        device=", ".join(sorted({str(one["device"]) for one in made})),
+        seconds=sum(row["seconds"] for row in rows),
+        commit=", ".join(sorted({str(one["commit"]) for one in made})),
+        rows=tuple(rows),
+        **{column: first[column] for column in same},
+    )
 
 
 def family(row: Row) -> str:
@@ -105,11 +76,7 @@ def family(row: Row) -> str:
 
 
 def subject(row: Row) -> str:
-    """Return what the pictures show that a record is of.
-
-    That is "digits" of MNIST, "faces" of FFHQ or drawn ones, "pictures" for other ones in colour,
-    and "nothing" for all else, such as points.
-    """
+    """Return what the pictures show that a record is of, as `Finished` says."""
     if row["config"]["data"].startswith("mnist-"):
         return "digits"
     if "kid" not in row:
@@ -126,10 +93,21 @@ def setup(row: Row) -> str:
 def name(row: Row) -> str:
     """Return the name of the chain that a record belongs to."""
     n = row["config"]["loop"]["n_initial"]
-    return (
-        f"{row['loop']}, {family(row)} {setup(row)}, bias {row['bias']:g}, seed {row['seed']}, "
-        f"n {n}"
-    )
+    kind = f"{row['loop']}, {family(row)} {setup(row)}"
+    return f"{kind}, bias {row['bias']:g}, seed {row['seed']}, n {n}"
+
+
+def sizes(rows: Sequence[Row]) -> str:
+    """Return what generation 1 trained on, and the later ones, in words."""
+    first, second, last = rows[0]["config"]["loop"]["n_initial"], rows[1], rows[-1]
+    real = f"{last['n_real']:,} real and " if last["n_real"] else ""
+    ends = dict.fromkeys(f"{row['n_synthetic']:,}" for row in (second, last))
+    return f"{first:,} real, then {real}{' to '.join(ends)} synthetic"
+
+
+def sheet_generations(last: int) -> list[int]:
+    """Return the generations whose pictures are kept: early ones, then fewer, and the last."""
+    return sorted({last, *(t for t in _SHEETS if t < last)})
 
 
 def group(rows: Iterable[Row]) -> tuple[list[Finished], dict[str, str]]:
@@ -141,13 +119,13 @@ def group(rows: Iterable[Row]) -> tuple[list[Finished], dict[str, str]]:
     chains: dict[str, dict[int, Row]] = {}
     for row in rows:
         chains.setdefault(name(row), {})[row["generation"]] = row
-    finished, left_out = [], {}
+    whole, left_out = [], {}
     for chain, found in chains.items():
+        gaps = set(range(1, max(found))) - set(found)
         if len(found) < 2:
             left_out[chain] = "it has one generation, a chain has two at least"
-        elif sorted(found) != list(range(1, len(found) + 1)):
-            gap = min(set(range(1, max(found))) - set(found))
-            left_out[chain] = f"generation {gap} of {max(found)} is not recorded"
+        elif gaps:
+            left_out[chain] = f"generation {min(gaps)} of {max(found)} is not recorded"
         else:
-            finished.append(Finished(tuple(found[t] for t in sorted(found))))
-    return finished, left_out
+            whole.append(finished([found[t] for t in sorted(found)]))
+    return whole, left_out

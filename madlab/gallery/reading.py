@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from madlab.data.samples import Samples
-from madlab.gallery import files, sheets
+from madlab.gallery import files
 from madlab.gallery.chains import Finished, group
-from madlab.gallery.files import Embedding
+from madlab.gallery.pictures import Embedding, unpack_embedding, unpack_sheet
 from madlab.store import table
 
 HERE = Path(__file__).parent
 _ROOM = 4
+_COLUMNS = [one.name for one in fields(Finished) if one.name not in ("name", "rows")]
 
 
 class Gallery:
@@ -32,6 +34,7 @@ class Gallery:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.about = files.read_about(folder)
+        self._unpacked: dict[str, np.ndarray] = {}
 
     @cached_property
     def finished(self) -> list[Finished]:
@@ -89,38 +92,15 @@ class Gallery:
 
     @cached_property
     def _chains(self) -> pd.DataFrame:
-        return pd.DataFrame([self._summary(chain) for chain in self.finished])
-
-    def _summary(self, chain: Finished) -> dict[str, Any]:
-        made = [row["provenance"] for row in chain.rows]
-        plain = (
-            "setup",
-            "subject",
-            "data",
-            "loop",
-            "model",
-            "family",
-            "bias",
-            "seed",
-            "n",
-            "sizes",
-        )
-        return {
-            "chain": chain.name,
-            **{name: getattr(chain, name) for name in plain},
-            **{name: chain.rows[0][name] for name in ("n_evaluate", "features")},
-            "generations": chain.generations,
-            "device": ", ".join(sorted({str(one["device"]) for one in made})),
-            "seconds": sum(row["seconds"] for row in chain.rows),
-            "commit": ", ".join(sorted({str(one["commit"]) for one in made})),
-            "sheet": tuple(self._known("sheets", chain.name)),
-            "embedding": tuple(self._known("embeddings", chain.name)),
-            "too_near": tuple(self.about["sheets"].get(chain.name, {}).get("too_near", ())),
-        }
-
-    def _known(self, kind: str, chain: str) -> list[int]:
-        generations: list[int] = self.about[kind].get(chain, {}).get("generations", [])
-        return generations
+        rows = []
+        for one in self.finished:
+            row = {"chain": one.name, **{name: getattr(one, name) for name in _COLUMNS}}
+            sheet = self.about["sheets"].get(one.name, {})
+            placed = self.about["embeddings"].get(one.name, {})
+            row |= {"sheet": tuple(sheet.get("generations", ()))}
+            row |= {"embedding": tuple(placed.get("generations", ()))}
+            rows.append(row | {"too_near": tuple(sheet.get("too_near", ()))})
+        return pd.DataFrame(rows)
 
     def sheet(self, chain: str, generation: int) -> Samples:
         """Return preview pictures of a generation, drawn from the same noise in every generation.
@@ -137,22 +117,14 @@ class Gallery:
                 f"the sheet of {chain!r} has no generation {generation!r}; it has "
                 f"{_listed(known['generations'])}"
             )
+        if chain not in self._unpacked:
+            content = files.read_file(self.folder, known)
+            self._unpacked[chain] = unpack_sheet(content, len(known["generations"]))
         labels = known["labels"]
         return Samples(
-            self._sheet(chain)[known["generations"].index(generation)].copy(),
+            self._unpacked[chain][known["generations"].index(generation)].copy(),
             None if labels is None else np.array([int(label) for label in labels]),
         )
-
-    def _sheet(self, chain: str) -> np.ndarray:
-        if chain not in self._unpacked:
-            known = self._entry("sheets", chain)
-            content = files.read_file(self.folder, known)
-            self._unpacked[chain] = sheets.unpack(content, len(known["generations"]))
-        return self._unpacked[chain]
-
-    @cached_property
-    def _unpacked(self) -> dict[str, np.ndarray]:
-        return {}
 
     def embedding(self, chain: str) -> Embedding:
         """Return where t-SNE places real digits and those of some generations, all together.
@@ -165,7 +137,7 @@ class Gallery:
         Source: Alemohammad et al., "Self-Consuming Generative Models Go MAD", Figs. 5 and 7.
         """
         known = self._entry("embeddings", chain)
-        return files.unpack_embedding(files.read_file(self.folder, known))
+        return unpack_embedding(files.read_file(self.folder, known))
 
     def _entry(self, kind: str, chain: str) -> dict[str, Any]:
         entries: dict[str, dict[str, Any]] = self.about[kind]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from madlab import Chain, Loop, data, gallery, models, panels
 from madlab.data.samples import Samples
-from madlab.gallery import sources
+from madlab.gallery import building
 from madlab.metrics import features
 from madlab.metrics.features import LeNetFeatures
 from madlab.metrics.matching import nearest
@@ -45,7 +45,7 @@ def own(tmp_path_factory):
 def kept(faces, pictures, tmp_path_factory):
     """A gallery of the chains in colour, in which no picture counts as too near a real one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "far_enough", lambda images, *_, **__: np.ones(len(images), bool))
+        patch.setattr(building, "far_enough", lambda images, *_, **__: np.ones(len(images), bool))
         folder = tmp_path_factory.mktemp("gallery") / "gallery"
         return gallery.build([faces["ψ = 1"].store], folder, data=[pictures]).gallery
 

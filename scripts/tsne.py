@@ -8,7 +8,7 @@ import numpy as np
 
 from madlab import checks
 from madlab.data.samples import Samples
-from madlab.gallery.files import Embedding
+from madlab.gallery import Embedding
 from madlab.metrics.features import feature_map
 from madlab.streams import generator
 from madlab.training import one_thread

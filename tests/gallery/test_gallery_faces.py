@@ -12,8 +12,9 @@ from PIL import Image
 from madlab import Chain, Loop, data, findings, gallery, models
 from madlab.cli import main
 from madlab.data.samples import Dataset, Samples
-from madlab.gallery import sheets
-from madlab.gallery.sources import NotKeptError, far_from_real
+from madlab.gallery.building import NotKeptError, far_from_real
+from madlab.gallery.chains import subject as subject_of
+from madlab.gallery.pictures import pack_sheet, unpack_sheet
 from madlab.metrics.pairwise import far_enough
 from madlab.panels import Browser, chain_views
 from madlab.store import COLUMNS, PICTURE_COLUMNS
@@ -171,11 +172,11 @@ def test_a_place_is_shown_where_its_faces_of_all_generations_are_far_enough(face
     for images, places in zip(fresh, (slice(0, 5), slice(3, 9), [50]), strict=True):
         images[places] = faces.images[:100][places]
     previews = {t: Samples(images) for t, images in zip((1, 2, 7), fresh, strict=True)}
-    sheet = far_from_real(previews, faces)
-    assert list(sheet.samples) == [1, 2, 7]
-    assert sheet.too_near == (5, 6, 1)
+    samples, too_near = far_from_real(previews, faces)
+    assert list(samples) == [1, 2, 7]
+    assert too_near == [5, 6, 1]
     kept = [*range(9, 50), *range(51, 58)]
-    for images, found in zip(fresh, sheet.samples.values(), strict=True):
+    for images, found in zip(fresh, samples.values(), strict=True):
         np.testing.assert_array_equal(found.images, images[kept])
         assert found.labels is None
 
@@ -185,7 +186,7 @@ def test_of_larger_faces_fewer_are_shown(size, places):
     pictures = Dataset("ffhq-0", blobs(20, 0, size), None, Samples(blobs(4, 1, size)))
     coarse = {t: noise(100, t).repeat(size // 16, 1).repeat(size // 16, 2) for t in (1, 2)}
     previews = {t: Samples(images) for t, images in coarse.items()}
-    found = far_from_real(previews, pictures).samples
+    found, _ = far_from_real(previews, pictures)
     assert [len(one.images) for one in found.values()] == [places, places]
 
 
@@ -281,7 +282,7 @@ def test_chains_say_what_they_show_and_of_which_data(shown, faces):
     ],
 )
 def test_the_subject_is_told_by_data_and_scores(id, row, subject):
-    assert gallery.Finished(({"config": {"data": id}, **row},)).subject == subject
+    assert subject_of({"config": {"data": id}, **row}) == subject
 
 
 def test_the_browser_begins_with_digits_and_scores_each_kind_by_its_own(shown):
@@ -295,15 +296,10 @@ def test_the_browser_begins_with_digits_and_scores_each_kind_by_its_own(shown):
     assert "read share" not in browser.alt()
 
 
-def test_faces_are_not_embedded(store, chains, faces, tmp_path):
-    found = gallery.build(
-        [store], tmp_path / "out", data=[faces], embed=lambda chain: chain.subject == "faces"
-    )
-    assert found.gallery.about["embeddings"] == {}
-    assert sorted(found.left_out) == sorted(
-        f"embedding of {chain.name}" for chain in found.gallery.finished if chain.subject == "faces"
-    )
-    assert set(found.left_out.values()) == {"t-SNE places digits only"}
+def test_only_digits_are_given_to_be_embedded(store, chains, faces, tmp_path):
+    asked = []
+    gallery.build([store], tmp_path / "out", data=[faces], embed=lambda c, _: asked.append(c))
+    assert [chain.subject for chain in asked] == ["digits"]
 
 
 def test_the_papers_figures_on_digits_leave_faces_aside(shown):
@@ -338,13 +334,13 @@ def test_the_page_of_the_paper_is_the_same_with_faces_in_the_gallery(shown, tmp_
 def test_colour_is_packed_without_loss_once_it_is_rounded():
     rng = np.random.default_rng(0)
     rows = [rng.integers(0, 256, (7, 12, 12, 3), dtype=np.uint8) for _ in range(3)]
-    content, ending = sheets.pack(rows)
+    content, ending = pack_sheet(rows)
     assert ending == "webp"
-    found = sheets.unpack(content, 3)
+    found = unpack_sheet(content, 3)
     assert found.shape == (3, 7, 12, 12, 3)
     assert np.abs(found - np.stack(rows).astype(int)).max() == 4
     assert set(np.unique(found)) == set(range(0, 256, 9))
-    assert sheets.pack(list(found)) == (content, ending)
+    assert pack_sheet(list(found)) == (content, ending)
     with Image.open(io.BytesIO(content)) as picture:
         assert (picture.format, picture.size) == ("WEBP", (7 * 12, 3 * 12))
 
