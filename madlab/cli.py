@@ -1,5 +1,6 @@
 """The command `madlab`: JupyterLab, notebooks, stores, the gallery, data and a check-up."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -127,6 +128,8 @@ def _running() -> Iterator[None]:
     except NotebookError as error:
         raise Exit(_fail(error)) from error
     except KeyboardInterrupt:
+        # Tasks that were left behind would complain that their kernel is gone.
+        logging.getLogger("asyncio").disabled = True
         click.echo(
             "madlab: interrupted. Every generation that was finished is kept in the store of the "
             "run; the same command goes on from there.",

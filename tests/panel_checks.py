@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import threading
 
 import ipywidgets as widgets
 import numpy as np
@@ -32,6 +33,20 @@ def check_page(page):
     (alt,) = check_pages(page)
     assert len(page) < 150_000
     return alt
+
+
+def until_said(panel, pattern):
+    """Wait until a panel's status, which a thread writes, says what fits a pattern."""
+    said = threading.Event()
+
+    def look(_=None):
+        if re.search(pattern, panel.status.value):
+            said.set()
+
+    panel.status.observe(look, "value")
+    look()
+    said.wait()
+    panel.status.unobserve(look, "value")
 
 
 def controls_of(box):

@@ -206,7 +206,7 @@ def test_a_notebook_of_04_still_runs_unchanged(path, tmp_path, monkeypatch):
     if now.exists() and code(now) == code(path):
         return  # test_notebooks.py runs this code
     monkeypatch.chdir(tmp_path)
-    nb = run_notebook(path, {"preset": "smoke", "seed": 1, "store": "a store"}, timeout=600)
+    nb = run_notebook(path, {"preset": "smoke", "seed": 1, "store": "a store"})
     outputs = [out for cell in nb.cells for out in cell.get("outputs", ())]
     assert [out for out in outputs if out.output_type == "error"] == []
     for out in outputs:

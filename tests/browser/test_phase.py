@@ -7,7 +7,7 @@ import pytest
 from pages import run_all
 from playwright.sync_api import Browser, Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.browser
 
 SOURCE = Path(__file__).parents[2] / "notebooks" / "02_three_loops_one_equation.ipynb"
 
@@ -17,7 +17,6 @@ def wait_until_it_says(page: Page, pattern: str) -> str:
     page.wait_for_function(
         f"pattern => new RegExp(pattern).test(document.querySelector('{status}')?.innerText ?? '')",
         arg=pattern,
-        timeout=200_000,
     )
     return page.locator(status).inner_text()
 
@@ -30,9 +29,7 @@ def test_the_map_follows_the_keyboard_and_points_fill_in(browser: Browser, lab) 
     first = wait_until_it_says(page, r"^Finished.*9 simulated points")
     assert "λ = 0.7:" in first
     # Messages of the controls wait in the kernel until the cells that follow are done.
-    expect(page.locator("#jp-main-statusbar")).to_contain_text(
-        "Python 3 (ipykernel) | Idle", timeout=200_000
-    )
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("Python 3 (ipykernel) | Idle")
     picture = page.locator(".mad-phase .mad-picture")
     before = picture.get_attribute("src")
     handle = page.locator(".mad-phase .mad-bias .noUi-handle").first

@@ -42,7 +42,7 @@ def page_of_00(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of notebook 00, run with the smoke preset."""
     folder = tmp_path_factory.mktemp("report")
     store = {"preset": "smoke", "store": folder / "store"}
-    return report(SOURCE, store, folder / "report.html", timeout=240)
+    return report(SOURCE, store, folder / "report.html")
 
 
 @pytest.mark.parametrize("width", [1200, 390], ids=["desk", "phone"])

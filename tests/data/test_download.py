@@ -198,7 +198,7 @@ def test_a_silent_server_is_given_up(
 ) -> None:
     monkeypatch.setattr(download, "_SECONDS", 0.05)
     done = threading.Event()
-    server.misbehave = first(99, lambda handler, content: done.wait(10))
+    server.misbehave = first(99, lambda handler, content: done.wait())
     refused(server, tmp_path, "timed out")
     done.set()
 
@@ -348,7 +348,7 @@ def test_what_a_kill_in_the_middle_leaves_is_removed_by_the_next_run(
     def stall(handler: Handler, content: bytes) -> None:
         cut(handler, content)
         handler.wfile.flush()
-        stuck.wait(20)
+        stuck.wait()
 
     server.misbehave = first(1, stall)
     process = background(place, table)

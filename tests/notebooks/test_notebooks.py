@@ -138,7 +138,7 @@ def ran(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
             given = {"preset": "smoke", "seed": 1, "store": "a store"}
-            nb = run_notebook(path, given, timeout=5 * SECONDS)
+            nb = run_notebook(path, given)
     finally:
         logging.getLogger("papermill").removeHandler(handler)
     after = os.times()

@@ -85,13 +85,13 @@ def test_threads_inside_one_thread_leave_the_number_from_before_the_first():
     def stay() -> None:
         with training.one_thread():
             inside.set()
-            leave.wait(10)
+            leave.wait()
         seen.append(torch.get_num_threads())
 
     try:
         first = threading.Thread(target=stay)
         first.start()
-        inside.wait(10)
+        inside.wait()
         with training.one_thread():
             assert torch.get_num_threads() == 1
         leave.set()
