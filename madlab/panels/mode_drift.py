@@ -9,7 +9,7 @@ from madlab.panels.panel import Panel, dropdown, stepped_slider
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
 from madlab.plots.points import Points, draw_cloud
-from madlab.plots.style import BLACK, BLUE, GREY, VERMILLION, WIDTH, dress
+from madlab.plots.style import BLACK, BLUE, GREY, VERMILLION, WIDTH, style_axes
 from madlab.theory.modes import ModeLoops
 
 _LIMITS = ((-3.0, 3.0), (-3.0, 3.0))
@@ -85,7 +85,7 @@ class ModeDrift(Panel):
         axes.axhline(1 / len(MODES), color=BLACK, linewidth=1, linestyle=(0, (5, 2)))
         axes.set(xlim=(-0.8, len(MODES) - 0.2), ylim=(0, 1.05 * top))
         axes.set_xticks(range(0, len(MODES), 5))
-        dress(axes, None)
+        style_axes(axes, None)
 
     def _draw_lines(self, grid: list[Axes], marked: list[int]) -> None:
         for axes, (name, title) in zip(grid, _LINES.items(), strict=True):
@@ -97,7 +97,7 @@ class ModeDrift(Panel):
             axes.set_title(title, fontsize=11, loc="left")
             axes.set_xlabel("generation", fontsize=10)
             axes.set_ylim(0, 1.05 * np.nanmax(lines.to_numpy()))
-            dress(axes)
+            style_axes(axes)
 
     def alt(self) -> str:
         """Return how many modes are alive, the largest share, and the scores beside the first."""

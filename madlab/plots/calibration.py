@@ -22,9 +22,9 @@ from madlab.plots.style import (
     VERMILLION,
     WIDTH,
     Look,
-    dress,
     legend,
     stroke,
+    style_axes,
 )
 
 # Colour, marker and dashes say which model.
@@ -205,7 +205,7 @@ def draw_plane(
     # Room for names above a precision of 1.
     axes.set_ylim(bottom, 1 + 0.06 * (1 - bottom))
     axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick < 1.001])
-    dress(axes, "both", "quality against diversity")
+    style_axes(axes, "both", "quality against diversity")
 
 
 def _way(found: pd.DataFrame, path: str) -> tuple[np.ndarray, np.ndarray]:

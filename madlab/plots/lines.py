@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from madlab.plots.picture import Picture
-from madlab.plots.style import GREY, WIDTH, Look, dress, legend, stroke
+from madlab.plots.style import GREY, WIDTH, Look, legend, stroke, style_axes
 
 # Smaller values lie on this line of a logarithmic axis, zeros too.
 FLOOR = 1e-12
@@ -124,7 +124,7 @@ def draw_facet(axes: Axes, facet: Facet) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=(1, 2, 5, 10), integer=True))
     axes.set_xlabel(facet.x_name, fontsize=10)
     axes.set_ylabel("")
-    dress(axes, title=facet.title)
+    style_axes(axes, title=facet.title)
 
 
 def _draw_line(axes: Axes, line: Line, least: float) -> None:

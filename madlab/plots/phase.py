@@ -11,7 +11,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from madlab.plots.style import BLACK, GREY, LOOKS, WIDTH, dress
+from madlab.plots.style import BLACK, GREY, LOOKS, WIDTH, style_axes
 
 # Orange harms, purple helps, white is neither: told apart with any colour vision.
 _COLOURS, _NORM = "PuOr", TwoSlopeNorm(vmin=0, vcenter=1, vmax=2.5)
@@ -96,7 +96,7 @@ def draw_cuts(axes: Axes, phase: Map, cuts: Mapping[str, tuple[float, np.ndarray
     axes.set_ylim(0, None)
     axes.set_xlabel("n_synthetic", fontsize=10)
     axes.set_title(WORTH, fontsize=11, loc="left")
-    dress(axes)
+    style_axes(axes)
     axes.legend(fontsize=9, frameon=False, handlelength=3.5)
 
 

@@ -14,7 +14,7 @@ from madlab import checks
 from madlab.data.samples import Samples
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
-from madlab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, WIDTH, dress
+from madlab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, WIDTH, style_axes
 
 Points = np.ndarray | Samples
 Rows = Mapping[str, Mapping[int, Points]]
@@ -72,7 +72,7 @@ def draw_cloud(
         outside = len(some) - len(inside)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.locator_params(nbins=4)
-    dress(axes, None)
+    style_axes(axes, None)
     if outside:
         axes.text(
             *(0.98, 0.98),
@@ -264,7 +264,7 @@ def balls(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> Picture:
         axes.plot(*points[~inside].T, sign, ms=6, mfc="none", mec=ink, label=f"{other}, outside")
         said.append(f"{name}: {inside.sum()} of {len(inside)} {other} points inside")
         axes.set_aspect("equal")
-        dress(axes, None, said[-1])
+        style_axes(axes, None, said[-1])
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08), "ncols": 3}
         axes.legend(fontsize=8, frameon=False, **below)
     return Picture(figure, f"Real and synthetic points with balls; {'; '.join(said)}.")

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from madlab import checks
 from madlab.data.samples import Samples
 from madlab.plots.picture import Picture
-from madlab.plots.style import BLACK, SKY, VERMILLION, WIDTH, dress
+from madlab.plots.style import BLACK, SKY, VERMILLION, WIDTH, style_axes
 
 # The ink of a place where no picture is, or none yet: a pale grey.
 EMPTY = 10
@@ -130,6 +130,6 @@ def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None
     axes.set_xticks(classes)
     axes.set_xlabel("digit", fontsize=10)
     axes.set_ylabel("samples", fontsize=10)
-    dress(axes, None, "digits as the separate reader sees them")
+    style_axes(axes, None, "digits as the separate reader sees them")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
     axes.legend(fontsize=9, frameon=False, ncols=2, loc="upper right")

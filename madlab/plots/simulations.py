@@ -19,8 +19,8 @@ from madlab.plots.style import (
     VERMILLION,
     WIDTH,
     Dash,
-    dress,
     legend,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def draw_chains(target: Figure | SubFigure, run: "Simulation", chains: int = 3) 
     grid = target.subplots(1, chains, squeeze=False, sharex=True, sharey=True)[0]
     for i, axes in enumerate(grid):
         _draw_ellipses(axes, *in_the_plane(run, i))
-        dress(axes, "both", f"chain {i + 1}")
+        style_axes(axes, "both", f"chain {i + 1}")
     reach = 1.05 * max(float(abs(axes.dataLim.extents).max()) for axes in grid)
     grid[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
     legend(target, grid[0])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
-from madlab.plots.style import BLACK, GREY, VERMILLION, WIDTH, dress
+from madlab.plots.style import BLACK, GREY, VERMILLION, WIDTH, style_axes
 
 Distances = Mapping[str, Mapping[int, np.ndarray]]
 
@@ -171,7 +171,7 @@ def sameness(distances: Distances, real: np.ndarray | None = None) -> Picture:
     said = []
     for axes, (name, stack) in zip(grid, stacks.items(), strict=False):
         _draw_stack(axes, {str(label): one / unit for label, one in stack}, edge)
-        dress(axes, None, name)
+        style_axes(axes, None, name)
         axes.set_ylim(len(stack) - most - 0.1, len(stack) - 1 + _OVERLAP + 0.1)
         ends = [f"{np.mean(stack[at][1]) / unit:.2f}" for at in (len(top), -1)]
         first, last = stack[len(top)][0], stack[-1][0]

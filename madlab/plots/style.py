@@ -57,7 +57,7 @@ def stroke(look: Look, width: float = 1.8) -> dict[str, Any]:
     }
 
 
-def dress(axes: Axes, grid: Literal["x", "y", "both"] | None = "y", title: str = "") -> None:
+def style_axes(axes: Axes, grid: Literal["x", "y", "both"] | None = "y", title: str = "") -> None:
     """Take the box off an axis, lay a pale grid behind what is drawn and put a title above.
 
     - `grid`: along which axis; None for no grid.
