@@ -13,6 +13,7 @@ NAMES: dict[str, str] = {
     "madlab.findings.Verdict": "madlab.findings:Conclusion",
     "madlab.metrics.failures": "madlab.findings:failures",
     "madlab.models.adversarial": "madlab.models.adversaries",
+    "madlab.models.augment": "madlab.models.adversaries",
     "madlab.models.coupling": "madlab.models.realnvp",
     "madlab.models.recipes": "madlab.models.objectives",
     "madlab.paper": "madlab.findings",
