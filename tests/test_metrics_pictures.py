@@ -235,7 +235,7 @@ def test_a_gaussian_is_not_taken_for_faces_although_pixels_take_it_for_them():
     data = madlab.data.ffhq()
     if len(data) > 2000:
         data = madlab.data.ffhq(n=2000)
-    n = min(800, len(data))
+    n = min(300, len(data))
     model = create("principal")
     model.fit(data.images, seed=0)
     made = Samples(model.sample(n, seed=1).images)
