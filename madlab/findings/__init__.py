@@ -6,7 +6,7 @@ Numbers are those of arXiv v1 (2307.01850); the camera-ready version's differ.
 from typing import Any
 
 from madlab import renamed
-from madlab.findings.changes import failures, halving
+from madlab.findings.changes import failures
 from madlab.findings.claims import Claim, Conclusion
 from madlab.findings.figures import FIGURES, PaperFigure, figure
 from madlab.findings.grids import with_grid
@@ -20,7 +20,6 @@ __all__ = [
     "failures",
     "figure",
     "frame",
-    "halving",
     "largest",
     "of_one_size",
     "with_grid",

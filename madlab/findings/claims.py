@@ -15,7 +15,6 @@ import pandas as pd
 
 from madlab.findings.changes import LEAST_ERRORS, LEAST_SHARE, Change, halving, replicates
 from madlab.findings.grids import GRIDS, kept
-from madlab.plots.curves import METRICS, PICTURE_METRICS
 
 HELD, IN_PART, NOT_HELD, NOT_RUN = "held", "held in part", "did not hold", "not run yet"
 # A level is met, or is one, within this share of it.
@@ -23,7 +22,8 @@ LEVEL = 0.1
 STEADY = 0.8
 # Fewer generations do not show whether a decay levels off.
 LONG = 20
-_NAMES = {**PICTURE_METRICS, **METRICS, "fd": "FD", "distance": "pairwise distance"}
+# What claims call scores, where that is not the column's name.
+_NAMES = {"fd": "FD", "kid": "KID", "read": "read share", "distance": "pairwise distance"}
 
 
 class Claim(NamedTuple):
@@ -51,7 +51,7 @@ class Conclusion(NamedTuple):
 
 def name(score: str) -> str:
     """Return what claims call a score."""
-    return _NAMES[score].split(" (")[0]
+    return _NAMES.get(score, score)
 
 
 def percent(change: Change) -> str:

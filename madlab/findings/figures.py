@@ -1,10 +1,8 @@
 """The paper's figures one by one, read from figures.toml: what each shows, and is it so here."""
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,15 +124,12 @@ def _variety(records: pd.DataFrame) -> int:
 
 def _table() -> tuple[PaperFigure, ...]:
     table = tomllib.loads(files("madlab.findings").joinpath("figures.toml").read_text("utf-8"))
-    return tuple(
-        _row({"number": number, **table[figure["subject"]], **figure})
-        for number, figure in table["figures"].items()
-    )
-
-
-def _row(row: Mapping[str, Any]) -> PaperFigure:
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-    return PaperFigure(**fields)
+    found = []
+    for number, row in table["figures"].items():
+        fields = {"number": number, **table[row["subject"]], **row}
+        lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        found.append(PaperFigure(**fields | lists))
+    return tuple(found)
 
 
 FIGURES = _table()

@@ -106,7 +106,6 @@ def build(
         raise ValueError(f"there is no complete chain on {allowed} to show. {why}".strip())
     chosen = sorted(map(_longest, found.values()), key=lambda one: _order(one[0]))
     content, about = _packed(chosen, left_out)
-    files.check_size(content, about)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     trained_on = ", ".join(sorted({chain.data for chain, _ in chosen}))
     about |= {"data": trained_on, "built": now, "built_by": provenance()}
@@ -137,7 +136,10 @@ class _FromStore:
         previews = {t: made.preview(t) for t in sheet_generations(chain.generations)}
         if chain.subject != "digits":
             return far_from_real(previews, made.data)
-        return {t: _first_digits(samples) for t, samples in previews.items()}, None
+        return {
+            t: Samples(images[:N_DIGITS], None if labels is None else labels[:N_DIGITS])
+            for t, (images, labels) in previews.items()
+        }, None
 
     def embedding(self, chain: Finished) -> tuple[Embedding, str] | None:
         """Return a new embedding of digits and how it was made, where one is wanted."""
@@ -275,6 +277,7 @@ def _packed(
                 "generations": list(embedding.generations),
                 "method": method,
             }
+            files.check_size(content, about)
     return content, about
 
 
@@ -287,11 +290,6 @@ def _first_sheet(chain: Finished, sources: Sequence[_FromStore | _FromGallery]) 
         except NotKeptError as error:
             why.append(error)
     raise why[0]
-
-
-def _first_digits(samples: Samples) -> Samples:
-    labels = samples.labels
-    return Samples(samples.images[:N_DIGITS], None if labels is None else labels[:N_DIGITS])
 
 
 def far_from_real(previews: Mapping[int, Samples], data: Dataset) -> Sheet:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from madlab.findings import failures, halving
-from madlab.findings.changes import SCORES, with_family
+from madlab.findings import failures
+from madlab.findings.changes import SCORES, halving, with_family
 from madlab.store import COLUMNS, table
 
 
