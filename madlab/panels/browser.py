@@ -59,9 +59,14 @@ class State(NamedTuple):
         return self.chain.generations[0]
 
     @property
+    def names(self) -> str:
+        """The names of the chains shown together."""
+        return ", ".join(chain.name for chain in self.together)
+
+    @property
     def generations(self) -> list[int]:
         """All generations of the chains shown together."""
-        return sorted({t for view in self.together for t in view.generations})
+        return sorted({t for chain in self.together for t in chain.generations})
 
 
 def _draw_first(state: State, axes: Axes) -> None:
@@ -95,7 +100,7 @@ def _zoom(state: State) -> str:
     return "" if state.zoom == 1 else f", the middle ×{state.zoom}"
 
 
-def _draw_near(axes: Axes, state: State, picture: np.ndarray, what: str) -> None:
+def _draw_near(state: State, axes: Axes, picture: np.ndarray, what: str) -> None:
     """Draw the middle of a picture, large."""
     h, w = picture.shape[:2]
     high, wide = -(-h // state.zoom), -(-w // state.zoom)
@@ -108,12 +113,12 @@ def _draw_near(axes: Axes, state: State, picture: np.ndarray, what: str) -> None
 
 def _draw_one(state: State, axes: Axes) -> None:
     picture = state.chain.followed(state.t)[state.chosen]
-    _draw_near(axes, state, picture, f"picture {state.chosen}")
+    _draw_near(state, axes, picture, f"picture {state.chosen}")
 
 
 def _draw_several(state: State, axes: Axes) -> None:
     images, across = _square(state)
-    _draw_near(axes, state, mosaic(images, across), f"{len(images)} pictures")
+    _draw_near(state, axes, mosaic(images, across), f"{len(images)} pictures")
 
 
 def _draw_matrix(state: State, axes: Axes) -> None:
@@ -156,11 +161,8 @@ def _cells(state: State, give: Callable[[ChainView, int], np.ndarray]) -> list[n
 def _say_matrix(state: State) -> str:
     labels = state.chain.preview(state.first).labels
     digit = "" if labels is None else f", a {labels[state.chosen]},"
-    names, t = (
-        ", ".join(view.name for view in state.together),
-        ", ".join(map(str, state.generations)),
-    )
-    return f"picture {state.chosen}{digit} in generations {t} of {names}"
+    every = ", ".join(map(str, state.generations))
+    return f"picture {state.chosen}{digit} in generations {every} of {state.names}"
 
 
 def _draw_classes(state: State, axes: Axes) -> None:
@@ -193,9 +195,8 @@ def _sheet_height(state: State) -> float:
 
 def _matrix_height(state: State) -> float:
     room, most = (WIDTH - 2, 1.0) if state.chain.colour else (WIDTH / 2 - 1, 0.55)
-    return 0.5 + len(state.together) * min(
-        most, room / len(state.generations), 5 / len(state.together)
-    )
+    chains = len(state.together)
+    return 0.5 + chains * min(most, room / len(state.generations), 5 / chains)
 
 
 class Part(NamedTuple):
@@ -423,10 +424,10 @@ def _label(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _grid(count: int, across: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """Return a figure with places in rows, of so many inches, and these in order."""
+def _grid(count: int, across: int, high: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with places in rows, each so many inches high, and these in order."""
     down = -(-count // across)
-    figure = Figure(figsize=(size[0], size[1] * down), layout="constrained")
+    figure = Figure(figsize=(WIDTH, high * down), layout="constrained")
     axes = list(figure.subplots(down, across, squeeze=False).ravel())
     for one in axes[count:]:
         one.set_axis_off()
@@ -436,13 +437,10 @@ def _grid(count: int, across: int, size: tuple[float, float]) -> tuple[Figure, l
 def _generations(chains: list[ChainView]) -> Picture:
     """Return a contact sheet of each chain: one row a generation, each from the same noise."""
     across = min(_SHEETS, len(chains))
-    columns = _MANY if across == 1 else _FEW
-    if chains[0].colour:
-        columns = 12
+    columns = 12 if chains[0].colour else _MANY if across == 1 else _FEW
     most = max(len(chain.generations) for chain in chains)
-    width = WIDTH / across
-    high = (width - 0.6) * most / columns + 0.7
-    figure, grid = _grid(len(chains), across, (WIDTH, high))
+    high = (WIDTH / across - 0.6) * most / columns + 0.7
+    figure, grid = _grid(len(chains), across, high)
     said = []
     for axes, chain in zip(grid, chains, strict=True):
         previews = [chain.preview(t) for t in chain.generations]
@@ -468,12 +466,11 @@ def _matrix(state: State) -> Picture:
     """Return pictures of each generation of each chain: a row a chain, a column a generation."""
     cells = [mosaic(own[: _SIDE**2], _SIDE, 1) for own in _cells(state, ChainView.pictures)]
     side = min(1.6, (WIDTH - 2) / len(state.generations), 8 / len(state.together))
-    size = (WIDTH, side * len(state.together) + 0.5)
-    figure = Figure(figsize=size, layout="constrained")
-    _draw_cells(figure.subplots(), state, np.stack(cells), [one.name for one in state.together])
+    figure, (axes,) = _grid(1, 1, side * len(state.together) + 0.5)
+    _draw_cells(axes, state, np.stack(cells), [one.name for one in state.together])
     said = [f"{one.name}: {one.scores(one.generations[-1])}" for one in state.together]
     alt = (
-        f"Contact sheet: a row for each of {', '.join(one.name for one in state.together)}, a "
+        f"Contact sheet: a row for each of {state.names}, a "
         f"column for each of generations {', '.join(map(str, state.generations))}, "
         f"{_SIDE**2} pictures in each cell. Last generations: {'; '.join(said)}."
     )
@@ -483,7 +480,7 @@ def _matrix(state: State) -> Picture:
 def _spectra(chains: list[ChainView]) -> Picture:
     """Return the spectrum of each chain's last generation."""
     across = min(_SPECTRA, len(chains))
-    figure, grid = _grid(len(chains), across, (WIDTH, 2.9))
+    figure, grid = _grid(len(chains), across, 2.9)
     said = []
     for place, (axes, chain) in enumerate(zip(grid, chains, strict=True)):
         t = chain.generations[-1]
