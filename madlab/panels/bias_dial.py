@@ -1,12 +1,12 @@
 """A dial for sampling bias: the digits of one fitted model, drawn again at every setting."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from madlab.chain import Chain
 from madlab.panels.panel import Panel, dropdown, stepped_slider
 from madlab.plots.calibration import blocks, draw_plane, looks, strengths
 from madlab.plots.curves import metric_label
@@ -14,6 +14,9 @@ from madlab.plots.lines import number
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
 from madlab.plots.style import WIDTH
+
+if TYPE_CHECKING:
+    from madlab.chain import Chain
 
 _SCORES = ("fd", "precision", "recall", "read")
 _SHEETS = 3
@@ -35,7 +38,7 @@ class BiasDial(Panel):
     no axis can hold together.
     """
 
-    def __init__(self, chains: Mapping[str, Sequence[Chain]]) -> None:
+    def __init__(self, chains: Mapping[str, Sequence["Chain"]]) -> None:
         if not chains:
             raise ValueError("there are no chains to draw from: give at least one model's")
         self._chains = {name: _by_bias(name, own) for name, own in chains.items()}
@@ -63,7 +66,7 @@ class BiasDial(Panel):
         super().__init__("mad-bias-dial", [self.model, self.bias])
 
     @property
-    def _state(self) -> tuple[str, float, Chain]:
+    def _state(self) -> "tuple[str, float, Chain]":
         """The model's name, the bias, and the chain that has both."""
         name, bias = self.model.value, self.bias.value
         return name, bias, self._chains[name][bias]
@@ -130,7 +133,7 @@ class BiasDial(Panel):
         return [Picture(figure, alt, captions)]
 
 
-def _by_bias(name: str, chains: Sequence[Chain]) -> dict[float, Chain]:
+def _by_bias(name: str, chains: Sequence["Chain"]) -> "dict[float, Chain]":
     """Return the chains of one model by their bias, ascending, or raise where they do not fit."""
     found = {chain.bias: chain for chain in sorted(chains, key=lambda chain: chain.bias)}
     if len(found) < 2 or len(found) < len(chains):
