@@ -10,6 +10,7 @@ from typing import Any
 from madlab import Chain, Loop, Store, models
 from madlab.data.samples import Dataset
 from madlab.metrics import reference_for
+from madlab.metrics.scores import SCORES
 
 GENERATIONS = 5
 SEEDS = (0, 1, 2)
@@ -137,7 +138,7 @@ def curves(
     """Return what the store has of each chain, its scores as lists by generation."""
     rows = Store(store).rows()
     reference = reference_for(data, features=features)
-    names = reference.scores._fields
+    names = [name for name in SCORES if any(name in row for row in rows)]
     found = []
     for spec in specs:
         mine = [row for row in rows if spec.matches(row, data, reference.features)]

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import math
 import os
 import shutil
 import tempfile
@@ -17,7 +16,8 @@ import pandas as pd
 from madlab import checks, models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
-from madlab.metrics import AnyScores, reference_for
+from madlab.metrics import reference_for
+from madlab.metrics.scores import Scores
 from madlab.models.base import Model, check_model_bias, draw_labels
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
@@ -33,14 +33,14 @@ class Generation:
     """What one generation came to.
 
     - `t`: its number, from 1.
-    - `scores`: how its samples compare with the held-out set; `PictureScores` of colour pictures.
+    - `scores`: how its samples compare with the held-out set.
     - `samples`: the `n_evaluate` samples that were scored, at the chain's bias.
     - `preview`: 100 samples from the same noise in every generation; with classes, label i is
       i modulo the number of classes.
     """
 
     t: int
-    scores: AnyScores
+    scores: Scores
     samples: Samples
     preview: Samples
 
@@ -129,9 +129,7 @@ class Chain:
         samples, preview = self.samples(t), self.preview(t)
         row = self._record(t, samples)
         self._rows[t] = row
-        kind = self.reference.scores
-        scores = kind(**{name: _number(row[name]) for name in kind._fields})
-        return Generation(t, scores, samples, preview)
+        return Generation(t, Scores.of(row), samples, preview)
 
     def _compose(self, t: int) -> Samples:
         """Return the training set of generation `t`: real data, then earlier samples."""
@@ -209,7 +207,7 @@ class Chain:
         scores = self.reference.measure(samples)
         cost = clock.read()
         self._tell(t, "measure", 1.0)
-        return {name: _json(value) for name, value in scores._asdict().items()} | {"cost": cost}
+        return scores.record() | {"cost": cost}
 
     def _record(self, t: int, samples: Samples) -> dict[str, Any]:
         """Return the record of generation `t`: read, or measured and kept."""
@@ -244,7 +242,7 @@ class Chain:
             scores = self._measure(t, samples)
             measuring = scores.pop("cost")
         else:
-            scores = {name: same[name] for name in self.reference.scores._fields}
+            scores = Scores.of(same).record()
             measuring = same["cost"]["measure"]
         model = self._model_config(t)
         cost = {
@@ -356,11 +354,3 @@ def _open(store: str | os.PathLike[str] | Store | None, owner: object) -> Store:
     folder = tempfile.mkdtemp(prefix="madlab-")
     weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
     return Store(folder, durable=False)
-
-
-def _json(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _number(value: Any) -> Any:
-    return math.nan if value is None else value

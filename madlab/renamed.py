@@ -39,6 +39,7 @@ NAMES: dict[str, str] = {
     "madlab.panels.GenerationBrowser": "madlab.panels:Browser",
     "madlab.panels.TimeLapse": "madlab.panels.browser:time_lapse",
     "madlab.panels.face_runs": "madlab.panels:chain_views",
+    "madlab.metrics.PictureScores": "madlab.metrics.scores:Scores",
 }
 
 

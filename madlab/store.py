@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from madlab import checks, files
+from madlab.metrics.scores import SCORES
 
 FORMAT = 1
 KINDS = ("models", "samples")
@@ -278,18 +279,16 @@ COLUMNS = [
     "generation", "loop", "model", "bias", "seed", "n_real", "n_synthetic", "n_evaluate",
     "features", "fd", "precision", "recall", "density", "coverage", "read", "seconds", "id",
 ]  # fmt: skip
-# What colour pictures are scored by beside these.
-PICTURE_COLUMNS = [
-    "kid", "kid_error", "fd_ratio", "precision_error", "recall_error", "distance", "memorisation",
-]  # fmt: skip
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return records as a table with the columns that every plot and panel reads.
 
-    Where there are scores of colour pictures, `PICTURE_COLUMNS` follow.
+    Scores that only some kinds of data have follow where a row has them.
     """
-    columns = COLUMNS + (PICTURE_COLUMNS if any("kid" in row for row in rows) else [])
+    known = {*COLUMNS, "duplicates"}
+    more = [name for name in SCORES if name not in known and any(name in row for row in rows)]
+    columns = COLUMNS + more
     return pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)
 
 

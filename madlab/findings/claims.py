@@ -15,6 +15,7 @@ import pandas as pd
 
 from madlab.findings.changes import LEAST_ERRORS, LEAST_SHARE, Change, halving, replicates
 from madlab.findings.grids import GRIDS, kept
+from madlab.metrics.scores import SCORES, score_label
 
 HELD, IN_PART, NOT_HELD, NOT_RUN = "held", "held in part", "did not hold", "not run yet"
 # A level is met, or is one, within this share of it.
@@ -22,8 +23,6 @@ LEVEL = 0.1
 STEADY = 0.8
 # Fewer generations do not show whether a decay levels off.
 LONG = 20
-# What claims call scores, where that is not the column's name.
-_NAMES = {"fd": "FD", "kid": "KID", "read": "read share", "distance": "pairwise distance"}
 
 
 class Claim(NamedTuple):
@@ -51,7 +50,7 @@ class Conclusion(NamedTuple):
 
 def name(score: str) -> str:
     """Return what claims call a score."""
-    return _NAMES.get(score, score)
+    return score_label(score, short=True).split(" / ")[0] if score in SCORES else score
 
 
 def percent(change: Change) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from madlab.metrics.scores import kind_of_records
 from madlab.store import name_of
 
 Row = dict[str, Any]
@@ -79,7 +80,7 @@ def subject(row: Row) -> str:
     """Return what the pictures show that a record is of, as `Finished` says."""
     if row["config"]["data"].startswith("mnist-"):
         return "digits"
-    if "kid" not in row:
+    if kind_of_records(row).name != "pictures":
         return "nothing"
     return "faces" if row["config"]["data"].startswith(_FACES) else "pictures"
 

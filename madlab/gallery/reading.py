@@ -52,7 +52,7 @@ class Gallery:
         """Return one row a generation: the columns of `Store.records()`, family, chain and subject.
 
         `subject` is as in `chains`. Scores that a chain does not have are NaN: digits are read and
-        colour pictures are not, those of `madlab.store.PICTURE_COLUMNS` are of colour pictures.
+        colour pictures are not; `madlab.metrics.scores` has the table.
 
         - `wanted`: columns and the value, or a list of the values, that they must have, as in
           `records(family="mixture", bias=[1, 0.5])`.

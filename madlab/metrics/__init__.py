@@ -1,30 +1,43 @@
 """Scores of synthetic samples against a fixed held-out set, on named and frozen features."""
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from madlab import renamed
-from madlab.metrics import features
-from madlab.metrics.choice import AnyScores, reference_for
-from madlab.metrics.classifier import trained_accuracy
-from madlab.metrics.frechet import frechet_distance
-from madlab.metrics.kernel import KernelDistance, kernel_distance
+
+# At once, since the module has the function's name; the others load torch, and only when asked for.
 from madlab.metrics.neighbours import Neighbours, neighbours
-from madlab.metrics.pairwise import (
-    far_enough,
-    mean_distance,
-    nearest_distances,
-    pair_distances,
-)
-from madlab.metrics.pictures import PictureReference, PictureScores
-from madlab.metrics.reference import Reference, Scores
-from madlab.metrics.uncertainty import subsample_scores
+from madlab.metrics.scores import Scores
+
+if TYPE_CHECKING:
+    from madlab.metrics import features
+    from madlab.metrics.choice import reference_for
+    from madlab.metrics.classifier import trained_accuracy
+    from madlab.metrics.frechet import frechet_distance
+    from madlab.metrics.kernel import KernelDistance, kernel_distance
+    from madlab.metrics.pairwise import far_enough, mean_distance, pair_distances
+    from madlab.metrics.pictures import PictureReference
+    from madlab.metrics.reference import Reference
+    from madlab.metrics.uncertainty import subsample_scores
+
+_NAMES = {
+    "KernelDistance": "kernel",
+    "PictureReference": "pictures",
+    "Reference": "reference",
+    "far_enough": "pairwise",
+    "frechet_distance": "frechet",
+    "kernel_distance": "kernel",
+    "mean_distance": "pairwise",
+    "pair_distances": "pairwise",
+    "reference_for": "choice",
+    "subsample_scores": "uncertainty",
+    "trained_accuracy": "classifier",
+}
 
 __all__ = [
-    "AnyScores",
     "KernelDistance",
     "Neighbours",
     "PictureReference",
-    "PictureScores",
     "Reference",
     "Scores",
     "far_enough",
@@ -32,7 +45,6 @@ __all__ = [
     "frechet_distance",
     "kernel_distance",
     "mean_distance",
-    "nearest_distances",
     "neighbours",
     "pair_distances",
     "reference_for",
@@ -42,4 +54,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "features":
+        return importlib.import_module("madlab.metrics.features")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"madlab.metrics.{_NAMES[name]}"), name)
     return renamed.find(__name__, name)

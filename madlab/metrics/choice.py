@@ -1,12 +1,9 @@
 """Which reference a data set is measured against."""
 
-import numpy as np
-
 from madlab.data.samples import Dataset
-from madlab.metrics.pictures import PictureReference, PictureScores
-from madlab.metrics.reference import Reference, Scores
-
-AnyScores = Scores | PictureScores
+from madlab.metrics.pictures import PictureReference
+from madlab.metrics.reference import Reference
+from madlab.metrics.scores import kind_of
 
 N_EVALUATE = 10_000
 
@@ -25,8 +22,9 @@ def reference_for(
 
     Raises what the two classes raise.
     """
-    if data.images.ndim == 4:
+    kind = kind_of(data.images)
+    features = features or next(iter(kind.features))
+    if kind.name == "pictures":
         n = min(N_EVALUATE, len(data)) if n_evaluate is None else n_evaluate
-        return PictureReference(data, n, features or "efficientnet")
-    default = "lenet" if data.images.dtype == np.uint8 else "points"
-    return Reference(data.held_out, n_evaluate or N_EVALUATE, features or default)
+        return PictureReference(data, n, features)
+    return Reference(data.held_out, n_evaluate or N_EVALUATE, features)

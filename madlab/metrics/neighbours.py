@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from madlab.metrics.frechet import check_features
+from madlab import checks
 
 ROWS = 512
 PAIRS = 100_000
@@ -52,15 +51,15 @@ class _Points:
     """Points in float64 for exact distances, and shifted in `dtype` for the screening."""
 
     def __init__(
-        self, points: np.ndarray, centre: np.ndarray, dtype: torch.dtype = torch.float32
+        self, points: np.ndarray, centre: np.ndarray, dtype: type[np.floating] = np.float32
     ) -> None:
         self.exact = points
         shifted = points - centre
         self.norms = np.einsum("ij,ij->i", shifted, shifted)
-        self.shifted = torch.from_numpy(shifted).to(dtype)
+        self.shifted = shifted.astype(dtype)
         # (d + 2) u bounds the rounding of a sum of d + 2 products relative to the sum of their
         # sizes, at most 2 (|a|^2 + |b|^2); 10 more cover rounded inputs and rounded limits.
-        self.bound = (points.shape[1] + 12) * torch.finfo(dtype).eps
+        self.bound = (points.shape[1] + 12) * float(np.finfo(dtype).eps)
 
     def screen(self, other: "_Points") -> Iterator[tuple[slice, np.ndarray]]:
         """Yield rows and lower bounds of their squared distances to `other`, `(rows, m)`.
@@ -69,17 +68,17 @@ class _Points:
         """
         # Norms ride along as two more columns, so the product is the lower bound itself.
         dtype, kept = self.shifted.dtype, 1 - self.bound
-        ones = torch.ones(len(other.norms), 1, dtype=dtype)
-        norms = torch.from_numpy(kept * other.norms).to(dtype)[:, None]
-        right = torch.cat([other.shifted, norms, ones], 1).T.contiguous()
-        ones = torch.ones(len(self.norms), 1, dtype=dtype)
-        norms = torch.from_numpy(kept * self.norms).to(dtype)[:, None]
-        left = torch.cat([-2 * self.shifted, ones, norms], 1)
+        left = np.ones((len(self.norms), self.shifted.shape[1] + 2), dtype)
+        left[:, :-2] = -2 * self.shifted
+        left[:, -1] = kept * self.norms
+        right = np.ones((left.shape[1], len(other.norms)), dtype)
+        right[:-2] = other.shifted.T
+        right[-2] = kept * other.norms
         # One buffer for all chunks: fresh pages would cost as much as the arithmetic.
-        buffer = torch.empty(ROWS, right.shape[1], dtype=dtype)
+        buffer = np.empty((ROWS, right.shape[1]), dtype)
         for start in range(0, len(left), ROWS):
             rows = slice(start, min(start + ROWS, len(left)))
-            yield rows, torch.mm(left[rows], right, out=buffer[: rows.stop - start]).numpy()
+            yield rows, np.matmul(left[rows], right, out=buffer[: rows.stop - start])
 
     def between(self, i: np.ndarray, other: "_Points", j: np.ndarray) -> np.ndarray:
         """Return exact squared distances `(pairs,)` of points i here to points j there.
@@ -95,15 +94,14 @@ class _Points:
 
 
 def _check(points: np.ndarray, k: int, what: str) -> np.ndarray:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"k is {k!r}; it must be a whole number of at least 1")
-    found = check_features(points, what)
+    checks.count("k", k, least=1)
+    found = checks.rows(what, points)
     if k >= len(found):
         raise ValueError(
             f"k = {k} neighbours need at least {k + 1} {what}; there are {len(found)}. "
             "Measure more of them or choose a smaller k"
         )
-    return np.ascontiguousarray(found, dtype=np.float64)
+    return np.ascontiguousarray(found)
 
 
 def _kth(rows: np.ndarray, squared: np.ndarray, copies: np.ndarray, k: int) -> np.ndarray:
@@ -138,7 +136,7 @@ def _reach(side: _Points, rows: slice, low: np.ndarray, k: int) -> np.ndarray:
 
 
 def _radii(
-    points: np.ndarray, copies: np.ndarray, k: int, dtype: torch.dtype = torch.float32
+    points: np.ndarray, copies: np.ndarray, k: int, dtype: type[np.floating] = np.float32
 ) -> np.ndarray:
     """Return squared distances of distinct points to their k-th neighbours, copies counted."""
     side = _Points(points, np.median(points, 0), dtype)
@@ -146,9 +144,9 @@ def _radii(
     for rows, low in side.screen(side):
         limits = _reach(side, rows, low, k)[:, None].astype(low.dtype)
         i, j = np.divmod(np.flatnonzero(low <= limits), low.shape[1])
-        if len(i) > CROWDED * k * len(low) and dtype is torch.float32:
+        if len(i) > CROWDED * k * len(low) and dtype is np.float32:
             # Tight clusters, as of a collapsed model: single precision cannot tell them apart.
-            return _radii(points, copies, k, torch.float64)
+            return _radii(points, copies, k, np.float64)
         radii[rows] = _kth(i, side.between(i + rows.start, side, j), copies[j], k)
     return radii
 

@@ -45,24 +45,6 @@ def pair_distances(features: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(_squared(x, x)[np.triu_indices(len(x), 1)]))
 
 
-def nearest_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the Euclidean distance of every row of `a` to the nearest row of `b`.
-
-    - `a`: numbers `(n, d)`; `b`: numbers `(m, d)`, m >= 1.
-
-    Returns float64 `(n,)`. Raises ValueError for other shapes or numbers that are not finite.
-    """
-    x, y = check_features(a, "a").astype(np.float64), check_features(b, "b").astype(np.float64)
-    if not len(y) or x.shape[1] != y.shape[1]:
-        raise ValueError(f"b has shape {y.shape}; it must be (m, {x.shape[1]}) with m >= 1")
-    found = np.empty(len(x))
-    for start in range(0, len(x), ROWS):
-        rows = x[start : start + ROWS]
-        # Products only choose the neighbour; its distance is then taken from differences.
-        found[start : start + ROWS] = np.linalg.norm(rows - y[_squared(rows, y).argmin(1)], axis=1)
-    return found
-
-
 def far_enough(samples: np.ndarray, training: np.ndarray, share: float = 0.05) -> np.ndarray:
     """Return which pictures are farther from all training pictures than real ones often are.
 

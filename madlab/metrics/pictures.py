@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,44 +15,10 @@ from madlab.metrics.memory import Memory
 from madlab.metrics.neighbours import distinct, neighbours, squared_radii
 from madlab.metrics.pairwise import mean_distance
 from madlab.metrics.picture_features import COMPONENTS, PcaFeatures, picture_map
+from madlab.metrics.scores import Scores
 from madlab.streams import generator
 
 DRAWS = 10
-
-
-class PictureScores(NamedTuple):
-    """How a set of pictures compares with the held-out ones.
-
-    - `kid`, `kid_error`: kernel distance on the named features and its standard error, see
-      `KernelDistance`: the headline of small sets.
-    - `fd`: Frechet distance on 64 principal components of the same features, fitted to training
-      pictures; it grows as sets get smaller, so read `fd_ratio`: how many times as large it is as
-      that of as many real training pictures. 1 is the floor, what a perfect model gets.
-    - `precision`, `recall`, `density`, `coverage`: as in `Neighbours`, on the features of
-      `Appearance`; means over 10 draws of equally many generated and held-out pictures.
-    - `precision_error`, `recall_error`: standard deviations over these draws: how far one draw is
-      from another, not an error against other held-out pictures; NaN where all draws are one.
-    - `distance`: mean distance between two of the pictures, as a multiple of that between two
-      held-out ones, on 64 principal components of pixels, which no grain or grid disturbs; 0 means
-      that all are one picture.
-    - `memorisation`: mean distance to the nearest training picture, as a multiple of that to the
-      nearest held-out one, see `Memory`; about 1, less where training pictures are copied.
-    - `duplicates`: how many pictures are exact copies of an earlier one in the same set.
-    """
-
-    kid: float
-    kid_error: float
-    fd: float
-    fd_ratio: float
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-    precision_error: float
-    recall_error: float
-    distance: float
-    memorisation: float
-    duplicates: int
 
 
 class _Draw(NamedTuple):
@@ -89,8 +55,6 @@ class PictureReference:
     Raises ValueError for sizes that do not fit, TypeError for other pictures, KeyError for unknown
     features, OSError where weights are missing.
     """
-
-    scores: ClassVar[type[PictureScores]] = PictureScores
 
     def __init__(
         self, data: Dataset, n_evaluate: int = 800, features: str = "efficientnet", k: int = 5
@@ -132,7 +96,7 @@ class PictureReference:
         words = f"pictures {self.data.id} {self.n_evaluate} {self.k} {self.features}"
         return hashlib.sha256(words.encode()).hexdigest()[:16]
 
-    def measure(self, samples: Samples) -> PictureScores:
+    def measure(self, samples: Samples) -> Scores:
         """Return the scores of `n_evaluate` pictures of the size of the real ones.
 
         Raises ValueError where the number or the size of pictures differs, TypeError for others.
@@ -164,7 +128,7 @@ class PictureReference:
         precision, recall, density, coverage = found.mean(0).tolist()
         one = n == len(self.images)
         errors = [float("nan")] * 2 if one else found[:, :2].std(0, ddof=1).tolist()
-        return PictureScores(
+        return Scores(
             kid=kid.kid,
             kid_error=kid.error,
             fd=fd,

@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,25 +10,8 @@ from madlab.data.samples import Samples
 from madlab.metrics import frechet
 from madlab.metrics.features import feature_map, read
 from madlab.metrics.neighbours import distinct, neighbours, squared_radii
+from madlab.metrics.scores import Scores
 from madlab.streams import generator
-
-
-class Scores(NamedTuple):
-    """How a set of samples compares with the held-out set.
-
-    - `fd`: Frechet distance on the features of the reference; 0 is best.
-    - `precision`, `recall`, `density`, `coverage`: as in `Neighbours`.
-    - `read`: the share that a separate classifier reads as their labels; NaN without labels.
-    - `duplicates`: how many samples are exact copies of an earlier one in the same set.
-    """
-
-    fd: float
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-    read: float
-    duplicates: int
 
 
 class _RealSide(NamedTuple):
@@ -51,8 +34,6 @@ class Reference:
 
     Raises ValueError for sizes that do not fit, KeyError for unknown features.
     """
-
-    scores: ClassVar[type[Scores]] = Scores
 
     def __init__(
         self, held_out: Samples, n_evaluate: int = 10_000, features: str = "lenet", k: int = 5

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from madlab.metrics.scores import score_label
 from madlab.panels.panel import Panel, dropdown, stepped_slider
 from madlab.plots.calibration import blocks, draw_plane, looks, strengths
-from madlab.plots.curves import metric_label
+from madlab.plots.curves import usual
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
@@ -18,7 +19,6 @@ from madlab.plots.style import WIDTH
 if TYPE_CHECKING:
     from madlab.chain import Chain
 
-_SCORES = ("fd", "precision", "recall", "read")
 _SHEETS = 3
 
 
@@ -89,9 +89,9 @@ class BiasDial(Panel):
         name, bias, _ = self._state
         at = (self._found["path"] == name) & (self._found["strength"] == bias)
         scores = ", ".join(
-            f"{metric_label(metric, self._found).split(' (')[0]} "
+            f"{score_label(metric, self._found, short=True)} "
             f"{number(float(self._found.loc[at, metric].iloc[0]))}"
-            for metric in _SCORES
+            for metric in usual(self._found)
             if self._found.loc[at, metric].notna().all()
         )
         return f"100 digits of {name} at a sampling bias λ of {bias:g}. {scores}."

@@ -1,20 +1,17 @@
 """Scores of many chains against the generation, loops and biases at a choice."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 from matplotlib.figure import Figure
 
+from madlab.metrics.scores import Scores, kind_of_records
 from madlab.panels.panel import Panel
-from madlab.plots.curves import curve_facets, of_pictures, offered, styles, tidy, usual
+from madlab.plots.curves import curve_facets, offered, styles, tidy, usual
 from madlab.plots.lines import Facet, draw, height, words
 from madlab.plots.style import WIDTH
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from madlab.metrics import AnyScores
 
 
 class LoopComparison(Panel):
@@ -23,8 +20,8 @@ class LoopComparison(Panel):
     Boxes choose loops, biases and metrics; choosing changes no line's colour, marker or dashes.
 
     - `records`: rows of `Chain.records()` or `Store.records()`, of any number of chains.
-    - `metrics`: the metrics to begin with, keys of `madlab.plots.METRICS`, or of `PICTURE_METRICS`
-      where the records are of colour pictures; the usual ones of the records where None.
+    - `metrics`: the scores to begin with, keys of `madlab.metrics.scores.SCORES`; the headline ones
+      of the records where None.
     - `floor`: the scores of real digits or pictures, drawn as a grey line.
 
     Raises ValueError for records that no axis can hold together: other `n_evaluate` or features.
@@ -34,8 +31,8 @@ class LoopComparison(Panel):
         self,
         records: pd.DataFrame,
         *,
-        metrics: "Sequence[str] | None" = None,
-        floor: "AnyScores | None" = None,
+        metrics: Sequence[str] | None = None,
+        floor: Scores | None = None,
     ) -> None:
         self.records = tidy(records)
         self.floor = floor
@@ -93,7 +90,7 @@ class LoopComparison(Panel):
         found = self.records
         models = ", ".join(sorted({str(name) for name in found.get("family", found["model"])}))
         seeds = ", ".join(map(str, sorted(set(found["seed"].tolist()))))
-        kind = "pictures" if of_pictures(found) else "digits"
+        kind = kind_of_records(found).name
         real = "" if self.floor is None else f" The grey line is what real {kind} score."
         return (
             f"Model {models}; seeds {seeds} (thin lines, the band from least to greatest, thick "

@@ -168,7 +168,8 @@ def in_words(records: "pd.DataFrame", first: "pd.Series[Any] | None" = None) -> 
     """
     import pandas as pd
 
-    from madlab.plots.curves import metric_label, usual
+    from madlab.metrics.scores import score_label
+    from madlab.plots.curves import usual
     from madlab.plots.lines import number
 
     now, said = records.iloc[-1], []
@@ -177,7 +178,7 @@ def in_words(records: "pd.DataFrame", first: "pd.Series[Any] | None" = None) -> 
             error = now.get(f"{metric}_error")
             text = f"{now[metric]:.3g} ± {error:.1g}" if pd.notna(error) else number(now[metric])
             beside = "" if first is None else f" ({number(first[metric])})"
-            said.append(f"{metric_label(metric, records).split(' (')[0]} {text}{beside}")
+            said.append(f"{score_label(metric, records, short=True)} {text}{beside}")
     return ", ".join(said)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from madlab import renamed
 from madlab.plots.calibration import calibration
-from madlab.plots.curves import METRICS, PICTURE_METRICS, curves, size_curves, tidy
+from madlab.plots.curves import curves, size_curves, tidy
 from madlab.plots.families import failure_table, families
 from madlab.plots.picture import Picture, png, show
 from madlab.plots.points import balls, clouds, digit_map, draw_cloud
@@ -14,8 +14,6 @@ from madlab.plots.spectra import draw_spectrum, sameness, spectra
 from madlab.plots.timelapse import timelapse
 
 __all__ = [
-    "METRICS",
-    "PICTURE_METRICS",
     "Drift",
     "Picture",
     "Settling",

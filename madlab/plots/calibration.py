@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from madlab.plots.curves import METRICS, metric_label
+from madlab.metrics.scores import KINDS, score_label
 from madlab.plots.lines import Facet, Line, draw_facet, words
 from madlab.plots.picture import Picture
 from madlab.plots.style import (
@@ -37,6 +37,7 @@ _LOOKS: dict[str, Look] = {
     "gan": (SKY, "P", DASHES[4]),
     "": (BLACK, "X", DASHES[1]),
 }
+_PLAIN = KINDS["digits"].shown
 _METRICS = ("precision", "recall", "fd", "read")
 _KINDS = {"lenet": "Digits, on LeNet features", "points": "Points, on their coordinates"}
 _BLOCK = 3.9
@@ -63,7 +64,7 @@ def strengths(records: pd.DataFrame) -> pd.DataFrame:
     found = records[records["generation"] == 1].copy()
     if not len(found):
         raise ValueError("there are no records of generation 1 to draw: run a chain first")
-    found = found.astype(dict.fromkeys(METRICS, float))
+    found = found.astype(dict.fromkeys(_PLAIN, float))
     kept = found["kept"].astype(float) if "kept" in found else pd.Series(np.nan, found.index)
     wrong = kept[kept.notna() & ~kept.between(0, 100, inclusive="right")]
     if len(wrong):
@@ -75,7 +76,7 @@ def strengths(records: pd.DataFrame) -> pd.DataFrame:
     found["picks"] = kept.notna()
     place = ["features", "n_evaluate", "path", "seed", "strength"]
     # All loops share generation 1, so the same scores may come several times.
-    found = found.drop_duplicates([*place, *METRICS])
+    found = found.drop_duplicates([*place, *_PLAIN])
     twice = found[found.duplicated(place)]
     if len(twice):
         row = twice.iloc[0]
@@ -146,7 +147,7 @@ def _facets(block: pd.DataFrame, chosen: Mapping[str, Look]) -> list[Facet]:
         ]
         if lines:
             limits = (0, None if metric == "fd" else 1)
-            title, span = metric_label(metric, block), (0, 1.03)
+            title, span = score_label(metric, block), (0, 1.03)
             facets.append(Facet(title, lines, x_name=x_name, limits=limits, span=span))
     return facets
 
@@ -199,8 +200,8 @@ def draw_plane(
                 x, y = at[i]
                 ring = axes.plot(x, y, "o", color=BLACK, clip_on=False)[0]
                 ring.set(markersize=15, markerfacecolor="none", markeredgewidth=2)
-    axes.set_xlabel(METRICS["recall"], fontsize=10)
-    axes.set_ylabel(METRICS["precision"], fontsize=10)
+    axes.set_xlabel(score_label("recall"), fontsize=10)
+    axes.set_ylabel(score_label("precision"), fontsize=10)
     axes.set_xlim(left, 1)
     # Room for names above a precision of 1.
     axes.set_ylim(bottom, 1 + 0.06 * (1 - bottom))

@@ -1,88 +1,42 @@
 """Curves of scores: against the generation, the size of samples, and the strength of damage."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
+from madlab.metrics.scores import (
+    KINDS,
+    SCORES,
+    Scores,
+    defined,
+    kind_of_records,
+    score_label,
+)
 from madlab.plots.lines import Facet, Line, draw_facet, number, picture, words
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
 from madlab.plots.style import BLACK, DASHES, INKS, LOOKS, Look
-
-if TYPE_CHECKING:
-    from madlab.metrics import AnyScores
 
 # Colour and marker say which loop, the line style says which bias (and model or label). Where all
 # lines are of one loop, colour and marker say what the line style says.
 LOOPS = dict(zip(("fully synthetic", "synthetic augmentation", "fresh data"), INKS, strict=False))
 _DAMAGES = dict(zip(("drop", "shrink", "shift", "duplicate", "noise"), LOOKS, strict=False))
 
-METRICS = {
-    "fd": "Fréchet distance",
-    "precision": "precision (quality)",
-    "recall": "recall (diversity)",
-    "read": "read share",
-    "density": "density",
-    "coverage": "coverage",
-}
-# Of small sets of colour pictures, whose Fréchet distance says nothing except beside its floor.
-PICTURE_METRICS = {
-    "kid": "KID",
-    "recall": METRICS["recall"],
-    "distance": "pairwise distance / real",
-    "precision": METRICS["precision"],
-    "fd_ratio": "Fréchet distance / floor",
-    "memorisation": "memorisation (1 = none)",
-    "density": METRICS["density"],
-    "coverage": METRICS["coverage"],
-}
-USUAL = ("fd", "precision", "recall", "read")
-PICTURES_USUAL = ("kid", "recall", "distance", "precision")
-_NAMES = {**PICTURE_METRICS, **METRICS}
-_SHARES = ("precision", "recall", "read", "coverage")
-# Scores that are named after their features.
-_OF_FEATURES = {"fd": "FD-{}", "kid": "KID-{}", "fd_ratio": "FD-{} / floor"}
-_FEATURES = {
-    "lenet": "LeNet",
-    "efficientnet": "EfficientNet",
-    "inception": "Inception",
-    "dinov2": "DINOv2",
-    "pca": "PCA",
-}
-
-
-def of_pictures(records: pd.DataFrame) -> bool:
-    """Return whether records are of colour pictures, scored by `metrics.PictureScores`."""
-    return _defined("kid", records)
-
-
-def _defined(metric: str, records: pd.DataFrame) -> bool:
-    return metric in records and bool(records[metric].notna().any())
+# Of digits and points, in the order of figures.
+_PLAIN = KINDS["digits"].shown
 
 
 def offered(records: pd.DataFrame) -> dict[str, str]:
     """Return the metrics that records can be drawn by, with their names."""
-    metrics = PICTURE_METRICS if of_pictures(records) else METRICS
-    return {name: metric_label(name, records) for name in metrics if _defined(name, records)}
+    shown = kind_of_records(records).shown
+    return {name: score_label(name, records) for name in shown if defined(name, records)}
 
 
 def usual(records: pd.DataFrame) -> tuple[str, ...]:
     """Return the metrics that are drawn where none are named: the headline ones of the records."""
-    return PICTURES_USUAL if of_pictures(records) else USUAL
-
-
-def metric_label(metric: str, records: pd.DataFrame) -> str:
-    """Return the name of a metric as figures show it; FD and KID name their features."""
-    if metric not in _NAMES:
-        raise KeyError(f"no metric named {metric!r}; the metrics are: {', '.join(_NAMES)}")
-    if metric not in _OF_FEATURES:
-        return _NAMES[metric]
-    kinds = {str(name).split("-")[0] for name in records["features"]}
-    named = "/".join(sorted(_FEATURES.get(kind, kind) for kind in kinds))
-    return _OF_FEATURES[metric].format(named)
+    return kind_of_records(records).headline
 
 
 def tidy(records: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +59,7 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
                 f"instance records[records.{column} == {found[0]!r}]"
             )
     tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
-    numbers = dict.fromkeys((name for name in _NAMES if name in tidied), float)
+    numbers = dict.fromkeys((name for name in SCORES if name in tidied), float)
     tidied = tidied.astype(numbers).reset_index(drop=True)
     parts = ["loop"]
     parts += ["model"] if len(set(tidied["model"])) > 1 else []
@@ -148,7 +102,7 @@ def styles(records: pd.DataFrame) -> dict[str, Look]:
 def curves(
     records: pd.DataFrame,
     metrics: Sequence[str] | None = None,
-    floor: "AnyScores | None" = None,
+    floor: Scores | None = None,
     generations: int | None = None,
 ) -> Picture:
     """Draw metrics against the generation, one line a loop, model and bias.
@@ -157,8 +111,8 @@ def curves(
     and their mean a thick one. Where a score of a single seed comes with its error, a bar spans it.
 
     - `records`: as for `tidy`, which says what cannot share an axis.
-    - `metrics`: keys of `METRICS`, or of `PICTURE_METRICS` for colour pictures; one that is nowhere
-      defined is left out. The usual ones of the records where None.
+    - `metrics`: keys of `madlab.metrics.scores.SCORES`; one that is nowhere defined is left out.
+      The headline ones of the records where None.
     - `floor`: the scores of real digits or pictures, drawn as a grey line.
     - `generations`: how far the axis reaches; to the last record where None.
     """
@@ -168,7 +122,7 @@ def curves(
 def curve_facets(
     records: pd.DataFrame,
     metrics: Sequence[str] | None = None,
-    floor: "AnyScores | None" = None,
+    floor: Scores | None = None,
     generations: int | None = None,
     looks: Mapping[str, Look] | None = None,
 ) -> list[Facet]:
@@ -179,26 +133,24 @@ def curve_facets(
     """
     looks = looks or styles(records)
     metrics = usual(records) if metrics is None else metrics
-    names = {metric: metric_label(metric, records) for metric in metrics}
+    names = {metric: score_label(metric, records) for metric in metrics}
     last = generations or int(records["generation"].max())
-    real = "real pictures" if of_pictures(records) else "real digits"
+    real = f"real {kind_of_records(records).name}"
     facets = []
-    for metric in filter(lambda metric: _defined(metric, records), names):
+    for metric in filter(lambda metric: defined(metric, records), names):
         lines = []
         for label, look in looks.items():
             own = records[records["line"] == label]
             if len(own):
                 bars = None
-                if len(set(own["seed"])) == 1 and _defined(f"{metric}_error", own):
+                if len(set(own["seed"])) == 1 and defined(f"{metric}_error", own):
                     bars = own.sort_values("generation")[f"{metric}_error"].to_numpy(float)
                 data = (own, "generation", metric, "seed", label, look)
                 lines.append(Line.of(*data, thin=len(own), errors=bars))
         value = getattr(floor, metric, np.nan)
-        # Real training pictures are all copies of training pictures: no floor of memorisation.
-        known = metric != "memorisation" and value is not None and np.isfinite(value)
-        # A KID as good as real pictures' may fall a little below zero.
+        known = SCORES[metric].floor and np.isfinite(value)
         shown = [0.0, records[metric].min(), *([value] if known else [])]
-        low = min(shown) if metric == "kid" else 0.0
+        low = min(shown) if SCORES[metric].low is None else 0.0
         facets.append(
             Facet(
                 names[metric],
@@ -216,7 +168,7 @@ def curve_facets(
 
 def _limits(metric: str, top: float | None = None, low: float = 0) -> tuple[float, float | None]:
     """Return where an axis starts and ends: at 0, and shares at 1, so that no fall misleads."""
-    return low, 1 if metric in _SHARES else top
+    return low, SCORES[metric].high or top
 
 
 def size_curves(scores: pd.DataFrame) -> Picture:
@@ -235,15 +187,15 @@ def size_curves(scores: pd.DataFrame) -> Picture:
     if len(sets) > len(LOOKS):
         raise ValueError(f"there are {len(sets)} labels; at most {len(LOOKS)} can be told apart")
     facets = []
-    for metric in filter(lambda metric: _defined(metric, scores), METRICS):
+    for metric in filter(lambda metric: defined(metric, scores), _PLAIN):
         lines = []
         for (label, own), look in zip(sets.items(), LOOKS, strict=False):
-            if _defined(metric, own):
+            if defined(metric, own):
                 own = own.assign(run=own.groupby("n").cumcount())
                 lines.append(Line.of(own, "n", metric, "run", str(label), look, unit="subsets"))
         facets.append(
             Facet(
-                metric_label(metric, scores),
+                score_label(metric, scores),
                 lines,
                 x_name="n, samples of each kind",
                 limits=_limits(metric),
@@ -264,14 +216,14 @@ def damage_facets(curves: pd.DataFrame, name: str) -> list[Facet]:
     look = (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")
     return [
         Facet(
-            metric_label(metric, curves),
+            score_label(metric, curves),
             [Line(name, own["strength"].to_numpy(), own[metric].to_numpy(), look)],
             across={"undamaged": float(own[metric].iloc[0])},
             x_name="strength",
             limits=_limits(metric, max(1.05 * float(curves[metric].max()), 1e-9)),
             span=(-0.03, 1.03),
         )
-        for metric in METRICS
+        for metric in _PLAIN
     ]
 
 
@@ -282,7 +234,7 @@ def draw_damage(target: Figure | SubFigure, curve: pd.DataFrame, strength: float
     """
     now = curve[curve["strength"] == strength].iloc[0]
     grid = target.subplots(2, 3).ravel()
-    for axes, facet, metric in zip(grid, damage_facets(curve, now["damage"]), METRICS, strict=True):
+    for axes, facet, metric in zip(grid, damage_facets(curve, now["damage"]), _PLAIN, strict=True):
         draw_facet(axes, facet)
         axes.plot(strength, now[metric], "o", ms=12, mfc="none", mec=BLACK, clip_on=False)
         axes.set_title(f"{facet.name} {number(now[metric])}", fontsize=11, loc="left", pad=9)
@@ -299,8 +251,8 @@ def draw_damages(
     - `pictures`: ten damaged images of each, shown before its row.
     """
     names = list(dict.fromkeys(curves["damage"]))
-    ratios = [1.5] + [1.0] * len(METRICS)
-    grid = figure.subplots(len(names), 1 + len(METRICS), squeeze=False, width_ratios=ratios)
+    ratios = [1.5] + [1.0] * len(_PLAIN)
+    grid = figure.subplots(len(names), 1 + len(_PLAIN), squeeze=False, width_ratios=ratios)
     for name, (first, *line) in zip(names, grid, strict=True):
         if pictures is None:
             first.set_axis_off()

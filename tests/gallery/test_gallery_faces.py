@@ -16,9 +16,13 @@ from madlab.gallery.building import NotKeptError, far_from_real
 from madlab.gallery.chains import subject as subject_of
 from madlab.gallery.pictures import pack_sheet, unpack_sheet
 from madlab.metrics.pairwise import far_enough
+from madlab.metrics.scores import SCORES
 from madlab.panels import Browser, chain_views
-from madlab.store import COLUMNS, PICTURE_COLUMNS
+from madlab.store import COLUMNS
 
+PICTURE_COLUMNS = [
+    "kid", "kid_error", "fd_ratio", "precision_error", "recall_error", "distance", "memorisation",
+]  # fmt: skip
 SIZE, N = 16, 60
 LOOP = Loop.fully_synthetic(N)
 
@@ -247,8 +251,7 @@ def test_records_of_digits_and_faces_have_all_columns_and_nan_where_there_is_no_
     assert pictures[["kid", "distance", "recall"]].notna().all(axis=None)
     for chain in chains:
         same = shown.records(chain=name_of(shown, chain))
-        scores = [*chain.reference.scores._fields]
-        kept = [name for name in scores if name in COLUMNS + PICTURE_COLUMNS]
+        kept = [name for name in SCORES if name in chain.records()]
         expected = chain.records()[kept].to_numpy(float)
         np.testing.assert_array_equal(same[kept].to_numpy(float), expected)
 
@@ -272,17 +275,17 @@ def test_chains_say_what_they_show_and_of_which_data(shown, faces):
 
 
 @pytest.mark.parametrize(
-    ("id", "row", "subject"),
+    ("id", "features", "subject"),
     [
-        ("mnist-01234567", {}, "digits"),
-        ("ffhq-64-01234567", {"kid": 0.1}, "faces"),
-        ("drawn-faces-32-01234567", {"kid": 0.1}, "faces"),
-        ("folder-32-01234567", {"kid": 0.1}, "pictures"),
-        ("gaussian-01234567", {}, "nothing"),
+        ("mnist-01234567", "lenet-0f", "digits"),
+        ("ffhq-64-01234567", "pca-0f", "faces"),
+        ("drawn-faces-32-01234567", "pca-0f", "faces"),
+        ("folder-32-01234567", "dinov2-0f appearance-1e", "pictures"),
+        ("gaussian-01234567", "points", "nothing"),
     ],
 )
-def test_the_subject_is_told_by_data_and_scores(id, row, subject):
-    assert subject_of({"config": {"data": id}, **row}) == subject
+def test_the_subject_is_told_by_data_and_features(id, features, subject):
+    assert subject_of({"config": {"data": id}, "features": features}) == subject
 
 
 def test_the_browser_begins_with_digits_and_scores_each_kind_by_its_own(shown):

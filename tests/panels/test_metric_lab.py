@@ -13,8 +13,8 @@ from madlab import data, panels
 from madlab.data.damage import DAMAGES
 from madlab.data.samples import Dataset, Samples
 from madlab.metrics import Reference
+from madlab.metrics.scores import KINDS
 from madlab.panels.metric_lab import STRENGTHS
-from madlab.plots import METRICS
 from madlab.plots.lines import number
 from madlab.plots.sheets import EMPTY
 from madlab.streams import generator
@@ -49,7 +49,7 @@ def test_the_scores_are_those_of_the_damaged_digits(digits, lab, name, strength)
     scores = expected(digits, name, strength)
     floor = expected(digits, name, 0.0)
     row = lab.curve(name, N).set_index("strength").loc[strength]
-    for metric in METRICS:
+    for metric in KINDS["digits"].shown:
         assert row[metric] == getattr(scores, metric)
     said = lab.alt()
     assert said.startswith(f"Digits with {name}, strength {strength:g}. From strength 0 to")

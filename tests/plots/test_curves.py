@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from madlab import plots
 from madlab.data.damage import DAMAGES
 from madlab.metrics import Scores
-from madlab.metrics.pictures import PictureScores
+from madlab.metrics.scores import KINDS
 from madlab.plots.curves import damage_words, draw_damage, draw_damages, offered, styles
-from madlab.store import COLUMNS, PICTURE_COLUMNS
+from madlab.store import COLUMNS, table
 
 
 def records(loops=("fully synthetic",), biases=(1.0,), seeds=(0,), generations=4, **other):
@@ -34,7 +34,7 @@ def face_records(seeds=(0,), **other):
     found["fd_ratio"], found["memorisation"] = found["fd"] / 10, 1.01
     for error in ("kid_error", "precision_error", "recall_error"):
         found[error] = 0.04
-    assert set(PICTURE_COLUMNS) <= set(found)
+    assert set(table(found.to_dict("records"))) - {"read"} == set(found)
     return found.assign(**other)
 
 
@@ -138,14 +138,14 @@ def test_a_metric_that_is_nowhere_defined_is_left_out():
 
 
 def test_the_floor_is_a_line_where_it_is_defined():
-    floor = Scores(1.5, 0.95, 0.9, 1.0, 0.9, float("nan"), 0)
+    floor = Scores(fd=1.5, precision=0.95, recall=0.9, density=1.0, coverage=0.9, read=float("nan"))
     axes = axes_by_title(plots.curves(records(), floor=floor))
     assert axes["FD-LeNet"].lines[0].get_ydata() == [1.5, 1.5]
     assert [line.get_label() for line in axes["read share"].lines] == ["fully synthetic, bias 1"]
 
 
 def test_memorisation_has_no_floor():
-    floor = PictureScores(**dict.fromkeys(PictureScores._fields, 0.5))
+    floor = Scores(recall=0.5, memorisation=0.5)
     picture = plots.curves(face_records(), ["recall", "memorisation"], floor)
     drawn = {
         title: [line.get_label() for line in one.lines]
@@ -156,9 +156,7 @@ def test_memorisation_has_no_floor():
 
 
 def test_curves_of_faces_draw_the_scores_of_colour_pictures():
-    floor = PictureScores(
-        **dict.fromkeys(PictureScores._fields, 0) | {"kid": -0.002, "recall": 0.9}
-    )
+    floor = Scores(**dict.fromkeys(KINDS["pictures"].shown, 0) | {"kid": -0.002, "recall": 0.9})
     axes = axes_by_title(plots.curves(face_records(), floor=floor))
     assert list(axes) == [
         "KID-EfficientNet",
@@ -189,10 +187,10 @@ def test_a_score_of_one_seed_gets_a_bar_of_its_error_and_several_seeds_a_band():
 
 def test_scores_of_faces_name_their_features_and_digits_are_offered_no_kid():
     names = offered(face_records())
-    assert list(names) == list(plots.PICTURE_METRICS)
+    assert list(names) == list(KINDS["pictures"].shown)
     assert names["fd_ratio"] == "FD-EfficientNet / floor"
     assert offered(face_records(features="dinov2-0f"))["kid"] == "KID-DINOv2"
-    assert set(offered(records())) == set(plots.METRICS)
+    assert set(offered(records())) == set(KINDS["digits"].shown)
     text = plots.curves(face_records(), ["kid", "read", "distance"]).alt
     assert text == (
         "From generation 1 to 4: fully synthetic, bias 1: KID-EfficientNet 1.5 to 3.0, pairwise "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
-from madlab.metrics import far_enough, mean_distance, nearest_distances
+from madlab.metrics import far_enough, mean_distance
 from madlab.metrics.memory import Memory, nearest_weights
 from madlab.metrics.pairwise import pixel_distances, small
 from madlab.streams import generator
@@ -27,17 +27,6 @@ def test_equal_rows_are_no_distance_apart():
 def test_one_row_has_no_distance():
     with pytest.raises(ValueError, match="n = 1 rows; a distance needs at least 2"):
         mean_distance(np.zeros((1, 3)))
-
-
-def test_nearest_distances_are_the_least_of_each_row():
-    rng = generator(0, "x")
-    a, b = rng.normal(size=(700, 4)), rng.normal(size=(300, 4))
-    b[17] = a[3]
-    found = nearest_distances(a, b)
-    np.testing.assert_allclose(found, cdist(a, b).min(1), rtol=1e-9)
-    assert found[3] == 0
-    with pytest.raises(ValueError, match=r"b has shape \(300, 3\); it must be \(m, 4\)"):
-        nearest_distances(a, b[:, :3])
 
 
 def test_pixel_distances_see_mirror_images():

@@ -28,13 +28,17 @@ def points(n, seed=0):
     return Samples(generator(seed, "points").normal(size=(n, 3)))
 
 
+def shares(scores):
+    return (scores.precision, scores.recall, scores.density, scores.coverage)
+
+
 def test_scores_equal_their_parts(data, reference):
     samples = data.take(np.arange(N))
     scores = reference.measure(samples)
     real = LeNetFeatures().embed(reference.images)
     synthetic = LeNetFeatures().embed(samples.images)
     assert scores.fd == pytest.approx(frechet_distance(real, synthetic), rel=1e-9)
-    assert scores[1:5] == neighbours(real, synthetic)
+    assert shares(scores) == neighbours(real, synthetic)
     assert scores.read == (read(samples.images) == samples.labels).mean()
     assert scores.duplicates == 0
 
@@ -58,7 +62,7 @@ def test_no_labels_give_no_read_share(data, reference):
 def test_a_collapsed_set_is_finite_and_its_copies_are_counted(data, reference):
     same = Samples(data.images[:1].repeat(N, 0), data.labels[:1].repeat(N))
     scores = reference.measure(same)
-    assert all(map(math.isfinite, scores))
+    assert all(map(math.isfinite, scores._asdict().values()))
     assert scores.duplicates == N - 1
     assert scores.recall == 0.0
     assert scores.fd > reference.measure(data.take(np.arange(N))).fd
@@ -107,7 +111,7 @@ def test_points_are_measured_as_they_are():
     real, synthetic = points(400), Samples(points(400, 1).images, np.zeros(400, np.int64))
     scores = Reference(real, 400, features="points").measure(synthetic)
     assert scores.fd == pytest.approx(frechet_distance(real.images, synthetic.images), rel=1e-9)
-    assert scores[1:5] == neighbours(real.images, synthetic.images)
+    assert shares(scores) == neighbours(real.images, synthetic.images)
     assert math.isnan(scores.read)
 
 
@@ -129,5 +133,5 @@ def test_other_contents_are_refused(data, reference):
         reference.measure(Samples(np.zeros((N, 3))))
     bad = points(50, 1).images
     bad[9] = np.inf
-    with pytest.raises(ValueError, match=r"synthetic .* rows: 9"):
+    with pytest.raises(ValueError, match=r"synthetic .* rows \[9\]"):
         Reference(points(50), 50, features="points").measure(Samples(bad))

@@ -1,0 +1,229 @@
+"""What is scored, as tables: the scores, and which of them each kind of data has; needs no torch.
+
+A new score is a row of `SCORES`; columns of records, axes, labels and words follow from it. A new
+kind of data is a row of `KINDS` here, a row of `madlab.metrics.features.MAPS` for each of its
+feature maps, and a row of `madlab.metrics.reference.SIDES`: how its real side is measured.
+"""
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any, Self
+
+import numpy as np
+
+from madlab.checks import hint
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score: what it is called, where its axis ends and what it says.
+
+    - `label`: what figures call it, with "{}" where the features are named; empty where no figure
+      shows it.
+    - `best`: what a perfect model gets.
+    - `words`: what it says.
+    - `low`, `high`: the ends of its axis; None where the numbers decide.
+    - `floor`: whether as many real training samples show what a perfect model gets.
+    """
+
+    label: str
+    best: float
+    words: str
+    low: float | None = 0.0
+    high: float | None = None
+    floor: bool = True
+
+
+# In the order of the columns of records.
+SCORES: dict[str, Score] = {
+    "fd": Score(
+        "FD{}",
+        0,
+        "Frechet distance on the features of the reference; of colour pictures on 64 of their "
+        "principal components, fitted to training pictures: it grows as sets get smaller, so read "
+        "`fd_ratio`",
+    ),
+    "precision": Score(
+        "precision (quality)", 1, "samples inside a ball of held-out ones; see `Neighbours`", high=1
+    ),
+    "recall": Score(
+        "recall (diversity)", 1, "held-out samples inside a ball of generated ones", high=1
+    ),
+    "density": Score("density", 1, "balls of held-out samples around a sample, over k"),
+    "coverage": Score("coverage", 1, "balls of held-out samples that hold a sample", high=1),
+    "read": Score(
+        "read share",
+        1,
+        "the share that a separate classifier reads as their labels; NaN without labels",
+        high=1,
+    ),
+    "duplicates": Score("", 0, "samples that are exact copies of an earlier one in the same set"),
+    "kid": Score(
+        "KID{}",
+        0,
+        "kernel distance on the named features, the headline of small sets; see `KernelDistance`",
+        # As good as real pictures may be a little below.
+        low=None,
+    ),
+    "kid_error": Score("", 0, "the standard error of `kid`"),
+    "fd_ratio": Score(
+        "FD{} / floor",
+        1,
+        "how many times as large `fd` is as that of as many real training pictures",
+    ),
+    "precision_error": Score(
+        "",
+        0,
+        "standard deviation of `precision` over 10 draws of equally many generated and held-out "
+        "pictures, whose mean it is: how far one draw is from another, not an error against other "
+        "held-out pictures; NaN where all draws are one",
+    ),
+    "recall_error": Score("", 0, "the same of `recall`"),
+    "distance": Score(
+        "pairwise distance / real",
+        1,
+        "mean distance between two of the pictures, as a multiple of that between two held-out "
+        "ones, on 64 principal components of pixels, which no grain or grid disturbs; 0: all are "
+        "one picture",
+    ),
+    "memorisation": Score(
+        "memorisation (1 = none)",
+        1,
+        "mean distance to the nearest training picture, as a multiple of that to the nearest "
+        "held-out one, see `Memorisation`; less than 1 where training pictures are copied",
+        # Real training pictures are all copies of training pictures.
+        floor=False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of data: how to tell it, and what it is scored by.
+
+    - `name`: what its samples are called, in words.
+    - `dtype`, `ndim`: the kind of numbers (numpy's letter) and dimensions of an array of samples.
+    - `features`: the feature maps it can be scored on, by what figures call them, default first.
+    - `headline`, `others`: the scores that figures show at once, and those they can show besides.
+    """
+
+    name: str
+    dtype: str
+    ndim: int
+    features: Mapping[str, str]
+    headline: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """All scores that figures can show, in their order."""
+        return self.headline + self.others
+
+
+_DIGITS = Kind(
+    "digits",
+    "u",
+    3,
+    {"lenet": "LeNet"},
+    headline=("fd", "precision", "recall", "read"),
+    others=("density", "coverage"),
+)
+_POINTS = replace(_DIGITS, name="points", dtype="f", ndim=2, features={"points": "points"})
+_PICTURES = Kind(
+    "pictures",
+    "u",
+    4,
+    {"efficientnet": "EfficientNet", "inception": "Inception", "dinov2": "DINOv2", "pca": "PCA"},
+    headline=("kid", "recall", "distance", "precision"),
+    # A Frechet distance of small sets says nothing except beside its floor.
+    others=("fd_ratio", "memorisation", "density", "coverage"),
+)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (_DIGITS, _POINTS, _PICTURES)}
+
+
+def kind_of(images: np.ndarray) -> Kind:
+    """Return the kind of data that an array of samples is; raises TypeError for any other."""
+    for kind in KINDS.values():
+        if images.dtype.kind == kind.dtype and images.ndim == kind.ndim:
+            return kind
+    raise TypeError(
+        f"nothing scores {images.dtype} samples of shape {images.shape}; there are scores of "
+        "uint8 digits (n, 28, 28), points (n, d) and uint8 colour pictures (n, height, width, 3)"
+    )
+
+
+def kind_of_records(records: Any) -> Kind:
+    """Return the kind of data that records are of, a table or one row, by their features."""
+    names = _features(records)
+    found = [kind for kind in KINDS.values() if names & set(kind.features)]
+    return found[-1] if found else _DIGITS
+
+
+def score_label(name: str, records: Any = None, *, short: bool = False) -> str:
+    """Return what figures call a score.
+
+    - `records`: rows whose features are named in it, where it is named after features.
+    - `short`: without what stands in brackets, as sentences have it.
+
+    Raises KeyError for a name that no figure shows, naming those that they do.
+    """
+    shown = [name for name, score in SCORES.items() if score.label]
+    if name not in shown:
+        raise KeyError(
+            f"no metric named {name!r}; the metrics are: {', '.join(shown)}{hint(name, shown)}"
+        )
+    called = {key: word for kind in KINDS.values() for key, word in kind.features.items()}
+    used = set() if records is None else _features(records)
+    named = "/".join(sorted(called.get(one, one) for one in used))
+    found = SCORES[name].label.format(f"-{named}" if named else "")
+    return found.split(" (")[0] if short else found
+
+
+def _features(records: Any) -> set[str]:
+    return {str(name).split("-")[0] for name in np.atleast_1d(records["features"])}
+
+
+def defined(name: str, records: Any) -> bool:
+    """Return whether a table of records has numbers of a score, and not only places for them."""
+    return name in records and bool(records[name].notna().any())
+
+
+class Scores(SimpleNamespace):
+    """How a set of samples compares with the held-out set: the scores that its kind of data has.
+
+    `scores.fd` is one of them, `scores._asdict()` all that there are by their names. Those that
+    other kinds of data have are NaN. Their names, and what they say:
+    """
+
+    def __init__(self, **found: float) -> None:
+        unknown = sorted(set(found) - set(SCORES))
+        if unknown:
+            raise TypeError(f"no score named {unknown[0]!r}{hint(unknown[0], SCORES)}")
+        super().__init__(**found)
+
+    def __getattr__(self, name: str) -> float:
+        # Asked only for what is not there.
+        if name in SCORES:
+            return math.nan
+        raise AttributeError(f"no score named {name!r}{hint(name, SCORES)}")
+
+    def _asdict(self) -> dict[str, float]:
+        """Return the scores that there are by their names."""
+        return dict(vars(self))
+
+    def record(self) -> dict[str, float | None]:
+        """Return the scores that there are as records keep them, with None for NaN."""
+        return {name: None if math.isnan(x) else x for name, x in vars(self).items()}
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Return the scores in a record as a store keeps it, in which None stands for NaN."""
+        found = {name: row[name] for name in SCORES if name in row}
+        return cls(**{name: math.nan if x is None else x for name, x in found.items()})
+
+
+_EXPLAINED = "\n".join(f"- `{name}`: {score.words}." for name, score in SCORES.items())
+Scores.__doc__ = f"{inspect.cleandoc(Scores.__doc__ or '')}\n\n{_EXPLAINED}"
