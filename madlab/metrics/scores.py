@@ -1,8 +1,7 @@
 """What is scored, as tables: the scores, and which of them each kind of data has; needs no torch.
 
 A new score is a row of `SCORES`; columns of records, axes, labels and words follow from it. A new
-kind of data is a row of `KINDS` here, a row of `madlab.metrics.features.MAPS` for each of its
-feature maps, and a row of `madlab.metrics.reference.SIDES`: how its real side is measured.
+kind of data is a row of `KINDS` here; what measures it, `metrics.choice` chooses by that row.
 """
 
 import inspect
@@ -93,7 +92,7 @@ SCORES: dict[str, Score] = {
         "memorisation (1 = none)",
         1,
         "mean distance to the nearest training picture, as a multiple of that to the nearest "
-        "held-out one, see `Memorisation`; less than 1 where training pictures are copied",
+        "held-out one, see `madlab.metrics.memory`; less than 1 where training pictures are copied",
         # Real training pictures are all copies of training pictures.
         floor=False,
     ),
