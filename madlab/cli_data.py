@@ -155,12 +155,12 @@ def list_chains(folder: Path | None) -> None:
 
 @examples(
     "madlab gallery build runs",
-    "madlab gallery build runs-gpu old-gallery --output gallery",
+    "madlab gallery build runs runs-gpu --output gallery",
     "madlab gallery build runs --faces ffhq/thumbnails128x128 --size 32 --size 64",
 )
 @gallery.command("build")
 @click.argument(
-    "stores", metavar="STORE...", nargs=-1, required=True, type=Path, help="Stores, or galleries."
+    "stores", metavar="STORE...", nargs=-1, required=True, type=Path, help="Folders of chains."
 )
 @click.option("-o", "--output", type=Path, default="gallery", help="The folder for the gallery.")
 @_many("--faces", "PATH", "The FFHQ faces that chains were trained on", type=Path)
@@ -170,7 +170,7 @@ def build_gallery(stores: Sequence[Path], output: Path, **pictures: Sequence[Any
     """Build a gallery of every complete chain in stores.
 
     Nothing is trained; chains are of MNIST or of pictures. A gallery that is in the output folder
-    is replaced; give it as a store too to keep its chains.
+    is replaced.
 
     Faces and other pictures are shown where --faces or --folder name what they were trained on:
     only those are that are no near copy of a real picture.

@@ -176,6 +176,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
         ("madlab.presets", True),
         ("madlab.theory", True),
         ("madlab.store", False),
+        ("madlab.findings", False),
         ("madlab.gallery", False),
     ],
 )

@@ -1,7 +1,6 @@
 """Chains as their records tell of them: which rows belong together, and what to call them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from madlab.metrics.scores import kind_of_records
@@ -13,13 +12,13 @@ _SHEETS = (1, 2, 3, 5, 10, 20, 50, 100)
 _FACES = ("ffhq-", "drawn-faces-")
 
 
-@dataclass(frozen=True)
 class Finished:
     """A chain that has run: its records from generation 1 on, without a gap.
 
     - `name`: loop, model, digest of everything but the seed, bias, seed and n, in words.
     - `setup`: a digest of everything but the seed.
-    - `subject`: what its pictures show: "digits", "faces", other "pictures", "nothing" of points.
+    - `subject`: what its pictures show: "digits", "faces", "pictures" where the data are a folder
+      of someone's own, "nothing" of points.
     - `data`: the name of the data set.
     - `loop`, `model`, `bias`, `seed`, `n_evaluate`, `features`: as in its records.
     - `family`: the kind of model: its recipe where it has several, else its name.
@@ -30,45 +29,31 @@ class Finished:
     - `rows`: one record a generation, in order, as `Store.rows()` gives them.
     """
 
-    name: str
-    setup: str
-    subject: str
-    data: str
-    loop: str
-    model: str
-    family: str
-    bias: float
-    seed: int
-    n: int
-    sizes: str
-    n_evaluate: int
-    features: str
-    generations: int
-    device: str
-    seconds: float
-    commit: str
-    rows: tuple[Row, ...] = field(repr=False)
+    def __init__(self, rows: Sequence[Row]) -> None:
+        first, made = rows[0], [row["provenance"] for row in rows]
+        self.name = name(first)
+        self.setup = setup(first)
+        self.subject = subject(first)
+        self.data: str = first["config"]["data"]
+        self.loop: str = first["loop"]
+        self.model: str = first["model"]
+        self.family = family(first)
+        self.bias: float = first["bias"]
+        self.seed: int = first["seed"]
+        self.n: int = first["config"]["loop"]["n_initial"]
+        self.sizes = sizes(rows)
+        self.n_evaluate: int = first["n_evaluate"]
+        self.features: str = first["features"]
+        self.generations = len(rows)
+        self.device = ", ".join(sorted({str(one["device"]) for one in made}))
+        self.seconds: float = sum(row["seconds"] for row in rows)
+        self.commit = ", ".join(sorted({str(one["commit"]) for one in made}))
+        self.rows = tuple(rows)
 
-
-def finished(rows: Sequence[Row]) -> Finished:
-    """Return the chain of these records, one a generation from 1 on, at least two."""
-    first, made = rows[0], [row["provenance"] for row in rows]
-    same = ("loop", "model", "bias", "seed", "n_evaluate", "features")
-    return Finished(
-        name=name(first),
-        setup=setup(first),
-        subject=subject(first),
-        data=first["config"]["data"],
-        family=family(first),
-        n=first["config"]["loop"]["n_initial"],
-        sizes=sizes(rows),
-        generations=len(rows),
-        device=", ".join(sorted({str(one["device"]) for one in made})),
-        seconds=sum(row["seconds"] for row in rows),
-        commit=", ".join(sorted({str(one["commit"]) for one in made})),
-        rows=tuple(rows),
-        **{column: first[column] for column in same},
-    )
+    def summary(self) -> dict[str, Any]:
+        """Return all of it but the records, as a row of a table; its name is the column `chain`."""
+        known = vars(self)
+        return {"chain" if key == "name" else key: known[key] for key in known if key != "rows"}
 
 
 def family(row: Row) -> str:
@@ -111,6 +96,13 @@ def sheet_generations(last: int) -> list[int]:
     return sorted({last, *(t for t in _SHEETS if t < last)})
 
 
+def in_order(chains: Iterable[Finished]) -> list[Finished]:
+    """Return chains by family, loop, bias, size and seed, as a gallery has them."""
+    return sorted(
+        chains, key=lambda one: (one.family, one.loop, -one.bias, one.n, one.setup, one.seed)
+    )
+
+
 def group(rows: Iterable[Row]) -> tuple[list[Finished], dict[str, str]]:
     """Return the chains that records make up, and why others are none, by their names.
 
@@ -128,5 +120,5 @@ def group(rows: Iterable[Row]) -> tuple[list[Finished], dict[str, str]]:
         elif gaps:
             left_out[chain] = f"generation {min(gaps)} of {max(found)} is not recorded"
         else:
-            whole.append(finished([found[t] for t in sorted(found)]))
+            whole.append(Finished([found[t] for t in sorted(found)]))
     return whole, left_out

@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from madlab import files
+from madlab.gallery.chains import Finished
 
 FORMAT = 1
 ABOUT = "about.json"
@@ -22,12 +24,12 @@ _OURS = re.compile(
 _REBUILD = "Install madlab again, or build the gallery again with `madlab gallery build`."
 
 
-def describe(kind: str, chain: str, ending: str, content: bytes) -> dict[str, Any]:
-    """Return name, size and SHA-256 of a file; the name changes with the content."""
-    digest = hashlib.sha256(content).hexdigest()
-    words = "-".join(re.findall(r"[a-z0-9.]+", chain.lower()))
-    name = "-".join(filter(None, (kind, words, digest[:8])))
-    return {"file": f"{name}.{ending}", "bytes": len(content), "sha256": digest}
+class Part(NamedTuple):
+    """One file of a gallery: its content, the ending of its name, and what is said of it."""
+
+    content: bytes
+    ending: str
+    about: dict[str, Any]
 
 
 def files_of(about: Mapping[str, Any]) -> dict[str, int]:
@@ -69,9 +71,54 @@ def read_file(folder: Path, known: Mapping[str, Any]) -> bytes:
     return content
 
 
-def check_size(content: Mapping[str, bytes], about: Mapping[str, Any]) -> None:
+def publish(
+    folder: Path,
+    chains: Sequence[Finished],
+    sheets: Mapping[str, Part],
+    embeddings: Mapping[str, Part],
+) -> None:
+    """Put a gallery into a folder, in place of what is there of one.
+
+    Its files count once about.json has taken its place. That is one step, so that a reader finds
+    the old gallery or the new one, whatever stops this. What no gallery needs any more, of this one
+    or one that was stopped, is then removed.
+
+    - `chains`: whose records it has; `sheets`, `embeddings`: pictures and maps, by chains' names.
+
+    Raises ValueError where it would be too large, FileExistsError where the folder has another
+    thing's about.json, and OSError, leaving no trace, where the disk does not take the files.
+    """
+    from madlab.training import provenance
+
+    content: dict[str, bytes] = {}
+
+    def add(kind: str, chain: str, part: Part) -> dict[str, Any]:
+        # A name changes with the content.
+        digest = hashlib.sha256(part.content).hexdigest()
+        words = "-".join([kind, *re.findall(r"[a-z0-9.]+", chain.lower()), digest[:8]])
+        file = f"{words}.{part.ending}"
+        content[file] = part.content
+        return {"file": file, "bytes": len(part.content), "sha256": digest, **part.about}
+
+    rows = [json.dumps(row, separators=(",", ":")) for chain in chains for row in chain.rows]
+    lines = "".join(f"{row}\n" for row in rows).encode()
+    about = {
+        "gallery": FORMAT,
+        "records": add("records", "", Part(lines, "jsonl", {"rows": len(rows)})),
+        "sheets": {chain: add("sheet", chain, part) for chain, part in sheets.items()},
+        "embeddings": {chain: add("embedding", chain, part) for chain, part in embeddings.items()},
+        "data": ", ".join(sorted({chain.data for chain in chains})),
+        "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "built_by": provenance(),
+    }
+    said = f"{json.dumps(about, indent=1, ensure_ascii=False)}\n".encode()
+    _check_size(content, said, len(rows))
+    _replace(folder, content, said)
+
+
+def _check_size(content: Mapping[str, bytes], about: bytes, rows: int) -> None:
     """Raise ValueError where a gallery would be too large, saying what takes the space."""
-    sizes = {"about.json": len(json.dumps(about, indent=1))}
+    sizes = {ABOUT: len(about)}
     for kind in ("records", "sheet", "embedding"):
         own = [len(one) for name, one in content.items() if name.startswith(kind)]
         sizes[f"{len(own)} {kind} files"] = sum(own)
@@ -80,26 +127,17 @@ def check_size(content: Mapping[str, bytes], about: Mapping[str, Any]) -> None:
         said = ", ".join(f"{size / 1e6:.2f} MB in {what}" for what, size in sizes.items())
         raise ValueError(
             f"the gallery would take {total / 1e6:.2f} MB, its limit is {LIMIT / 1e6:.2f} MB: "
-            f"{said}, of which records hold {about['records']['rows']:,} generations. Give fewer "
-            "stores, or keep fewer chains"
+            f"{said}, of which records hold {rows:,} generations. Give fewer stores, or keep fewer "
+            "chains"
         )
 
 
-def publish(folder: Path, content: Mapping[str, bytes], about: Mapping[str, Any]) -> None:
-    """Put files into a folder beside what is there; they count once `about` has taken its place.
-
-    That is one step, so that a reader finds the old gallery or the new one, whatever stops this.
-    What no gallery needs any more, of this one or one that was stopped, is then removed.
-
-    Raises FileExistsError where the folder has another thing's about.json, and OSError, leaving no
-    trace, where the disk does not take the files.
-    """
+def _replace(folder: Path, content: Mapping[str, bytes], about: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if _is_foreign(folder / ABOUT):
         raise FileExistsError(
             f"{folder / ABOUT} is not that of a gallery; give another folder, or remove it"
         )
-    body = json.dumps({"gallery": FORMAT, **about}, indent=1, ensure_ascii=False)
     before = {path.name for path in folder.iterdir()}
     trouble = f"the folder {folder} did not take the gallery"
     advice = "the one that was there is intact: free some space or give another folder"
@@ -108,7 +146,7 @@ def publish(folder: Path, content: Mapping[str, bytes], about: Mapping[str, Any]
             for name, one in content.items():
                 if name not in before or (folder / name).read_bytes() != one:
                     files.write(folder / name, one, durable=True)
-            files.write(folder / ABOUT, f"{body}\n", durable=True)
+            files.write(folder / ABOUT, about, durable=True)
     except OSError:
         _remove(folder, {*content} - before)
         raise

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -57,21 +57,8 @@ def unpack_sheet(content: bytes, rows: int) -> np.ndarray:
     return pixels.reshape(rows, side, -1, side, *channels).swapaxes(1, 2)
 
 
-def pack_embedding(embedding: Embedding) -> bytes:
-    """Return an `.npz` of an embedding, points as float16."""
-    arrays: dict[str, Any] = {"real": embedding.real, "real_labels": embedding.real_labels}
-    for t, (points, labels) in embedding.generations.items():
-        arrays |= {f"points-{t}": points, f"labels-{t}": labels}
-    stream = io.BytesIO()
-    np.savez_compressed(
-        stream,
-        **{k: v.astype(np.uint8 if "labels" in k else np.float16) for k, v in arrays.items()},
-    )
-    return stream.getvalue()
-
-
 def unpack_embedding(content: bytes) -> Embedding:
-    """Return what `pack_embedding` wrote."""
+    """Return an embedding from its `.npz`, as scripts/build_gallery.py packs it."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         found = {k: arrays[k].astype(np.int64 if "labels" in k else np.float32) for k in arrays}
     generations = sorted(int(key.split("-")[1]) for key in found if key.startswith("points-"))

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from madlab.store import table
 
 HERE = Path(__file__).parent
 _ROOM = 4
-_COLUMNS = [one.name for one in fields(Finished) if one.name not in ("name", "rows")]
 
 
 class Gallery:
@@ -77,14 +75,10 @@ class Gallery:
     def chains(self, **wanted: Any) -> pd.DataFrame:
         """Return one row a chain.
 
-        Its columns are chain (the name), setup (a digest of everything but the seed), subject (what
-        the pictures show: "digits", "faces", or "pictures" where the data are a folder of
-        someone's own), data (the data set's name), loop, model, family (the model's recipe where it
-        has several, else its name), bias, seed, n (training-set size of generation 1), sizes (of
-        all generations, in words), n_evaluate, features, generations (how many), device, seconds
-        (of all generations, shared ones too), commit, sheet and embedding (the generations that
-        these have, often none: one seed is enough to look at) and too_near (for each generation of
-        a sheet in colour, how many of the previews are not shown, being too near a real picture).
+        Its columns are chain (the name), the other fields of `Finished` but the rows, sheet and
+        embedding (the generations that these have, often none: one seed is enough to look at) and
+        too_near (for each generation of a sheet in colour, how many of the previews are not shown,
+        being too near a real picture).
 
         - `wanted`: as for `records`, which says what is raised.
         """
@@ -94,12 +88,10 @@ class Gallery:
     def _chains(self) -> pd.DataFrame:
         rows = []
         for one in self.finished:
-            row = {"chain": one.name, **{name: getattr(one, name) for name in _COLUMNS}}
-            sheet = self.about["sheets"].get(one.name, {})
-            placed = self.about["embeddings"].get(one.name, {})
-            row |= {"sheet": tuple(sheet.get("generations", ()))}
-            row |= {"embedding": tuple(placed.get("generations", ()))}
-            rows.append(row | {"too_near": tuple(sheet.get("too_near", ()))})
+            sheet, embedding = (self.about[x].get(one.name, {}) for x in ("sheets", "embeddings"))
+            kept = {"sheet": sheet.get("generations"), "embedding": embedding.get("generations")}
+            kept["too_near"] = sheet.get("too_near")
+            rows.append(one.summary() | {name: tuple(value or ()) for name, value in kept.items()})
         return pd.DataFrame(rows)
 
     def sheet(self, chain: str, generation: int) -> Samples:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import build_gallery as script
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +19,6 @@ from madlab import Chain, Loop, data, gallery
 from madlab.cli import main
 from madlab.gallery import Embedding, files
 from madlab.gallery.chains import group, sheet_generations, sizes
-from madlab.gallery.pictures import pack_embedding
 from madlab.store import COLUMNS, Store
 
 LOOPS = [Loop.fully_synthetic(300), Loop.fresh_data(150, 150, n_initial=300)]
@@ -45,28 +45,30 @@ def chains(store):
     return [*made, run(store, LOOPS[0], seed=1)]
 
 
-def embed(chain, made):
+def place(made):
     """Place digits by their ink, above and below: quicker than t-SNE, and as well to be kept."""
-    if chain.loop != "fully synthetic" or chain.bias != 1:
-        return None
 
     def points(images):
         return images.reshape(len(images), 2, -1).mean(2).astype(np.float32)
 
-    real = made.data.held_out
-    shown = {t: made.samples(t) for t in sheet_generations(chain.generations)}
+    real, shown = made.data.held_out, {t: made.samples(t) for t in (1, 2, 3)}
     placed = {t: (points(found.images[:60]), found.labels[:60]) for t, found in shown.items()}
-    return Embedding(points(real.images[:150]), real.labels[:150], placed), "ink"
+    embedding = Embedding(points(real.images[:150]), real.labels[:150], placed)
+    return script.packed(embedding, "ink")
 
 
 @pytest.fixture(scope="module")
 def built(store, chains, tmp_path_factory):
-    return gallery.build([store], tmp_path_factory.mktemp("built"), embed=embed)
+    return gallery.build([store], tmp_path_factory.mktemp("built")).gallery
 
 
 @pytest.fixture(scope="module")
-def shown(built):
-    return gallery.open(built.gallery.folder)
+def shown(built, chains, tmp_path_factory):
+    """The built gallery with one map, of the first chain."""
+    first = name_of(built, chains[0])
+    folder = tmp_path_factory.mktemp("shown")
+    script.merge([built], folder, lambda chain: place(chains[0]) if chain.name == first else None)
+    return gallery.open(folder)
 
 
 @pytest.fixture
@@ -81,6 +83,12 @@ def name_of(shown, chain):
 
 def listing(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def pruned(store, folder):
+    own = Path(shutil.copytree(store, folder))
+    Store(own).prune(samples=True)
+    return own
 
 
 # What is kept.
@@ -144,7 +152,7 @@ def test_of_each_family_the_lowest_seed_has_the_sheet(shown, chains):
         shown.sheet(other, 1)
 
 
-def test_an_embedding_has_real_digits_and_those_of_each_generation(shown, chains, built):
+def test_an_embedding_has_real_digits_and_those_of_each_generation(shown, chains):
     chain = chains[0]
     real, real_labels, generations = shown.embedding(name_of(shown, chain))
     assert real.shape == (150, 2)
@@ -155,20 +163,19 @@ def test_an_embedding_has_real_digits_and_those_of_each_generation(shown, chains
         assert points.shape == (60, 2)
         assert np.isfinite(points).all()
         np.testing.assert_array_equal(labels, chain.samples(t).labels[:60])
-    about = built.gallery.about["embeddings"][name_of(shown, chain)]
+    about = shown.about["embeddings"][name_of(shown, chain)]
     assert about["method"] == "ink"
 
 
-def test_the_same_chains_make_the_same_files(shown, store, tmp_path):
-    for sources in ([shown.folder], [shown.folder, store]):
-        again = gallery.build(sources, tmp_path / str(len(sources))).gallery
-        assert set(listing(again.folder)) == set(listing(shown.folder))
-        for kind in ("records", "sheets", "embeddings"):
-            assert again.about[kind] == shown.about[kind]
-    # The records and sheets of the store itself are the same, an embedding it has not.
+def test_the_same_chains_make_the_same_files(built, shown, store, tmp_path):
     own = gallery.build([store], tmp_path / "own").gallery
+    again = script.merge([shown], tmp_path / "again")
+    merged = script.merge([own, shown], tmp_path / "merged")
+    for one, other in ((own, built), (again, shown), (merged, shown)):
+        assert set(listing(one.folder)) == set(listing(other.folder))
+        for kind in ("records", "sheets", "embeddings", "data"):
+            assert one.about[kind] == other.about[kind]
     assert own.about["sheets"] == shown.about["sheets"]
-    assert own.about["records"] == shown.about["records"]
     assert own.about["embeddings"] == {}
     assert own.about["data"] == data.mnist().id
     assert {"python", "torch", "device", "commit"} <= set(own.about["built_by"])
@@ -267,9 +274,18 @@ def test_of_a_chain_in_two_stores_the_longer_is_taken(store, chains, shown, tmp_
     assert longest == (1, 2, 3, 4)
 
 
-def test_a_gallery_counts_as_a_store_whose_chains_stay(shown, chains, tmp_path):
+def test_a_gallery_is_no_store(shown, tmp_path):
+    with pytest.raises(ValueError, match=r"is a gallery, not a store; scripts/build_gallery\.py"):
+        gallery.build([shown.folder], tmp_path / "out")
+
+
+# Galleries together, by the script that builds the one which ships.
+
+
+def test_chains_of_another_gallery_stay(shown, chains, tmp_path):
     run(tmp_path / "new", LOOPS[1], seed=5)
-    merged = gallery.build([tmp_path / "new", shown.folder], tmp_path / "out").gallery
+    new = gallery.build([tmp_path / "new"], tmp_path / "built").gallery
+    merged = script.merge([new, shown], tmp_path / "out")
     assert len(merged.chains()) == 6
     old, new = listing(shown.folder), listing(merged.folder)
     # The new seed's family has its sheet already.
@@ -277,6 +293,39 @@ def test_a_gallery_counts_as_a_store_whose_chains_stay(shown, chains, tmp_path):
     for name, content in old.items():
         if name.startswith(("sheet", "embedding")):
             assert new[name] == content
+
+
+def test_of_a_chain_in_two_galleries_the_longer_is_taken(shown, tmp_path):
+    run(tmp_path / "long", LOOPS[0], generations=4)
+    longer = gallery.build([tmp_path / "long"], tmp_path / "built").gallery
+    merged = script.merge([shown, longer], tmp_path / "out")
+    found = merged.chains(loop="fully synthetic", bias=1, seed=0).iloc[0]
+    # The shorter chain's map is not of these records.
+    assert (found["sheet"], found["embedding"]) == ((1, 2, 3, 4), ())
+    assert len(merged.chains()) == 5
+
+
+@pytest.mark.parametrize("store_first", [True, False])
+def test_pictures_that_a_store_lost_come_from_the_gallery_that_has_them(
+    store, shown, tmp_path, store_first
+):
+    bare = gallery.build([pruned(store, tmp_path / "store")], tmp_path / "bare").gallery
+    merged = script.merge([bare, shown][:: 1 if store_first else -1], tmp_path / "out")
+    for kind in ("records", "sheets", "embeddings"):
+        assert merged.about[kind] == shown.about[kind]
+
+
+def test_pictures_of_other_digits_by_the_same_name_are_not_taken(
+    store, shown, tmp_path, monkeypatch
+):
+    own = pruned(store, tmp_path / "store")
+    # As of another device, which rounds otherwise.
+    rows = [{**row, "fd": 7.0} for row in Store(own).rows()]
+    monkeypatch.setattr(Store, "rows", lambda store: rows)
+    bare = gallery.build([own], tmp_path / "bare").gallery
+    merged = script.merge([bare, shown], tmp_path / "out")
+    assert set(merged.records()["fd"]) == {7.0}
+    assert merged.about["sheets"] == merged.about["embeddings"] == {}
 
 
 # Nothing is trained, and nothing is touched.
@@ -293,45 +342,14 @@ def test_building_needs_no_model_and_leaves_the_store_as_it_was(store, chains, t
 
 
 def test_samples_that_are_gone_are_not_made_again(store, chains, tmp_path):
-    own = Path(shutil.copytree(store, tmp_path / "store"))
-    Store(own).prune(samples=True)
+    own = pruned(store, tmp_path / "store")
     before = sorted(path.relative_to(own) for path in own.rglob("*"))
-    found = gallery.build([own], tmp_path / "out", embed=embed)
+    found = gallery.build([own], tmp_path / "out")
     assert len(found.gallery.records()) == 15
     assert found.gallery.about["sheets"] == found.gallery.about["embeddings"] == {}
     assert len(found.left_out) == 5
     assert all("not in the store" in why for why in found.left_out.values())
     assert sorted(path.relative_to(own) for path in own.rglob("*")) == before
-
-
-def pruned(store, folder):
-    own = Path(shutil.copytree(store, folder))
-    Store(own).prune(samples=True)
-    return own
-
-
-@pytest.mark.parametrize("store_first", [True, False])
-def test_pictures_that_a_store_lost_come_from_the_gallery_that_has_them(
-    store, shown, tmp_path, store_first
-):
-    sources = [pruned(store, tmp_path / "store"), shown.folder][:: 1 if store_first else -1]
-    found = gallery.build(sources, tmp_path / "out")
-    assert found.left_out == {}
-    assert found.gallery.about["sheets"] == shown.about["sheets"]
-    assert found.gallery.about["embeddings"] == shown.about["embeddings"]
-
-
-def test_pictures_of_other_digits_by_the_same_name_are_not_taken(
-    store, shown, tmp_path, monkeypatch
-):
-    own = pruned(store, tmp_path / "store")
-    # As of another device, which rounds otherwise.
-    rows = [{**row, "fd": 7.0} for row in Store(own).rows()]
-    monkeypatch.setattr(Store, "rows", lambda store: rows)
-    found = gallery.build([own, shown.folder], tmp_path / "out")
-    assert set(found.gallery.records()["fd"]) == {7.0}
-    assert found.gallery.about["sheets"] == {}
-    assert len(found.left_out) == 5
 
 
 def test_digits_of_another_version_are_left_out_and_their_records_kept(
@@ -395,16 +413,10 @@ import json, os, signal, sys
 from pathlib import Path
 from madlab.gallery import files
 
-def about(content):
-    known = {name: files.describe("sheet", name, "png", body) for name, body in content.items()}
-    records = files.describe("records", "", "jsonl", b"")
-    return {"sheets": known, "embeddings": {}, "records": records}
-
 def publish(folder, content):
-    said = about(content)
-    bodies = {said["sheets"][name]["file"]: body for name, body in content.items()}
-    files.publish(folder, {said["records"]["file"]: b"", **bodies}, said)
-    return said
+    sheets = {name: files.Part(body, "png", {}) for name, body in content.items()}
+    files.publish(folder, [], sheets, {})
+    return files.read_about(folder)
 
 OLD, NEW = {"a": b"1", "b": b"2"}, {"b": b"2", "c": b"3"}
 ends, at = [], 0
@@ -451,12 +463,10 @@ def test_a_kill_at_any_moment_leaves_the_old_gallery_or_the_new_one(tmp_path):
     assert ends.count("new") >= 2
 
 
-def small_gallery(**sheets):
-    """Files and about of a gallery without chains, for `files.publish`."""
-    known = {name: files.describe("sheet", name, "png", body) for name, body in sheets.items()}
-    records = files.describe("records", "", "jsonl", b"")
-    content = {known[name]["file"]: body for name, body in sheets.items()} | {records["file"]: b""}
-    return content, {"sheets": known, "embeddings": {}, "records": records}
+def publish(folder, **sheets):
+    """Make a gallery without chains."""
+    parts = {name: files.Part(body, "png", {}) for name, body in sheets.items()}
+    files.publish(folder, [], parts, {})
 
 
 def test_what_no_gallery_names_is_removed_and_other_files_are_not(tmp_path):
@@ -465,7 +475,7 @@ def test_what_no_gallery_names_is_removed_and_other_files_are_not(tmp_path):
     gone = [ours[1], *(f".{name}.{'0' * 32}.part" for name in ours)]
     for name in (*kept, *gone):
         (tmp_path / name).write_bytes(b"1")
-    files.publish(tmp_path, *small_gallery())
+    publish(tmp_path)
     assert {*kept, *gone} & set(listing(tmp_path)) == {*kept}
 
 
@@ -473,12 +483,12 @@ def test_a_full_disk_is_named_though_the_old_gallery_is_damaged(tmp_path, monkey
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    files.publish(tmp_path, *small_gallery(old=b"1"))
+    publish(tmp_path, old=b"1")
     (tmp_path / files.ABOUT).write_text("{")
     before = listing(tmp_path)
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"did not take the gallery \(No space left on device\)"):
-        files.publish(tmp_path, *small_gallery(new=b"2"))
+        publish(tmp_path, new=b"2")
     assert listing(tmp_path) == before
 
 
@@ -486,9 +496,9 @@ def test_a_gallery_is_built_though_a_file_of_the_old_one_is_in_use(tmp_path, mon
     def locked(path, missing_ok=False):
         raise PermissionError(errno.EACCES, "in use", str(path))
 
-    files.publish(tmp_path, *small_gallery(old=b"1"))
+    publish(tmp_path, old=b"1")
     monkeypatch.setattr(Path, "unlink", locked)
-    files.publish(tmp_path, *small_gallery(new=b"2"))
+    publish(tmp_path, new=b"2")
     assert list(files.read_about(tmp_path)["sheets"]) == ["new"]
     monkeypatch.undo()
 
@@ -524,20 +534,6 @@ def test_damaged_missing_and_other_files_are_told_apart(copy, store, chains, tmp
         gallery.open(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="there is no store"):
         gallery.build([tmp_path / "nowhere"], copy)
-
-
-def test_only_the_points_and_labels_are_packed(monkeypatch):
-    """numpy before 2.2 takes `allow_pickle` of `savez_compressed` for one more array."""
-    save, names = np.savez_compressed, []
-
-    def recorded(file, *arrays, **named):
-        names.extend(named)
-        save(file, *arrays, **named)
-
-    monkeypatch.setattr(np, "savez_compressed", recorded)
-    points, labels = np.zeros((3, 2), np.float32), np.arange(3)
-    pack_embedding(Embedding(points, labels, {2: (points, labels)}))
-    assert names == ["real", "real_labels", "points-2", "labels-2"]
 
 
 # The gallery that comes with the package.
@@ -606,8 +602,7 @@ def test_recipes_of_one_model_are_listed_apart(capsys):
 
 
 def test_the_commands_say_what_is_left_out_and_what_is_wrong(store, chains, tmp_path, capsys):
-    own = Path(shutil.copytree(store, tmp_path / "store"))
-    Store(own).prune(samples=True)
+    own = pruned(store, tmp_path / "store")
     out = str(tmp_path / "out")
     assert main(["gallery", "build", str(own), "-o", out]) == 0
     assert "left out: digits of fresh data, mixture " in capsys.readouterr().out

@@ -4,6 +4,7 @@ import io
 import json
 import os
 
+import build_gallery
 import build_paper_page as script
 import numpy as np
 import pytest
@@ -225,13 +226,11 @@ def test_without_their_data_chains_keep_their_records_alone(store, chains, shown
     }
 
 
-@pytest.mark.parametrize("store_first", [True, False])
-def test_without_their_data_sheets_that_a_gallery_has_stay(store, shown, tmp_path, store_first):
-    several = [store, shown.folder][:: 1 if store_first else -1]
-    found = gallery.build(several, tmp_path / "out")
-    assert found.left_out == {}
+def test_without_their_data_sheets_that_a_gallery_has_stay(store, shown, tmp_path):
+    bare = gallery.build([store], tmp_path / "bare").gallery
+    merged = build_gallery.merge([bare, shown], tmp_path / "out")
     for kind in ("records", "sheets", "embeddings", "data"):
-        assert found.gallery.about[kind] == shown.about[kind]
+        assert merged.about[kind] == shown.about[kind]
 
 
 # Digits and faces side by side.
@@ -299,12 +298,6 @@ def test_the_browser_begins_with_digits_and_scores_each_kind_by_its_own(shown):
     assert "read share" not in browser.alt()
 
 
-def test_only_digits_are_given_to_be_embedded(store, chains, faces, tmp_path):
-    asked = []
-    gallery.build([store], tmp_path / "out", data=[faces], embed=lambda c, _: asked.append(c))
-    assert [chain.subject for chain in asked] == ["digits"]
-
-
 def test_the_papers_figures_on_digits_leave_faces_aside(shown):
     rows = [row for chain in shown.finished for row in chain.rows]
     # As if a model of faces had the name of one of digits, and as many pictures.
@@ -324,9 +317,9 @@ def test_the_papers_figures_on_digits_leave_faces_aside(shown):
     assert len(findings.of_one_size(mixed)) > len(findings.of_one_size(digits))
 
 
-def test_the_page_of_the_paper_is_the_same_with_faces_in_the_gallery(shown, tmp_path):
+def test_the_page_of_the_paper_is_the_same_with_faces_in_the_gallery(store, shown, tmp_path):
     digits = gallery.build(
-        [shown.folder], tmp_path / "digits", keep=lambda chain: chain.subject == "digits"
+        [store], tmp_path / "digits", keep=lambda chain: chain.subject == "digits"
     ).gallery
     assert script.page(shown)[0] == script.page(digits)[0]
 

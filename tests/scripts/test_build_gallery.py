@@ -1,6 +1,8 @@
 """The maps of the gallery that ships with madlab: digits placed in the plane by t-SNE."""
 
+import shutil
 import sys
+from pathlib import Path
 
 import build_gallery
 import numpy as np
@@ -9,7 +11,9 @@ import tsne
 from threadpoolctl import threadpool_limits
 
 from madlab import Chain, Loop, data, gallery
-from madlab.gallery.pictures import pack_embedding, unpack_embedding
+from madlab.gallery import Embedding
+from madlab.gallery.pictures import unpack_embedding
+from madlab.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ def test_neighbours_in_an_embedding_are_mostly_of_the_same_digit(monkeypatch):
         again = tsne.embed(digits.held_out, shown)
     np.testing.assert_array_equal(again.real, found.real)
     # As float16 the points are off by 2**-11 of their size at most.
-    read = unpack_embedding(pack_embedding(found))
+    read = unpack_embedding(build_gallery.packed(found, "t-SNE").content)
     np.testing.assert_allclose(read.real, found.real, rtol=2**-11, atol=1e-6)
     np.testing.assert_array_equal(read.generations[1][1], labels)
 
@@ -93,6 +97,44 @@ def test_what_cannot_be_embedded_is_refused(monkeypatch):
 
 def test_without_scikit_learn_the_message_says_how_to_get_it(store, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    out = tmp_path / "out"
+    words = ["build_gallery.py", str(store), "--output", str(out), "--embed", "mixture:1"]
+    monkeypatch.setattr("sys.argv", words)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
-        gallery.build([store], tmp_path / "out", embed=build_gallery.place)
-    assert not (tmp_path / "out").exists()
+        build_gallery.main()
+    assert not out.exists()
+
+
+def test_only_the_points_and_labels_are_packed(monkeypatch):
+    """numpy before 2.2 takes `allow_pickle` of `savez_compressed` for one more array."""
+    save, names = np.savez_compressed, []
+
+    def recorded(file, *arrays, **named):
+        names.extend(named)
+        save(file, *arrays, **named)
+
+    monkeypatch.setattr(np, "savez_compressed", recorded)
+    points, labels = np.zeros((3, 2), np.float32), np.arange(3)
+    build_gallery.packed(Embedding(points, labels, {2: (points, labels)}), "by hand")
+    assert names == ["real", "real_labels", "points-2", "labels-2"]
+
+
+def test_what_is_not_kept_is_said_and_what_an_old_gallery_has_is_not(
+    store, tmp_path, monkeypatch, capsys
+):
+    old = gallery.build([store], tmp_path / "old").gallery
+    lost = Path(shutil.copytree(store, tmp_path / "lost"))
+    Store(lost).prune(samples=True)
+    out = tmp_path / "out"
+
+    def said(*sources):
+        words = [*map(str, sources), "--output", str(out), "--embed", "mixture:1"]
+        monkeypatch.setattr("sys.argv", ["build_gallery.py", *words])
+        build_gallery.main()
+        *lines, last = capsys.readouterr().out.splitlines()
+        assert last == f"wrote {out}: {gallery.open(out).size / 1e6:.2f} MB"
+        return [line.split(" of ")[0] for line in lines]
+
+    assert said(lost) == ["left out: digits"] * 2
+    assert said(lost, old.folder) == ["left out: embedding"]
+    assert gallery.open(out).about["sheets"] == old.about["sheets"]

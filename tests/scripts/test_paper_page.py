@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import build_gallery
 import build_paper_page as script
 import pytest
 from paper_code import code, loop_code, model_code
@@ -28,8 +29,12 @@ def shown(tmp_path_factory):
     ]:
         chain = ml.Chain(loop, model, data, bias=bias, seed=seed, store=store, n_evaluate=100)
         list(chain.run(2))
-    built = gallery.build([store], folder / "built", embed=lambda one: one.model == "diffusion")
-    return built.gallery
+    built = gallery.build([store], folder / "built").gallery
+    return build_gallery.merge(
+        [built],
+        folder / "shown",
+        lambda one: build_gallery.place(chain, 2) if one.model == "diffusion" else None,
+    )
 
 
 @pytest.fixture(scope="module")
