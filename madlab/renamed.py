@@ -9,7 +9,11 @@ from typing import Any
 # Old name: module and name of what it is now; a module alone where the whole module moved; with
 # "()" and an attribute where what it returned is that attribute of what is returned now.
 NAMES: dict[str, str] = {
+    "madlab.findings.DigitFigure": "madlab.findings:PaperFigure",
+    "madlab.findings.FaceFigure": "madlab.findings:PaperFigure",
     "madlab.findings.Figure": "madlab.findings:PaperFigure",
+    "madlab.findings.PictureFigure": "madlab.findings:PaperFigure",
+    "madlab.findings.ToyFigure": "madlab.findings:PaperFigure",
     "madlab.findings.Verdict": "madlab.findings:Conclusion",
     "madlab.metrics.failures": "madlab.findings:failures",
     "madlab.models.adversarial": "madlab.models.adversaries",

@@ -1,5 +1,6 @@
 """Which failure goes with which family of models: what chains lose, and how soon."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -94,16 +95,15 @@ def with_family(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def halving(scores: pd.Series) -> float:
-    """Return in how many generations after the first a score halves; infinity where it does not.
+    """Return in how many generations a score halves, on straight lines; infinity where it never.
 
-    - `scores`: numbers by generation, in order, joined by straight lines; the first above 0.
+    - `scores`: numbers by generation, in order; the first above 0.
     """
     half = scores.iloc[0] / 2
     low = np.flatnonzero(scores.to_numpy() <= half)
     if not len(low):
-        return float("inf")
-    t, y = scores.index.to_numpy(float), scores.to_numpy(float)
-    i = low[0]
+        return math.inf
+    t, y, i = scores.index.to_numpy(float), scores.to_numpy(float), low[0]
     return float(t[i - 1] + (t[i] - t[i - 1]) * (y[i - 1] - half) / (y[i - 1] - y[i]) - t[0])
 
 
@@ -114,9 +114,9 @@ def _change(chains: list[pd.Series]) -> Change:
     known = (first > 0) & (len(chains[0]) > 1)
     losses = 1 - last / np.where(known, first, np.nan)
     n, lost = len(losses), float(np.mean(losses))
-    error = float(np.std(losses, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    error = float(np.std(losses, ddof=1) / np.sqrt(n)) if n > 1 else math.nan
     if np.isnan(lost):
-        return Change(lost, error, "", float("nan"))
+        return Change(lost, error, "", math.nan)
     halves = float(np.median([halving(chain) for chain in chains]))
     if n < 2:
         return Change(lost, error, "one seed", halves)

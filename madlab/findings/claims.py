@@ -108,12 +108,11 @@ def _judged(claim: str, evidence: Evidence) -> Claim:
         return _grid_grows(evidence, score, words == "rises")
     verb, _, where = words.partition(" ")
     (said, test), (place, chosen) = VERBS[verb], WHERE[where]
-    changes = _changes(evidence.records, score)
-    changes = {bias: changes[bias] for bias in chosen(list(changes))}
+    every = _changes(evidence.records, score)
+    changes = {bias: every[bias] for bias in chosen([*every])}
     found = _listed(changes) if len(changes) != 1 else percent(*changes.values())
     text = f"{name(score)} {said}{place} ({found})"
-    known = changes and not any(math.isnan(change.lost) for change in changes.values())
-    return Claim(text, all(map(test, changes.values())) if known else None)
+    return Claim(text, all(map(test, changes.values())) if _all_known(changes) else None)
 
 
 def _changes(records: pd.DataFrame, score: str) -> dict[float, Change]:
@@ -125,10 +124,13 @@ def _listed(changes: dict[float, Change], said: Callable[[Change], str] = percen
     return found or "no chains"
 
 
+def _all_known(changes: dict[float, Change]) -> bool:
+    return bool(changes) and not any(math.isnan(change.lost) for change in changes.values())
+
+
 def _curve(records: pd.DataFrame, score: str) -> pd.Series:
     """Return the means of a score over chains, by generation."""
-    curve: pd.Series = records.groupby("generation")[score].mean().astype(float).sort_index()
-    return curve
+    return records.groupby("generation")[score].mean().astype(float).sort_index()
 
 
 def _moves(change: Change, way: str) -> bool:
@@ -160,34 +162,27 @@ def _sooner(evidence: Evidence, score: str) -> Claim:
     """In fewer generations until it has halved; where neither bias gets there, more of it lost."""
     changes = dict(sorted(_changes(evidence.records, score).items(), reverse=True))
     text = f"{name(score)} falls sooner the smaller λ ({_listed(changes, _soon)})"
-    if len(changes) < 2 or any(math.isnan(change.lost) for change in changes.values()):
+    if len(changes) < 2 or not _all_known(changes):
         return Claim(text, None)
-    return Claim(text, all(_is_sooner(b, a) for a, b in pairwise(changes.values())))
+    order = [(one.halves, -one.lost if math.isinf(one.halves) else 0) for one in changes.values()]
+    return Claim(text, all(b < a for a, b in pairwise(order)))
 
 
 def _soon(change: Change) -> str:
     return f"halves in {change.halves:.1f}" if math.isfinite(change.halves) else percent(change)
 
 
-def _is_sooner(one: Change, other: Change) -> bool:
-    if math.isfinite(one.halves) or math.isfinite(other.halves):
-        return one.halves < other.halves
-    return one.lost > other.lost
-
-
 def _less(evidence: Evidence, score: str, verb: str) -> Claim:
     """Less by over two standard errors of the difference, where both are known."""
     text = f"{name(score)} {verb} less than in the {evidence.against} loop"
-    ends = [[*_changes(part, score).values()] for part in (evidence.records, evidence.compared)]
+    ends = [_changes(part, score) for part in (evidence.records, evidence.compared)]
     if not all(ends):
         return Claim(text, None)
-    own, other = ends[0][0], ends[1][0]
+    own, other = (next(iter(changes.values())) for changes in ends)
     text = f"{text} ({percent(own)} and {percent(other)})"
-    if math.isnan(own.lost) or math.isnan(other.lost):
-        return Claim(text, None)
     more = (other.lost - own.lost) * (1 if verb == "falls" else -1)
-    error = math.hypot(own.error, other.error)
-    return Claim(text, more > (0 if math.isnan(error) else LEAST_ERRORS * error))
+    error = np.nan_to_num(math.hypot(own.error, other.error))
+    return Claim(text, None if math.isnan(more) else bool(more > LEAST_ERRORS * error))
 
 
 def _halves(evidence: Evidence, score: str, by: int) -> Claim:
@@ -213,9 +208,9 @@ def _can_rise(evidence: Evidence, score: str) -> Claim:
 def _ends_lowest(evidence: Evidence, score: str, bias: float) -> Claim:
     records = evidence.records
     last = records[records["generation"] == records["generation"].max()]
-    ends = {float(str(b)): float(own[score].mean()) for b, own in last.groupby("bias")}
-    found = ", ".join(f"λ = {b:g}: {ends[b]:.3g}" for b in sorted(ends, reverse=True))
-    holds = min(ends, key=lambda b: ends[b]) == bias if bias in ends and len(ends) > 2 else None
+    ends = last.groupby("bias")[score].mean()
+    found = ", ".join(f"λ = {b:g}: {end:.3g}" for b, end in ends[::-1].items())
+    holds = bool(ends.idxmin() == bias) if bias in ends and len(ends) > 2 else None
     return Claim(f"λ = {bias:g} ends with the lowest {name(score)} ({found})", holds)
 
 
@@ -268,30 +263,32 @@ def _slows_down(evidence: Evidence, score: str) -> Claim:
 def _grid_grows(evidence: Evidence, score: str, wanted: bool) -> Claim:
     """Where the last faces kept have over 5% and two standard errors more than generation 1."""
     text = f"{GRIDS[score]} {'rises' if wanted else 'does not rise'}"
-    known = kept(evidence.records, score)
-    if known.empty:
+    found = _grids(score, evidence.records)
+    if found is None:
         return Claim(f"{text} (no faces)", None)
-    t = known["generation"].max()
-    value, error = _grid_in(known, score, t)
+    t, [(value, error)] = found
     grown = value - 1 > max(LEAST_SHARE, LEAST_ERRORS * error)
     return Claim(f"{text} (× {value:.2f} ± {error:.2f} in generation {t})", grown == wanted)
 
 
 def _grid_lower(evidence: Evidence, score: str) -> Claim:
     text = f"{GRIDS[score]} is lower than in the {evidence.against} loop"
-    own, other = kept(evidence.records, score), kept(evidence.compared, score)
-    both = set(own["generation"]) & set(other["generation"])
-    if not both:
+    found = _grids(score, evidence.records, evidence.compared)
+    if found is None:
         return Claim(f"{text} (no faces)", None)
-    t = max(both)
-    (a, e), (b, f) = _grid_in(own, score, t), _grid_in(other, score, t)
+    t, [(a, e), (b, f)] = found
     text = f"{text} (× {a:.2f} ± {e:.2f} and × {b:.2f} ± {f:.2f} in generation {t})"
     return Claim(text, b - a > LEAST_ERRORS * math.hypot(e, f))
 
 
-def _grid_in(known: pd.DataFrame, score: str, t: int) -> tuple[float, float]:
-    row = known[known["generation"] == t].iloc[0]
-    return float(row[score]), float(row[f"{score}_error"])
+def _grids(score: str, *records: pd.DataFrame) -> tuple[int, list[tuple[float, float]]] | None:
+    """Return the last generation whose faces all have, then each one's grid with its error."""
+    known = [kept(one, score).drop_duplicates("generation") for one in records]
+    shared = set.intersection(*(set(one["generation"]) for one in known))
+    if not shared:
+        return None
+    rows = [one.set_index("generation").loc[max(shared)] for one in known]
+    return max(shared), [(float(row[score]), float(row[f"{score}_error"])) for row in rows]
 
 
 # What else is claimed of a score.

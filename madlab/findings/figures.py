@@ -28,8 +28,7 @@ class PaperFigure:
     - `loop`, `biases`: which chains it needs; all biases where there are none.
     - `against`: another loop, whose chains stand beside those of `loop`, "" where none do.
     - `starts`: whether chains differ in n_initial.
-    - `one_setting`: whether of each family the settings that most chains have are judged, the same
-      ones in every figure.
+    - `one_setting`: whether of each family the settings that most chains have are judged.
     - `picture`: "lines" of scores, a "drift" in the plane or a "sheet" of samples.
     """
 
@@ -113,8 +112,7 @@ class PaperFigure:
         kept = [largest(part, one_start=not self.starts) for part in parts if len(part)]
         # Loops are compared as far as both have come.
         last = min(part["generation"].max() for part in kept)
-        found: pd.DataFrame = pd.concat([part[part["generation"] <= last] for part in kept])
-        return found
+        return pd.concat([part[part["generation"] <= last] for part in kept])
 
 
 def _variety(records: pd.DataFrame) -> int:

@@ -21,9 +21,8 @@ def with_grid(records: pd.DataFrame, shown: Gallery) -> pd.DataFrame:
     - `records`: as `frame` gives them, with a column `chain` that has the names of the gallery's.
     """
     rows = []
-    for one in shown.chains().to_dict("records"):
-        if one["subject"] != "faces" or 1 not in one["sheet"]:
-            continue
+    chains = shown.chains()
+    for _, one in chains[(chains["subject"] == "faces") & chains["sheet"].map(bool)].iterrows():
         first, *later = (_spectra(shown, one["chain"], t) for t in one["sheet"])
         for t, spectra in zip(one["sheet"][1:], later, strict=True):
             found = [number for name in _MEASURES for number in _measured(name, spectra, first)]

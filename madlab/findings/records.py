@@ -16,9 +16,9 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     - `rows`: as `Store.rows()` gives them, or the rows of a gallery's chains.
 
     The further columns are `family` (the recipe of a model that has several, else its name),
-    `subject` ("digits" or what else the samples show),
-    `n_initial` (the training-set size of generation 1), `run` (a digest of all that a chain depends
-    on except bias, seed and n_initial), `device` and `config` (the chain's configuration).
+    `subject` ("digits" or what else the samples show), `n_initial` (the training-set size of
+    generation 1), `run` (a digest of all that a chain depends on except bias, seed and n_initial),
+    `device` and `config` (the chain's configuration).
     """
     kept = [dict(row) for row in rows]
     return table(kept).assign(
@@ -58,8 +58,7 @@ def commonest(records: pd.DataFrame) -> pd.DataFrame:
     rows: list[Any] = records.to_dict("records")
     keys = np.array([_digest(row, loop=None) for row in rows])
     chains = records.assign(_key=keys)[["_key", "loop", "bias", "seed"]].drop_duplicates()
-    kept: pd.DataFrame = records[keys == chains.groupby("_key").size().idxmax()]
-    return kept
+    return records[keys == chains.groupby("_key").size().idxmax()]
 
 
 def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
@@ -89,8 +88,7 @@ def _even(records: pd.DataFrame) -> pd.DataFrame:
     longest = reached.groupby([records[name] for name in kinds]).transform("max")
     enough = (reached >= longest / 2).to_numpy(bool)
     within = (records["generation"] <= reached[enough].min()).to_numpy(bool)
-    kept: pd.DataFrame = records[enough & within]
-    return kept
+    return records[enough & within]
 
 
 def _rank(records: pd.DataFrame) -> tuple[int, ...]:

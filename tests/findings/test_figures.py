@@ -370,12 +370,25 @@ def test_every_claim_of_the_table_is_in_words_that_are_known():
             assert words in OTHERS or (score in GRIDS and words in VERBS) or known, claim
 
 
-def test_names_of_0_4_lead_to_what_they_are_called_now():
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        *((findings, f"{kind}Figure", "PaperFigure")
+          for kind in ("", "Digit", "Face", "Picture", "Toy")),
+        (findings, "Verdict", "Conclusion"),
+        (ml.metrics, "failures", "failures"),
+    ],
+)  # fmt: skip
+def test_names_of_0_4_lead_to_what_they_are_called_now(module, old, new):
+    with pytest.warns(DeprecationWarning, match=rf"{old} is madlab\.findings\.{new} now"):
+        assert getattr(module, old) is getattr(findings, new)
+
+
+def test_the_paper_is_a_name_of_findings():
     with pytest.warns(DeprecationWarning, match=r"madlab.paper is madlab.findings now"):
         assert ml.paper is findings
-    with pytest.warns(DeprecationWarning, match="failures is madlab.findings.failures now"):
-        assert ml.metrics.failures is findings.failures
-    with pytest.warns(DeprecationWarning, match="madlab.findings.Conclusion now"):
-        assert findings.Verdict is findings.Conclusion
+    with pytest.warns(DeprecationWarning, match=r"madlab.paper is madlab.findings now"):
+        from madlab import paper
+    assert paper is findings
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         findings.nothing  # noqa: B018
