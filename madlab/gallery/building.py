@@ -173,18 +173,15 @@ def _sheet(chain: Finished, made: Chain) -> files.Part:
         labels = previews[1].labels
         named = None if labels is None else "".join(map(str, labels[:N_DIGITS]))
         return files.Part(*pack_sheet(images), {"generations": [*previews], "labels": named})
-    samples, too_near = far_from_real(previews, made.data)
+    shown, too_near = far_from_real(previews, made.data)
     about = {"generations": [*previews], "labels": None, "too_near": too_near}
-    return files.Part(*pack_sheet([found.images for found in samples.values()]), about)
+    return files.Part(*pack_sheet([found.images for found in shown.values()]), about)
 
 
 def far_from_real(
     previews: Mapping[int, Samples], data: Dataset
 ) -> tuple[dict[int, Samples], list[int]]:
-    """Return the previews that are no near copy of a training picture, and how many are.
-
-    A place is shown where its pictures of all generations are farther from every training picture
-    than 5% of those are from the nearest other one, so that places stay those of the same noise.
+    """Return the previews that `build` shows beside these data, and how many are too near them.
 
     - `previews`: uint8 colour pictures `(n, side, side, 3)` by their generation, n the same in all.
 
@@ -204,4 +201,4 @@ def far_from_real(
             f"shown: {kept}"
         )
     shown = {t: Samples(found.images[places]) for t, found in previews.items()}
-    return shown, [int(count) for count in n - far.sum(axis=1)]
+    return shown, (n - far.sum(axis=1)).tolist()

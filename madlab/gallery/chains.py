@@ -50,14 +50,9 @@ class Finished:
         self.commit = ", ".join(sorted({str(one["commit"]) for one in made}))
         self.rows = tuple(rows)
 
-    def summary(self) -> dict[str, Any]:
-        """Return all of it but the records, as a row of a table; its name is the column `chain`."""
-        known = vars(self)
-        return {"chain" if key == "name" else key: known[key] for key in known if key != "rows"}
-
 
 def family(row: Row) -> str:
-    """Return the kind of model that a record is of: its recipe where it has one, else its name."""
+    """Return the kind of model that a record is of, as `Finished` says."""
     return str(row["config"]["settings"].get("recipe", row["model"]))
 
 
@@ -78,9 +73,8 @@ def setup(row: Row) -> str:
 
 def name(row: Row) -> str:
     """Return the name of the chain that a record belongs to."""
-    n = row["config"]["loop"]["n_initial"]
-    kind = f"{row['loop']}, {family(row)} {setup(row)}"
-    return f"{kind}, bias {row['bias']:g}, seed {row['seed']}, n {n}"
+    ends = f"bias {row['bias']:g}, seed {row['seed']}, n {row['config']['loop']['n_initial']}"
+    return f"{row['loop']}, {family(row)} {setup(row)}, {ends}"
 
 
 def sizes(rows: Sequence[Row]) -> str:

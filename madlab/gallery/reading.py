@@ -18,6 +18,12 @@ from madlab.store import table
 
 HERE = Path(__file__).parent
 _ROOM = 4
+# Columns of `Gallery.chains`, and where about.json has them.
+_KEPT = (
+    ("sheet", "sheets", "generations"),
+    ("embedding", "embeddings", "generations"),
+    ("too_near", "sheets", "too_near"),
+)
 
 
 class Gallery:
@@ -49,8 +55,7 @@ class Gallery:
     def records(self, **wanted: Any) -> pd.DataFrame:
         """Return one row a generation: the columns of `Store.records()`, family, chain and subject.
 
-        `subject` is as in `chains`. Scores that a chain does not have are NaN: digits are read and
-        colour pictures are not; `madlab.metrics.scores` has the table.
+        Scores that a chain does not have are NaN: digits are read and colour pictures are not.
 
         - `wanted`: columns and the value, or a list of the values, that they must have, as in
           `records(family="mixture", bias=[1, 0.5])`.
@@ -62,15 +67,13 @@ class Gallery:
 
     @cached_property
     def _records(self) -> pd.DataFrame:
-        rows = [(chain, row) for chain in self.finished for row in chain.rows]
-        found = table([row for _, row in rows])
+        found = table([row for chain in self.finished for row in chain.rows])
         # What no chain has is as much a number as what some lack.
         absent = dict.fromkeys(found.columns[found.isna().all()], float)
-        return found.astype(absent).assign(
-            family=[chain.family for chain, _ in rows],
-            chain=[chain.name for chain, _ in rows],
-            subject=[chain.subject for chain, _ in rows],
-        )
+        of_chain = [(one.family, one.name, one.subject) for one in self.finished for _ in one.rows]
+        found = found.astype(absent)
+        found[["family", "chain", "subject"]] = of_chain
+        return found
 
     def chains(self, **wanted: Any) -> pd.DataFrame:
         """Return one row a chain.
@@ -86,13 +89,12 @@ class Gallery:
 
     @cached_property
     def _chains(self) -> pd.DataFrame:
-        rows = []
-        for one in self.finished:
-            sheet, embedding = (self.about[x].get(one.name, {}) for x in ("sheets", "embeddings"))
-            kept = {"sheet": sheet.get("generations"), "embedding": embedding.get("generations")}
-            kept["too_near"] = sheet.get("too_near")
-            rows.append(one.summary() | {name: tuple(value or ()) for name, value in kept.items()})
-        return pd.DataFrame(rows)
+        found = pd.DataFrame([vars(one) for one in self.finished]).drop(columns="rows")
+        found = found.rename(columns={"name": "chain"})
+        for column, kind, key in _KEPT:
+            about = self.about[kind]
+            found[column] = [tuple(about.get(one, {}).get(key, ())) for one in found["chain"]]
+        return found
 
     def sheet(self, chain: str, generation: int) -> Samples:
         """Return preview pictures of a generation, drawn from the same noise in every generation.
@@ -104,19 +106,15 @@ class Gallery:
         Raises KeyError for what is not there, naming what is, and OSError for damaged files.
         """
         known = self._entry("sheets", chain)
-        if generation not in known["generations"]:
+        there, labels = known["generations"], known["labels"]
+        if generation not in there:
             raise KeyError(
-                f"the sheet of {chain!r} has no generation {generation!r}; it has "
-                f"{_listed(known['generations'])}"
+                f"the sheet of {chain!r} has no generation {generation!r}; it has {_listed(there)}"
             )
         if chain not in self._unpacked:
-            content = files.read_file(self.folder, known)
-            self._unpacked[chain] = unpack_sheet(content, len(known["generations"]))
-        labels = known["labels"]
-        return Samples(
-            self._unpacked[chain][known["generations"].index(generation)].copy(),
-            None if labels is None else np.array([int(label) for label in labels]),
-        )
+            self._unpacked[chain] = unpack_sheet(files.read_file(self.folder, known), len(there))
+        images = self._unpacked[chain][there.index(generation)].copy()
+        return Samples(images, None if labels is None else np.array([*map(int, labels)]))
 
     def embedding(self, chain: str) -> Embedding:
         """Return where t-SNE places real digits and those of some generations, all together.

@@ -3,6 +3,7 @@
 import itertools
 
 import build_paper_page as script
+import made_chains
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,22 +41,8 @@ def row(t, model="face_gan", loop=FULL, bias=1.0, seed=0, n=800, settings=None, 
     return {**known, **scores, "id": name}
 
 
-def chain(generations=5, seeds=3, spread=0.001, **parts):
-    """Rows of chains whose scores are multiplied by a number a generation: `recall=0.5` halves."""
-    factors = {name: parts.pop(name) for name in ("kid", "precision", "recall", "distance")
-               if name in parts}  # fmt: skip
-    start = row(1)
-    return [
-        row(
-            t,
-            seed=seed,
-            **{name: start[name] * factor ** (t - 1) * (1 + spread * seed * (t - 1))
-               for name, factor in factors.items()},
-            **parts,
-        )
-        for seed in range(seeds)
-        for t in range(1, generations + 1)
-    ]  # fmt: skip
+def chain(generations=5, **parts):
+    return made_chains.chain(row, ("kid", "precision", "recall", "distance"), generations, **parts)
 
 
 def framed(*rows):
