@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 # Quality, then diversity, then the distance that sees both.
-SCORES = ("precision", "density", "read", "recall", "fd")
+COMPARED = ("precision", "density", "read", "recall", "fd")
 LEAST_SHARE, LEAST_ERRORS = 0.05, 2.0
 
 _SIZES = ["n_real", "n_synthetic", "n_evaluate", "features"]
@@ -38,7 +38,7 @@ class Replicates(NamedTuple):
 
     - `family`, `loop`, `bias`: what they have in common; `seeds`: how many there are.
     - `generations`: the last generation that all of them have reached; changes are up to there.
-    - `changes`: by score, those of `SCORES` or what was asked for.
+    - `changes`: by score, those of `COMPARED` or what was asked for.
     """
 
     family: str
@@ -56,8 +56,8 @@ def failures(records: pd.DataFrame) -> pd.DataFrame:
       seeds. A column `family`, where there is one, names the kind of model; otherwise `model` does.
 
     Chains are compared from generation 1 to the last that all seeds have reached. Returns one row
-    for each family, loop, bias and score of `SCORES`, with these columns and `seeds`, `generations`
-    (that last one) and the fields of `Change`.
+    for each family, loop, bias and score of `COMPARED`, with these columns and `seeds`,
+    `generations` (that last one) and the fields of `Change`.
 
     Raises ValueError where a chain lacks a generation between 1 and its last, where one is there
     twice, and where seeds that belong together have other sizes or features.
@@ -70,7 +70,7 @@ def failures(records: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*Replicates._fields[:-1], "score", *Change._fields])
 
 
-def replicates(records: pd.DataFrame, scores: Sequence[str] = SCORES) -> list[Replicates]:
+def replicates(records: pd.DataFrame, scores: Sequence[str] = COMPARED) -> list[Replicates]:
     """Return the same as `failures`, one for each family, loop and bias, in their order.
 
     - `scores`: the columns whose changes are wanted.

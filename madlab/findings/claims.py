@@ -62,11 +62,7 @@ def percent(change: Change) -> str:
 
 
 class Evidence(NamedTuple):
-    """What a claim is judged on.
-
-    - `records`: of chains of one family in one loop.
-    - `compared`: of chains of that family in another loop, `against`.
-    """
+    """What a claim is judged on: chains of one family in one loop, and in another, `against`."""
 
     records: pd.DataFrame
     compared: pd.DataFrame

@@ -1,6 +1,7 @@
 """The paper's figures one by one, read from figures.toml: what each shows, and is it so here."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -38,10 +39,10 @@ class PaperFigure:
     settings: str
     notebook: str
     subject: str
-    claims: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
+    claims: Sequence[str] = ()
+    families: Sequence[str] = ()
     loop: str = "fully synthetic"
-    biases: tuple[float, ...] = ()
+    biases: Sequence[float] = ()
     against: str = ""
     starts: bool = False
     one_setting: bool = False
@@ -116,21 +117,14 @@ class PaperFigure:
 
 
 def _variety(records: pd.DataFrame) -> int:
-    known = [name for name in ("bias", "n_initial") if name in records]
-    return len(records[known].drop_duplicates())
+    return len(records.reindex(columns=["bias", "n_initial"]).drop_duplicates())
 
 
-def _table() -> tuple[PaperFigure, ...]:
-    table = tomllib.loads(files("madlab.findings").joinpath("figures.toml").read_text("utf-8"))
-    found = []
-    for number, row in table["figures"].items():
-        fields = {"number": number, **table[row["subject"]], **row}
-        lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-        found.append(PaperFigure(**fields | lists))
-    return tuple(found)
-
-
-FIGURES = _table()
+_TABLE = tomllib.loads(files("madlab.findings").joinpath("figures.toml").read_text("utf-8"))
+FIGURES = tuple(
+    PaperFigure(**{"number": number, **_TABLE[row["subject"]], **row})
+    for number, row in _TABLE["figures"].items()
+)
 
 
 def figure(number: str) -> PaperFigure:

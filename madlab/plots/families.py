@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from madlab.findings.changes import SCORES, Change, Replicates, replicates
+from madlab.findings.changes import COMPARED, Change, Replicates, replicates
 from madlab.plots.curves import LOOPS
 from madlab.plots.picture import Picture
 from madlab.plots.style import BLUE, GREY, SKY, VERMILLION, WIDTH
@@ -84,10 +84,10 @@ def failure_table(records: pd.DataFrame) -> pd.DataFrame:
     - `records`: as for `madlab.findings.failures`, which says what is raised.
     """
     rows = [
-        [*kind[:-1], *(_cell(kind.changes[score]) for score in SCORES), failure(kind)]
+        [*kind[:-1], *(_cell(kind.changes[score]) for score in COMPARED), failure(kind)]
         for kind in _sorted(records)
     ]
-    return pd.DataFrame(rows, columns=[*Replicates._fields[:-1], *SCORES, "falls"])
+    return pd.DataFrame(rows, columns=[*Replicates._fields[:-1], *COMPARED, "falls"])
 
 
 def failure(kind: Replicates) -> str:

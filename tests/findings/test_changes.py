@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from madlab.findings import failures
-from madlab.findings.changes import SCORES, halving, with_family
+from madlab.findings.changes import COMPARED, halving, with_family
 from madlab.store import COLUMNS, table
 
 
@@ -107,7 +107,7 @@ def test_kinds_are_told_apart_and_kept_in_order():
         ["flow", "fully synthetic", 0.5],
         ["flow", "fresh data", 1.0],
     ]
-    assert found["score"].tolist() == [*SCORES] * 3
+    assert found["score"].tolist() == [*COMPARED] * 3
 
 
 def test_a_family_is_the_model_unless_a_column_says_otherwise():
