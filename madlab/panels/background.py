@@ -57,13 +57,16 @@ class BackgroundPanel(Panel):
     - `hook`, `rows`: as for `Panel`; the buttons stand below the rows.
     """
 
+    # What a start makes; panels whose runs hold more than settings have one of their own.
+    kind: type[Run] = Run
+
     def __init__(self, hook: str, *rows: Row) -> None:
         self.start_button = widgets.Button(description="Start").add_class("mad-start")
         self.stop_button = widgets.Button(description="Stop", disabled=True).add_class("mad-stop")
         self.start_button.on_click(lambda _: self.start_here())
         self.stop_button.on_click(lambda _: self.stop())
         self._turn = threading.Lock()
-        self._run = self.run(True)
+        self._run = self.kind(self.chosen())
         super().__init__(hook, *rows, [self.start_button, self.stop_button])
         replaces(self, lambda panel: panel.stop())
 
@@ -79,17 +82,13 @@ class BackgroundPanel(Panel):
         """Return what to say of a run that was ended by Stop."""
         raise NotImplementedError
 
-    def run(self, seen: bool) -> Run:
-        """Return a run of the settings shown; overridden by panels whose runs hold more."""
-        return Run(self.chosen(), seen)
-
     def start(self, *, seen: bool = True) -> None:
         """Start the work in a thread with the settings shown, ending the run before.
 
         - `seen`: whether to draw as it goes, or only at the end.
         """
         with self._turn:
-            before, self._run = self._run, self.run(seen)
+            before, self._run = self._run, self.kind(self.chosen(), seen)
         before.stop.set()
         self.start_button.disabled, self.stop_button.disabled = True, False
         self.say("Starting.")
@@ -106,7 +105,7 @@ class BackgroundPanel(Panel):
     def dismiss(self) -> None:
         """End the run in silence: what it would say belongs to settings no longer shown."""
         with self._turn:
-            before, self._run = self._run, self.run(True)
+            before, self._run = self._run, self.kind(self.chosen())
         before.stop.set()
         # Waiting, and the next start, still wait for it.
         self._run.thread = before.thread

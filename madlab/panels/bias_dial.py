@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from madlab.metrics.scores import score_label
-from madlab.panels.panel import Panel, dropdown, stepped_slider
+from madlab.panels.panel import Panel, dropdown, in_full, stepped_slider
 from madlab.plots.calibration import blocks, draw_plane, looks, strengths
 from madlab.plots.curves import usual
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
-from madlab.plots.style import WIDTH
+from madlab.plots.style import WIDTH, places
 
 if TYPE_CHECKING:
     from madlab.chain import Chain
@@ -65,28 +65,17 @@ class BiasDial(Panel):
         self.bias = stepped_slider("sampling bias λ", "mad-bias", steps, self.biases[-1])
         super().__init__("mad-bias-dial", [self.model, self.bias])
 
-    @property
-    def _state(self) -> "tuple[str, float, Chain]":
-        """The model's name, the bias, and the chain that has both."""
-        name, bias = self.model.value, self.bias.value
-        return name, bias, self._chains[name][bias]
-
-    def figure(self) -> Figure:
+    def render(self) -> Picture:
         """Return the digits at the present bias, and quality against diversity."""
-        name, bias, chain = self._state
+        name, bias = self.model.value, self.bias.value
         figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
         left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1), squeeze=False)[0]
         sheet = left.subplots()
         sheet.set_anchor("N")
-        draw_sheet(sheet, chain.preview(1).images)
+        draw_sheet(sheet, self._chains[name][bias].preview(1).images)
         sheet.set_title(f"{name}, λ = {bias:g}: 100 digits", fontsize=11, loc="left")
         draw_plane(right.subplots(), self._found, self._looks, (name, bias))
         right.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False, handlelength=4)
-        return figure
-
-    def alt(self) -> str:
-        """Return the setting of the dial and the scores there."""
-        name, bias, _ = self._state
         at = (self._found["path"] == name) & (self._found["strength"] == bias)
         scores = ", ".join(
             f"{score_label(metric, self._found, short=True)} "
@@ -94,17 +83,13 @@ class BiasDial(Panel):
             for metric in usual(self._found)
             if self._found.loc[at, metric].notna().all()
         )
-        return f"100 digits of {name} at a sampling bias λ of {bias:g}. {scores}."
-
-    def settings(self) -> str:
-        """Return the model with its settings, its training set, and what the scores rest on."""
-        return self._settings(self._state[0])
+        alt = f"100 digits of {name} at a sampling bias λ of {bias:g}. {scores}."
+        return Picture(figure, alt, self._settings(name))
 
     def _settings(self, name: str) -> str:
         chain = next(iter(self._chains[name].values()))
-        extra = "".join(f", {key} {value}" for key, value in chain.model.settings.items())
         return (
-            f"Model {chain.model.name}{extra}; generation 1, trained on {chain.loop.n_initial:,} "
+            f"Model {in_full(chain.model)}; generation 1, trained on {chain.loop.n_initial:,} "
             f"real digits, seed {chain.seed}. The same noise at every λ; scores on "
             f"{chain.n_evaluate:,} samples."
         )
@@ -116,15 +101,14 @@ class BiasDial(Panel):
         width = WIDTH / max(across, 2)
         size = (width * across, down * ((width - 0.6) * len(self.biases) / 10 + 0.55))
         figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(down, across, squeeze=False).ravel()
         rows, heads = [f"{bias:g}" for bias in self.biases[::-1]], [str(i) for i in range(10)]
-        for axes, (name, own) in zip(grid, self._chains.items(), strict=False):
+        for axes, (name, own) in zip(
+            places(figure, len(self._chains), across), self._chains.items(), strict=True
+        ):
             pictures = [own[bias].preview(1).images[:10] for bias in self.biases[::-1]]
             draw_sheet(axes, np.concatenate(pictures), rows=rows, heads=heads)
             axes.set_title(name, fontsize=10)
             axes.set_ylabel("λ", fontsize=10, rotation=0)
-        for axes in grid[len(self._chains) :]:
-            axes.set_axis_off()
         alt = (
             f"Contact sheet of {' and '.join(self._chains)}: one row for each sampling bias λ, "
             f"{', '.join(rows)}, with a digit of every class from 0 to 9 in columns."

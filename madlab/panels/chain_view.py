@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from madlab.chain import Chain
 
     Source = Chain | Gallery | Mapping[str, "Chain | ChainView"] | Sequence["ChainView"]
+
+
+def _once(
+    make: "Callable[[ChainView, int], np.ndarray]",
+) -> "Callable[[ChainView, int], np.ndarray]":
+    """Return a method that remembers what it made of each generation."""
+
+    @wraps(make)
+    def known(view: "ChainView", t: int) -> np.ndarray:
+        if (make.__name__, t) not in view._known:
+            view._known[make.__name__, t] = make(view, t)
+        return view._known[make.__name__, t]
+
+    return known
 
 
 @dataclass(eq=False)
@@ -48,12 +62,7 @@ class ChainView:
     lists: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._known: dict[tuple[str, int], Any] = {}
-
-    def _once(self, what: str, t: int, make: Callable[[int], Any]) -> Any:
-        if (what, t) not in self._known:
-            self._known[what, t] = make(t)
-        return self._known[what, t]
+        self._known: dict[tuple[str, int], np.ndarray] = {}
 
     def at(self, t: int) -> int:
         """Return `t`, or the last generation before it that can be shown."""
@@ -75,9 +84,9 @@ class ChainView:
         """
         if self.follows_noise or t == self.generations[0]:
             return self.pictures(t)
-        found: np.ndarray = self._once("followed", t, self._nearest)
-        return found
+        return self._nearest(t)
 
+    @_once
     def _nearest(self, t: int) -> np.ndarray:
         from madlab.metrics.matching import nearest
 
@@ -92,12 +101,12 @@ class ChainView:
         """How pictures are followed, in a word or two."""
         return "same noise" if self.follows_noise else "matched"
 
+    @_once
     def power(self, t: int) -> np.ndarray:
         """Return the mean power spectrum of a generation's pictures, float64 `(size, size)`."""
         from madlab.metrics.spectrum import power_spectrum
 
-        found: np.ndarray = self._once("power", t, lambda t: power_spectrum(self.every(t).images))
-        return found
+        return power_spectrum(self.every(t).images)
 
     @cached_property
     def yardstick(self) -> tuple[np.ndarray, str]:
@@ -117,12 +126,12 @@ class ChainView:
         times = number(grid_power(self.power(t), power))
         return f"power at the frequencies of a grid {times} times that of {whose}"
 
+    @_once
     def classes(self, t: int) -> np.ndarray:
         """Return what the separate reader reads the samples of a generation as, int64 `(n,)`."""
         from madlab.metrics import features
 
-        found: np.ndarray = self._once("read", t, lambda t: features.read(self.every(t).images))
-        return found
+        return features.read(self.every(t).images)
 
     def scores(self, t: int) -> str:
         """Return the headline scores of a generation in words, with the first's in brackets."""

@@ -31,8 +31,6 @@ _RECORDED = 61
 # The contact sheet's rows, columns, and the most chains and recorded generations of each fan.
 _SHEET_BIASES, _SHEET_POINTS, _SHEET_SIZES = (1.0, 0.95, 0.8), (10, 100, 1_000), (300, 31)
 
-State = tuple[int, float, int, int, int, int]
-
 
 class GaussianLoop(Panel):
     """Fully synthetic loops of Gaussians on real data from N(0, I), many chains at once.
@@ -73,31 +71,21 @@ class GaussianLoop(Panel):
         self.chains = _sizes("chains", "mad-chains", _CHAINS, chains)
         self.d = _sizes("dimensions, d", "mad-d", _DIMENSIONS, d)
         self.seed = whole_number("seed", "mad-seed", 0, 2**31 - 1, seed)
-        self._run: tuple[State, Simulation, Simulation] | None = None
         controls = [self.n, self.bias, self.generations, self.chains, self.d, self.seed]
         super().__init__("mad-gaussian-loop", controls)
 
     @property
-    def _state(self) -> State:
+    def _state(self) -> tuple[int, float, int, int, int, int]:
         """Points, bias, generations, chains, dimensions and seed, as the controls have them."""
         n, bias, generations = self.n.value, round(self.bias.value, 6), self.generations.value
         return n, bias, generations, self.chains.value, self.d.value, self.seed.value
 
-    def _simulated(self) -> tuple[Simulation, Simulation]:
-        """Return the present run, and the one whose ellipses are drawn."""
-        state = self._state
-        if self._run is None or self._run[0] != state:
-            n, bias, generations, chains, d, seed = state
-            run = _simulate(n, bias, generations, chains, d, seed)
-            plane = run if d > 1 else _simulate(n, bias, generations, _SINGLES, 2, seed)
-            self._run = state, run, plane
-        return self._run[1:]
-
-    def figure(self) -> Figure:
+    def render(self) -> Picture:
         """Return the two fans above the ellipses of three chains."""
-        n, bias, _, _, d, _ = self._state
-        run, plane = self._simulated()
-        t = run.generations
+        n, bias, generations, chains, d, seed = self._state
+        run = _simulate(n, bias, generations, chains, d, seed)
+        plane = run if d > 1 else _simulate(n, bias, generations, _SINGLES, 2, seed)
+        variance, t = run.traces / d, run.generations
         figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
         upper, lower = figure.subfigures(2, 1, height_ratios=(1.15, 1), squeeze=False)[:, 0]
         left, right = upper.subplots(1, 2)
@@ -110,27 +98,17 @@ class GaussianLoop(Panel):
         more = "the three chains of the thin lines, first two coordinates"
         lower.suptitle(which.get(d, more), fontsize=11)
         draw_chains(lower, plane, _SINGLES)
-        return figure
-
-    def alt(self) -> str:
-        """Return median and mean of the variance and of W2 squared, and the half-life."""
-        n, bias, generations, _, d, _ = self._state
-        run, plane = self._simulated()
-        variance, t = run.traces / d, run.generations
         theory = f"theory: mean {number(float(expected_variance(generations, bias)))}"
         if d == 1:
             theory += f", median {number(float(median_variance(generations, n, bias)))}"
-        return (
+        alt = (
             f"{fan_words(t, variance, 'Variance')} ({theory}). {_halved(t, variance)} "
             f"{fan_words(t, run.w2, 'W₂ squared')}. Ellipses of three chains, the first "
             f"{ellipse_words(*in_the_plane(plane, 0))}."
         )
-
-    def settings(self) -> str:
-        """Return the sizes of the simulation."""
-        n, bias, _, chains, d, _ = self._state
         extra = " The ellipses are of three more chains, in two dimensions." if d == 1 else ""
-        return f"{self._common(chains)}, n = {n:,} points a generation, λ = {bias:g}.{extra}"
+        about = f"{self._common(chains)}, n = {n:,} points a generation, λ = {bias:g}.{extra}"
+        return Picture(figure, alt, about)
 
     def _common(self, chains: int) -> str:
         _, _, generations, _, d, seed = self._state

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import pandas as pd
@@ -14,16 +14,26 @@ from IPython.display import display
 from matplotlib.figure import Figure
 
 from madlab import checks, models
-from madlab.chain import Chain, Generation
 from madlab.data.samples import Dataset
 from madlab.loops import Loop
 from madlab.panels.background import BackgroundPanel, Run
-from madlab.panels.panel import dropdown, front_end_listens, in_words, slider, whole_number
+from madlab.panels.panel import (
+    dropdown,
+    front_end_listens,
+    in_full,
+    in_words,
+    slider,
+    whole_number,
+)
 from madlab.plots.curves import curve_facets, tidy
 from madlab.plots.lines import draw, words
+from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_generations
 from madlab.plots.style import GREY, WIDTH
 from madlab.store import Store
+
+if TYPE_CHECKING:
+    from madlab.chain import Chain, Generation
 
 _LOOPS: dict[str, Callable[[int, int], Loop]] = {
     "fully synthetic": lambda real, synthetic: Loop.fully_synthetic(synthetic, n_initial=real),
@@ -41,7 +51,7 @@ _STAGES = {
 class _Run(Run):
     """One start of the loop, with what came of it so far."""
 
-    def __init__(self, chosen: Mapping[str, Any], seen: bool) -> None:
+    def __init__(self, chosen: Mapping[str, Any], seen: bool = True) -> None:
         super().__init__(chosen, seen)
         self.generations: list[Generation] = []
         self.records = pd.DataFrame()
@@ -67,6 +77,9 @@ class LiveLoop(BackgroundPanel):
     Raises ValueError, TypeError or KeyError for what cannot work; what only a start can find is
     said in the status line, kept in `error` and raised by `wait`.
     """
+
+    kind = _Run
+    _run: _Run
 
     def __init__(
         self,
@@ -123,23 +136,14 @@ class LiveLoop(BackgroundPanel):
         self.start_here()
 
     @property
-    def generations(self) -> list[Generation]:
+    def generations(self) -> "list[Generation]":
         """The generations of the present run that are finished."""
-        return list(self._current.generations)
+        return list(self._run.generations)
 
     @property
     def records(self) -> pd.DataFrame:
         """The records of those generations, as `Chain.records()` gives them."""
-        return self._current.records
-
-    @property
-    def _current(self) -> _Run:
-        assert isinstance(self._run, _Run)
-        return self._run
-
-    def run(self, seen: bool) -> Run:
-        """Return a run of the settings shown."""
-        return _Run(self.chosen(), seen)
+        return self._run.records
 
     def chosen(self) -> dict[str, Any]:
         """Return the settings that the controls show."""
@@ -148,6 +152,8 @@ class LiveLoop(BackgroundPanel):
 
     def work(self, run: _Run) -> str:
         """Run the loop, drawing each generation."""
+        from madlab.chain import Chain
+
         total = run.chosen["generations"]
         self.show_of(run, f"Preparing generation 1 of {total}.")
         chain = Chain(
@@ -185,9 +191,9 @@ class LiveLoop(BackgroundPanel):
     def _report(self, run: _Run) -> str:
         return _line(run.records, run.generations[-1].t, run.chosen["generations"]) + "."
 
-    def figure(self) -> Figure:
+    def render(self) -> Picture:
         """Return digits, one row a generation, beside the scores so far."""
-        run = self._current
+        run = self._run
         total = run.chosen["generations"]
         size = (WIDTH, min(9.0, max(3.6, 0.42 * total + 0.5)))
         figure = Figure(figsize=size, layout="constrained")
@@ -196,29 +202,20 @@ class LiveLoop(BackgroundPanel):
         axes = digits.subplots()
         axes.set_anchor("N")
         draw_generations(axes, previews, total)
+        alt = "An empty sheet: no generation has been trained yet."
         if len(run.records):
-            draw(scores, curve_facets(tidy(run.records), generations=total))
+            facets = curve_facets(tidy(run.records), generations=total)
+            draw(scores, facets)
+            shown = "one row of digits 0 to 9 a generation, and the scores of each"
+            alt = f"{len(run.records)} generations, {shown}. {words(facets)}"
         else:
             scores.text(0.5, 0.5, "no generation yet", ha="center", color=GREY, fontsize=11)
-        return figure
-
-    def alt(self) -> str:
-        """Return which generations are shown and how their scores went."""
-        run = self._current
-        if not len(run.records):
-            return "An empty sheet: no generation has been trained yet."
-        shown = "one row of digits 0 to 9 a generation, and the scores of each"
-        return f"{len(run.records)} generations, {shown}. {words(curve_facets(tidy(run.records)))}"
-
-    def settings(self) -> str:
-        """Return the loop with its sizes, the model, bias and seed, and what the scores rest on."""
-        chosen = self._current.chosen
-        model = self._create()
-        extra = "".join(f", {key} {value}" for key, value in model.settings.items())
-        return (
-            f"{_loop(chosen).describe()}. Model {model.name}{extra}; sampling bias "
-            f"{chosen['bias']:g}; seed {chosen['seed']}; scores on {self.n_evaluate:,} digits."
+        about = (
+            f"{_loop(run.chosen).describe()}. Model {in_full(self._create())}; sampling bias "
+            f"{run.chosen['bias']:g}; seed {run.chosen['seed']}; scores on {self.n_evaluate:,} "
+            "digits."
         )
+        return Picture(figure, alt, about)
 
 
 def _loop(chosen: Mapping[str, Any]) -> Loop:

@@ -1,6 +1,6 @@
 """Scores of many chains against the generation, loops and biases at a choice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from madlab.metrics.scores import Scores, kind_of_records
 from madlab.panels.panel import Panel
 from madlab.plots.curves import curve_facets, offered, styles, tidy, usual
-from madlab.plots.lines import Facet, draw, height, words
+from madlab.plots.lines import height, picture
+from madlab.plots.picture import Picture
 from madlab.plots.style import WIDTH
 
 
@@ -53,39 +54,20 @@ class LoopComparison(Panel):
         rows = [[widgets.Label(name), *boxes.values()] for name, boxes in groups]
         super().__init__("mad-comparison", *rows)
 
-    def _chosen(self) -> pd.DataFrame:
-        loops = [name for name, box in self.loops.items() if box.value]
-        biases = [bias for bias, box in self.biases.items() if box.value]
-        found = self.records
-        return found[found["loop"].isin(loops) & found["bias"].isin(biases)]
-
-    def _metrics(self) -> list[str]:
-        return [name for name, box in self.metrics.items() if box.value]
-
-    def _facets(self) -> list[Facet]:
-        metrics, chosen = self._metrics(), self._chosen()
+    def render(self) -> Picture:
+        """Return the chosen curves, with the first and last score of every line in words."""
+        loops, biases = _ticked(self.loops), _ticked(self.biases)
+        metrics = _ticked(self.metrics)
+        chosen = self.records[self.records["loop"].isin(loops) & self.records["bias"].isin(biases)]
         if not metrics or not len(chosen):
-            return []
-        return curve_facets(chosen, metrics, self.floor, self._generations, self._looks)
-
-    def figure(self) -> Figure:
-        """Return the chosen curves."""
-        facets = self._facets()
-        figure = Figure(figsize=(WIDTH, height(len(facets))), layout="constrained")
-        if facets:
-            draw(figure, facets)
-        else:
+            figure = Figure(figsize=(WIDTH, height(0)), layout="constrained")
             figure.text(0.5, 0.5, "nothing chosen", ha="center", fontsize=12)
-        return figure
+            alt = "Nothing is chosen: tick at least one loop, one bias and one score."
+            return Picture(figure, alt, self._about())
+        shown = picture(curve_facets(chosen, metrics, self.floor, self._generations, self._looks))
+        return Picture(shown.figure, f"Scores against the generation. {shown.alt}", self._about())
 
-    def alt(self) -> str:
-        """Return the first and last score of every line that is shown."""
-        facets = self._facets()
-        if not facets:
-            return "Nothing is chosen: tick at least one loop, one bias and one score."
-        return f"Scores against the generation. {words(facets)}"
-
-    def settings(self) -> str:
+    def _about(self) -> str:
         """Return what the chains have in common and the seeds they were run with."""
         found = self.records
         models = ", ".join(sorted({str(name) for name in found.get("family", found["model"])}))
@@ -97,6 +79,10 @@ class LoopComparison(Panel):
             f"their mean); scores on {found['n_evaluate'].iloc[0]:,} samples with features "
             f"{found['features'].iloc[0]}.{real}"
         )
+
+
+def _ticked(boxes: Mapping[Any, Any]) -> list[Any]:
+    return [name for name, box in boxes.items() if box.value]
 
 
 def _box(label: str, ticked: bool) -> widgets.Checkbox:

@@ -105,7 +105,7 @@ class MetricLab(Panel):
             line[: len(own)] = samples.images[own]
         return shown.reshape(-1, *samples.images.shape[1:])
 
-    def figure(self) -> Figure:
+    def render(self) -> Picture:
         """Return one hundred damaged digits beside the scores."""
         name, strength, n = self._state
         figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
@@ -115,18 +115,9 @@ class MetricLab(Panel):
         draw_sheet(axes, self._sorted(self._damaged(name, strength, n), 10))
         axes.set_title(f"{name}, strength {strength:g}", fontsize=11, loc="left")
         draw_damage(right, self.curve(name, n), strength)
-        return figure
-
-    def alt(self) -> str:
-        """Return the damage, and the scores with it and without."""
-        name, strength, n = self._state
         scores = damage_words(self.curve(name, n), strength)
-        return f"Digits with {name}, strength {strength:g}. {scores}"
-
-    def settings(self) -> str:
-        """Return what the damage does, and what the scores rest on."""
-        name, _, n = self._state
-        return f"{name}: {_WORDS[name]}. {self._basis(n)}"
+        alt = f"Digits with {name}, strength {strength:g}. {scores}"
+        return Picture(figure, alt, f"{name}: {_WORDS[name]}. {self._basis(n)}")
 
     def _basis(self, n: int) -> str:
         features = self._references[n].features

@@ -58,9 +58,10 @@ class ModeDrift(Panel):
         own = records[(records["chain"] == self.chain.value) & (records["generation"] == t)]
         return {name: float(own[name].iloc[0]) for name in (*_LINES, "alive")}
 
-    def figure(self) -> Figure:
+    def render(self) -> Picture:
         """Return the chosen generation's samples and shares, and the lines of every chain."""
-        t = self.generation.value
+        t, first = self.generation.value, int(self.run.generations[0])
+        now, then = self._scores(t), self._scores(first)
         figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
         top, bottom = figure.subfigures(2, 1, height_ratios=(1.6, 1), squeeze=False)[:, 0]
         cloud, bars = top.subplots(1, 2, width_ratios=(1, 1.35))
@@ -69,11 +70,20 @@ class ModeDrift(Panel):
         cloud.set_title(f"samples of generation {t}, chain {self.chain.value}", fontsize=11)
         self._draw_shares(bars, t)
         bars.text(len(MODES) - 0.4, 1 / len(MODES), " 1/25", fontsize=9, va="center")
-        bars.set_title(f"{self._scores(t)['alive']:.0f} of 25 modes alive", fontsize=11)
+        bars.set_title(f"{now['alive']:.0f} of 25 modes alive", fontsize=11)
         bars.set_xlabel("mode, column by column of the grid", fontsize=10)
         bars.set_ylabel("share of the samples", fontsize=10)
         self._draw_lines(bottom.subplots(1, 3).tolist(), [t])
-        return figure
+        said = ", ".join(
+            f"{title.split(' (')[0]} {number(now[name])} ({number(then[name])})"
+            for name, title in _LINES.items()
+        )
+        alt = (
+            f"Samples of generation {t} of chain {self.chain.value}: {now['alive']:.0f} of 25 "
+            f"modes are alive, the largest share is {self._shares(t).max():.2f}. In brackets the "
+            f"scores of generation {first}: {said}."
+        )
+        return Picture(figure, alt, self._about())
 
     def _draw_cloud(self, axes: Axes, t: int) -> None:
         points = self.run.samples[t][self.chain.value]
@@ -99,23 +109,7 @@ class ModeDrift(Panel):
             axes.set_ylim(0, 1.05 * np.nanmax(lines.to_numpy()))
             style_axes(axes)
 
-    def alt(self) -> str:
-        """Return how many modes are alive, the largest share, and the scores beside the first."""
-        t = self.generation.value
-        now = self._scores(t)
-        first = int(self.run.generations[0])
-        then = self._scores(first)
-        said = ", ".join(
-            f"{title.split(' (')[0]} {number(now[name])} ({number(then[name])})"
-            for name, title in _LINES.items()
-        )
-        return (
-            f"Samples of generation {t} of chain {self.chain.value}: {now['alive']:.0f} of 25 "
-            f"modes are alive, the largest share is {self._shares(t).max():.2f}. In brackets the "
-            f"scores of generation {first}: {said}."
-        )
-
-    def settings(self) -> str:
+    def _about(self) -> str:
         """Return loop, sizes, bias, the number of chains and what the marks mean."""
         last = self.run.records.iloc[-1]
         real = "" if self.real is None else " Grey dots are real data."
@@ -148,4 +142,4 @@ class ModeDrift(Panel):
             f"generations {', '.join(map(str, chosen))}, above lines of recall, variance within a "
             f"mode and total variance. Modes alive: {', '.join(alive)}."
         )
-        return [Picture(figure, alt, self.settings())]
+        return [Picture(figure, alt, self._about())]

@@ -3,6 +3,7 @@
 import html
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import HTML
     from matplotlib.figure import Figure
+
+    from madlab.models import Model
 
 Row = Sequence[widgets.Widget]
 _ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
@@ -43,6 +46,19 @@ def _request() -> dict[str, Any]:
 class Fallback(widgets.VBox):
     """A box of widgets that also displays as HTML, for reports and for pages without a kernel."""
 
+    @cached_property
+    def status(self) -> widgets.HTML:
+        """A line that screen readers announce when it changes, to be put into the box."""
+        return widgets.HTML().add_class("mad-status")
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Put `text` into the status line; with `wrong`, as an error."""
+        colour = "#B00020" if wrong else "inherit"
+        self.status.value = (
+            f'<div role="status" aria-live="polite" style="color: {colour}; line-height: 1.4">'
+            f"{html.escape(text)}</div>"
+        )
+
     def html(self) -> str:
         """Return the present state as HTML that needs no kernel, script or other file."""
         raise NotImplementedError
@@ -70,21 +86,16 @@ class Panel(Fallback):
     """Controls, a picture that follows them, and a sentence that says what the picture shows.
 
     A panel makes its controls and whatever else it needs, hands the controls to this class, and
-    implements `figure`, `alt` and `settings`, from which the picture is drawn at once and whenever
-    a control changes. The picture keeps its size; the sentence is there for screen readers and for
-    everyone else.
+    implements `render`, whose picture is shown at once and anew whenever a control changes; its alt
+    text stands below, for screen readers and for everyone else.
 
     - `hook`: a CSS class by which a browser test finds the panel.
     - `rows`: the controls above the picture, row by row.
     """
 
-    # How many colours the picture may have; None for as many as there are.
-    colours: int | None = 256
-
     def __init__(self, hook: str, *rows: Row) -> None:
         look = widgets.Layout(object_fit="contain", max_width="100%")
         self.picture = widgets.Image(format="png", layout=look).add_class("mad-picture")
-        self.status = widgets.HTML().add_class("mad-status")
         super().__init__([*map(row, rows), self.picture, self.status])
         self.add_class("mad-panel").add_class(hook)
         for control in (one for line in rows for one in line):
@@ -92,17 +103,21 @@ class Panel(Fallback):
                 control.observe(self._changed, "value")
         self.redraw()
 
-    def figure(self) -> "Figure":
-        """Return the present state as a figure."""
+    def render(self) -> Picture:
+        """Return the present state as a picture: alt text with numbers, settings as caption."""
         raise NotImplementedError
+
+    def figure(self) -> "Figure":
+        """Return the figure that is shown."""
+        return self._shown.figure
 
     def alt(self) -> str:
         """Return one or two sentences that say what the picture shows, with numbers."""
-        raise NotImplementedError
+        return self._shown.alt
 
     def settings(self) -> str:
         """Return the settings that the picture was made with, in words."""
-        raise NotImplementedError
+        return self._shown.caption
 
     def sheet(self) -> Sequence[Picture]:
         """Return the pictures that are kept with the notebook: a contact sheet over a range.
@@ -110,10 +125,6 @@ class Panel(Fallback):
         Unless overridden, the present state.
         """
         return [self._shown]
-
-    def render(self) -> Picture:
-        """Return the present state as a picture with its words."""
-        return Picture(self.figure(), self.alt(), self.settings(), self.colours)
 
     def show(self, picture: Picture) -> None:
         """Put what `render` returned into the panel."""
@@ -125,11 +136,7 @@ class Panel(Fallback):
     def redraw(self) -> None:
         """Draw the present state and say what it shows."""
         self.show(self.render())
-        self.say(self._shown.alt)
-
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Put `text` below the picture; with `wrong`, as an error."""
-        self.status.value = status(text, wrong=wrong)
+        self.say(self.alt())
 
     def _changed(self, change: Mapping[str, Any]) -> None:
         """Follow a control; what goes wrong is said and raised."""
@@ -150,15 +157,6 @@ class Panel(Fallback):
     def fallback(self) -> str:
         """Return the contact sheet as HTML figures."""
         return "".join(picture.html() for picture in self.sheet())
-
-
-def status(text: str, *, wrong: bool = False) -> str:
-    """Return `text` as HTML that screen readers announce when it changes."""
-    colour = "#B00020" if wrong else "inherit"
-    return (
-        f'<div role="status" aria-live="polite" style="color: {colour}; line-height: 1.4">'
-        f"{html.escape(text)}</div>"
-    )
 
 
 def in_words(records: "pd.DataFrame", first: "pd.Series[Any] | None" = None) -> str:
@@ -182,6 +180,11 @@ def in_words(records: "pd.DataFrame", first: "pd.Series[Any] | None" = None) -> 
     return ", ".join(said)
 
 
+def in_full(model: "Model") -> str:
+    """Return the name of a model and its settings in words."""
+    return ", ".join([model.name, *(f"{key} {value}" for key, value in model.settings.items())])
+
+
 def row(controls: Row) -> widgets.Box:
     """Return controls side by side, going on below where the page is narrow."""
     boxes = [getattr(control, "box", control) for control in controls]
@@ -199,6 +202,13 @@ def labelled(
 def dropdown(label: str, hook: str, options: Sequence[Any], value: Any) -> Any:
     """Return a list to choose from; `options` are values, or pairs of a label and a value."""
     return labelled(widgets.Dropdown, label, hook, options=options, value=value)
+
+
+def buttons(label: str, hook: str, options: Sequence[Any], width: str) -> Any:
+    """Return a row of buttons of which one is pressed; `options` as for `dropdown`."""
+    found = labelled(widgets.ToggleButtons, label, hook, options=options)
+    found.style.button_width = width
+    return found
 
 
 def whole_number(label: str, hook: str, least: int, most: int, value: int) -> Any:

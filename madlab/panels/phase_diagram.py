@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from madlab import checks
 from madlab.loops import Loop
@@ -119,7 +118,7 @@ class PhaseDiagram(BackgroundPanel):
             if run.due(_SECONDS):
                 self.show_of(run, f"{done + 1} of {len(places)} points simulated.")
         self.show_of(run, "Every point is simulated.")
-        return f"Finished. {self.alt()}"
+        return f"Finished. {self.render().alt}"
 
     def _simulate(self, run: Run, d: int, bias: float, n_real: int, n_synthetic: int) -> Estimate:
         loop = Loop.fresh_data(n_real, n_synthetic)
@@ -136,52 +135,41 @@ class PhaseDiagram(BackgroundPanel):
         done = sum(place in self.found for place in _places(run.chosen, self._side))
         return f"Stopped after {done} of {self._side**2} points; Start goes on from there."
 
-    def figure(self) -> Figure:
-        """Return the map with its points, beside cuts through it."""
-        chosen = self.chosen()
+    def render(self) -> Picture:
+        """Return the map with its points, beside cuts through it.
+
+        In words: the range of the ratio, where it crosses one, and how far simulation differs.
+        """
+        chosen, across = self.chosen(), _across(self.chosen())
         phase = _map(chosen, self._side, self.found)
         x, _ = _axes(chosen, self._side)
-        cuts = {}
-        for place in x[np.unique(np.linspace(0, len(x) - 1, 4).round().astype(int))]:
-            label = f"{'n_real' if chosen['view'] == 'sizes' else 'λ'} = {place:g}"
-            cuts[label] = (float(place), _ratio(chosen, np.array([place]), phase.y)[:, 0])
-        return phase_figure(phase, cuts, _title(chosen))
-
-    def alt(self) -> str:
-        """Return the range of the ratio, where it crosses one, and how far simulation differs."""
-        chosen = self.chosen()
-        phase = _map(chosen, self._side, self.found)
-        said = (
-            f"n_e / n_real, {_title(chosen)}: from {number(phase.ratio.min())} to "
-            f"{number(phase.ratio.max())} by the closed form."
-        )
-        edge = {**_fixed(chosen), "n_real" if phase.logarithmic else "bias": float(phase.x[-1])}
-        last = admissible_synthetic(chosen["d"], **edge)
-        where = f"At {phase.x_name} = {phase.x[-1]:g} synthetic data"
+        cuts = {
+            f"{phase.x_name} = {place:g}": (float(place), _ratio(chosen, place, phase.y))
+            for place in x[np.unique(np.linspace(0, len(x) - 1, 4).round().astype(int))]
+        }
+        d, bias, n_real = chosen["d"], chosen["bias"], chosen["n_real"]
+        title = f"d = {d}, " + (f"λ = {bias:g}" if across == "n_real" else f"n_real = {n_real:,}")
+        edge = {"n_real": n_real, "bias": bias, across: float(phase.x[-1])}
+        last = admissible_synthetic(d, **edge)
         reach = "always help" if last == np.inf else f"help up to n_synthetic = {last:,.0f}"
-        said += f" {where} {reach}."
-        if len(phase.points.x):
-            across = "n_real" if phase.logarithmic else "bias"
-            closed = [
-                float(effective_ratio(chosen["d"], **{**_fixed(chosen), across: x}, n_synthetic=y))
-                for x, y in zip(phase.points.x, phase.points.y, strict=True)
-            ]
-            apart = np.abs(closed / phase.points.ratio - 1).max()
-            worst = (phase.points.error / phase.points.ratio).max()
-            said += (
-                f" {len(closed)} simulated points, with standard errors of at most {worst:.1%}, "
-                f"differ from it by at most {apart:.0%}."
-            )
-        return said
-
-    def settings(self) -> str:
-        """Return how the picture was made."""
-        return (
-            f"Fresh data loop on N(0, I) in {self.d.value} dimensions. Colours and lines: closed "
-            f"form. Discs and error bars (two standard errors): simulation of "
-            f"{self._options['chains']} chains a point, seed {self._seed}. Black line: "
-            "n_e = n_real."
+        said = (
+            f"n_e / n_real, {title}: from {_range(phase)} by the closed form. "
+            f"At {phase.x_name} = {phase.x[-1]:g} synthetic data {reach}."
         )
+        points = phase.points
+        if len(points.x):
+            closed = _ratio(chosen, points.x, points.y)
+            said += (
+                f" {len(closed)} simulated points, with standard errors of at most "
+                f"{(points.error / points.ratio).max():.1%}, differ from it by at most "
+                f"{np.abs(closed / points.ratio - 1).max():.0%}."
+            )
+        about = (
+            f"Fresh data loop on N(0, I) in {d} dimensions. Colours and lines: closed form. Discs "
+            f"and error bars (two standard errors): simulation of {self._options['chains']} chains "
+            f"a point, seed {self._seed}. Black line: n_e = n_real."
+        )
+        return Picture(phase_figure(phase, cuts, title), said, about)
 
     def sheet(self) -> list[Picture]:
         """Return the present state, and below it the plane of sizes for three biases."""
@@ -190,14 +178,19 @@ class PhaseDiagram(BackgroundPanel):
             f"λ = {bias:g}": _map({**chosen, "bias": bias}, self._side, self.found)
             for bias in _SHEET
         }
-        sheet = phase_sheet(maps)
-        largest = "; ".join(
-            f"{title}: {number(phase.ratio.min())} to {number(phase.ratio.max())}"
-            for title, phase in maps.items()
-        )
+        largest = "; ".join(f"{title}: {_range(phase)}" for title, phase in maps.items())
         alt = f"The same plane for three sampling biases, n_e / n_real in {largest}."
         below = "The paper's Fig. 11 by the closed form, with the points that were simulated."
-        return [self._shown, Picture(sheet, alt, below)]
+        return [self._shown, Picture(phase_sheet(maps), alt, below)]
+
+
+def _range(phase: Map) -> str:
+    return f"{number(phase.ratio.min())} to {number(phase.ratio.max())}"
+
+
+def _across(chosen: Mapping[str, Any]) -> str:
+    """Return what the x of the plane is, as the theory calls it."""
+    return "n_real" if chosen["view"] == "sizes" else "bias"
 
 
 def _map(
@@ -205,49 +198,35 @@ def _map(
 ) -> Map:
     """Return the closed form over the plane, and the points of the grid that were found."""
     x, y = _axes(chosen, _SIDE, whole=False)
-    across = 0 if chosen["view"] == "sizes" else 1
+    sizes = _across(chosen) == "n_real"
     simulated = [
-        ((place[2], place[1])[across], place[3], *found[place])
+        (place[2] if sizes else place[1], place[3], *found[place])
         for place in _places(chosen, side)
         if place in found
     ]
     points = Points(*np.array(simulated, float).reshape(-1, 4).T)
-    return Map(x, y, _ratio(chosen, x, y), ("n_real", "λ")[across], across == 0, points)
+    ratio = _ratio(chosen, x[None], y[:, None])
+    return Map(x, y, ratio, "n_real" if sizes else "λ", sizes, points)
 
 
 def _axes(chosen: Mapping[str, Any], side: int, whole: bool = True) -> tuple[Any, Any]:
     """Return the places along x and y: sizes that grow with the dimensions, or biases."""
     least = max(chosen["d"], 10)
-    if chosen["view"] == "sizes":
+    if _across(chosen) == "n_real":
         x, y = np.geomspace(least, 10 * least, side), np.geomspace(least, 100 * least, side)
-    else:
-        x, y = np.linspace(0.1, 0.9, side).round(2), np.geomspace(least / 10, 100 * least, side)
-    if whole:
-        return (x.round() if chosen["view"] == "sizes" else x), y.round()
-    return x, y
+        return (x.round(), y.round()) if whole else (x, y)
+    y = np.geomspace(least / 10, 100 * least, side)
+    return np.linspace(0.1, 0.9, side).round(2), y.round() if whole else y
 
 
 def _places(chosen: Mapping[str, Any], side: int) -> list[tuple[int, float, int, int]]:
     """Return (d, bias, n_real, n_synthetic) of every point of the grid."""
     x, y = _axes(chosen, side)
-    d = chosen["d"]
-    if chosen["view"] == "sizes":
-        return [(d, chosen["bias"], int(a), int(b)) for a in x for b in y]
-    return [(d, float(a), chosen["n_real"], int(b)) for a in x for b in y]
+    found = [({**chosen, _across(chosen): a.item()}, b) for a in x for b in y]
+    return [(one["d"], one["bias"], int(one["n_real"]), int(b)) for one, b in found]
 
 
-def _fixed(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    return {"n_real": chosen["n_real"], "bias": chosen["bias"]}
-
-
-def _ratio(chosen: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the closed form over the plane, `(rows, columns)`."""
-    across = {"sizes": "n_real", "bias": "bias"}[chosen["view"]]
-    named = {**_fixed(chosen), across: x[None]}
-    return effective_ratio(chosen["d"], n_synthetic=y[:, None], **named)
-
-
-def _title(chosen: Mapping[str, Any]) -> str:
-    if chosen["view"] == "sizes":
-        return f"d = {chosen['d']}, λ = {chosen['bias']:g}"
-    return f"d = {chosen['d']}, n_real = {chosen['n_real']:,}"
+def _ratio(chosen: Mapping[str, Any], x: Any, y: np.ndarray) -> np.ndarray:
+    """Return the closed form at places of the plane, which broadcast against each other."""
+    named = {"n_real": chosen["n_real"], "bias": chosen["bias"], _across(chosen): x}
+    return effective_ratio(chosen["d"], n_synthetic=y, **named)

@@ -12,7 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from madlab import checks, files
-from madlab.panels.panel import Fallback, labelled, row, status
+from madlab.panels.panel import Fallback, labelled, row
 from madlab.store import Store
 
 FILE = "predictions.jsonl"
@@ -58,14 +58,13 @@ class Prediction(Fallback):
         given: dict[str, Any] = {"value": self.note, "continuous_update": False}
         self.why = labelled(widgets.Textarea, "Why? (optional)", "mad-why", width="40em", **given)
         self.button = widgets.Button(description="Keep my prediction").add_class("mad-keep")
-        self.status = widgets.HTML().add_class("mad-status")
         super().__init__([asked, self.picked, self.why, row([self.button, self.status])])
         self.add_class("mad-prediction")
         self.button.on_click(self._pressed)
         if value and value != self.answer:
             self.picked.value = value
             self.keep()
-        self.status.value = status(self.words())
+        self.say(self.words())
 
     @property
     def answer(self) -> str | None:
@@ -94,13 +93,13 @@ class Prediction(Fallback):
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 files.append(self._file, json.dumps(kept), durable=True)
         self._kept = kept
-        self.status.value = status(self.words())
+        self.say(self.words())
 
     def _pressed(self, _: widgets.Button) -> None:
         try:
             self.keep()
         except (ValueError, OSError) as error:
-            self.status.value = status(f"Not kept: {error}", wrong=True)
+            self.say(f"Not kept: {error}", wrong=True)
 
     def words(self) -> str:
         """Return the answer that was kept, in words."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from madlab.plots.picture import Picture
-from madlab.plots.style import GREY, WIDTH, Look, legend, stroke, style_axes
+from madlab.plots.style import GREY, WIDTH, Look, legend, places, stroke, style_axes
 
 # Smaller values lie on this line of a logarithmic axis, zeros too.
 FLOOR = 1e-12
@@ -181,12 +181,9 @@ def height(count: int) -> float:
 
 def draw(target: Figure | SubFigure, facets: Sequence[Facet], columns: int = 3) -> None:
     """Draw facets into a figure or a part of one, with one legend of all their lines."""
-    across = columns_of(len(facets))
-    grid = target.subplots(-(-len(facets) // across), across, squeeze=False).ravel()
-    for axes, facet in zip(grid, facets, strict=False):
+    grid = places(target, len(facets), columns_of(len(facets)))
+    for axes, facet in zip(grid, facets, strict=True):
         draw_facet(axes, facet)
-    for axes in grid[len(facets) :]:
-        axes.set_axis_off()
     if len({name for axes in grid for name in axes.get_legend_handles_labels()[1]}) > 1:
         legend(target, *grid, columns=columns)
 

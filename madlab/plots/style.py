@@ -71,6 +71,17 @@ def style_axes(axes: Axes, grid: Literal["x", "y", "both"] | None = "y", title: 
         axes.set_title(title, fontsize=11, loc="left")
 
 
+def places(target: Figure | SubFigure, count: int, across: int, **more: Any) -> list[Axes]:
+    """Return `count` axes in rows of `across`, in order; the last row's other places are blank.
+
+    - `more`: as for `Figure.subplots`.
+    """
+    grid = target.subplots(-(-count // across), across, squeeze=False, **more).ravel()
+    for axes in grid[count:]:
+        axes.set_axis_off()
+    return list(grid[:count])
+
+
 def legend(target: Figure | SubFigure, *grid: Axes, columns: int = 4) -> None:
     """Put one legend of all that has a name in the axes of `grid` below a figure."""
     found: dict[str, Artist] = {}

@@ -1,8 +1,8 @@
 import re
 
-import ipywidgets as widgets
 import numpy as np
 import pytest
+from panel_checks import check_controls, check_page
 
 from madlab import Chain, Loop, data, models, panels
 from madlab.data.samples import Dataset, Samples
@@ -95,22 +95,13 @@ def test_the_ring_is_where_the_dial_is(shown, run):
 
 
 def test_slider_and_list_turn_together_and_both_work_by_keyboard(shown):
-    def below(box):
-        for child in box.children:
-            yield child
-            if isinstance(child, widgets.Box):
-                yield from below(child)
-
-    (handle,) = [child for child in below(shown) if isinstance(child, widgets.SelectionSlider)]
+    check_controls(shown)
+    listed, handle = shown.bias.box.children
     assert [label for label, _ in handle.options] == ["0.2", "0.5", "1"]
     before = shown.picture.value
     handle.index = 0
-    assert shown.bias.value == 0.2
+    assert shown.bias.value == listed.value == 0.2
     assert shown.picture.value != before
-    (listed,) = [child for child in below(shown) if "mad-bias-list" in child._dom_classes]
-    assert listed.value == 0.2
-    assert (listed.description, shown.model.description) == ("sampling bias λ", "model")
-    assert not handle.continuous_update
 
 
 def test_without_a_kernel_every_bias_of_every_model_is_on_one_sheet(shown, monkeypatch):
@@ -124,26 +115,23 @@ def test_without_a_kernel_every_bias_of_every_model_is_on_one_sheet(shown, monke
     monkeypatch.setattr(bias_dial, "draw_sheet", draw_sheet)
     page = shown._repr_mimebundle_()["text/html"]
     assert drawn == [(30, ["1", "0.5", "0.2"])] * 2
-    alt = re.search(r'<img alt="([^"]+)"', page)[1]
+    alt = check_page(page)
     assert alt.startswith("Contact sheet of coarse and fine: one row for each sampling bias λ, 1, ")
     assert "components 1" in re.search(r"<figcaption>(.+)</figcaption>", page)[1]
-    assert len(page) < 150_000
 
 
 def test_chains_that_do_not_fit_are_refused(run, digits, store):
     good = run(1)
-    with pytest.raises(ValueError, match="no chains to draw from"):
-        panels.BiasDial({})
-    with pytest.raises(ValueError, match=r"biases \[0.2\]; give two at least"):
-        panels.BiasDial({"one": good[2:]})
-    with pytest.raises(ValueError, match=r"biases \[0.2, 0.2, 0.5, 1.0\]; .*all different"):
-        panels.BiasDial({"twice": [*good, good[2]]})
-    with pytest.raises(ValueError, match=r"seeds \[0, 1\]; give chains of one seed"):
-        panels.BiasDial({"seeds": [*good[1:], *run(1, (1.0,), seed=1)]})
-    with pytest.raises(ValueError, match=r"same biases, but they are: a: \[0.2, 0.5, 1.0\]; b: "):
-        panels.BiasDial({"a": good, "b": run(6)[:2]})
-    with pytest.raises(ValueError, match=r"several n_evaluate or features: .*50 samples.*100"):
-        panels.BiasDial({"a": good, "b": run(6, n_evaluate=50)})
+    for given, message in [
+        ({}, "no chains to draw from"),
+        ({"one": good[2:]}, r"biases \[0.2\]; give two at least"),
+        ({"twice": [*good, good[2]]}, r"biases \[0.2, 0.2, 0.5, 1.0\]; .*all different"),
+        ({"seeds": [*good[1:], *run(1, (1.0,), seed=1)]}, r"seeds \[0, 1\]; give chains of one"),
+        ({"a": good, "b": run(6)[:2]}, r"same biases, but they are: a: \[0.2, 0.5, 1.0\]; b: "),
+        ({"a": good, "b": run(6, n_evaluate=50)}, "several n_evaluate or .*50 samples.*100"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            panels.BiasDial(given)
     idle = Chain(Loop.fully_synthetic(300), "mixture", digits, bias=0.9, store=store, n_evaluate=50)
     with pytest.raises(ValueError, match=r"bias 0\.9 has not run: run it first"):
         panels.BiasDial({"idle": [*good, idle]})

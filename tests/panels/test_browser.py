@@ -15,7 +15,7 @@ from madlab.metrics import features
 from madlab.metrics.features import LeNetFeatures
 from madlab.metrics.matching import nearest
 from madlab.metrics.spectrum import grid_power, power_spectrum
-from madlab.panels import Browser, browser, chain_views
+from madlab.panels import Browser, chain_pictures, chain_views
 from madlab.plots.lines import number
 from madlab.store import Store
 
@@ -53,13 +53,13 @@ def kept(faces, pictures, tmp_path_factory):
 @pytest.fixture
 def drawn(monkeypatch):
     """What the browser hands to the function that draws sheets, call by call."""
-    calls, draw = [], browser.draw_sheet
+    calls, draw = [], chain_pictures.draw_sheet
 
     def draw_sheet(axes, images, columns=10, **more):
         calls.append((images, columns, more))
         draw(axes, images, columns, **more)
 
-    monkeypatch.setattr(browser, "draw_sheet", draw_sheet)
+    monkeypatch.setattr(chain_pictures, "draw_sheet", draw_sheet)
     return calls
 
 
@@ -306,7 +306,10 @@ def test_zoom_shows_the_middle_in_whole_pixels(faces):
         assert found.get_interpolation() == "nearest"
     assert "picture 0, the middle ×4" in shown.alt()
     shown.zoom.value = 1
-    shown.view.value = "25 pictures"
+    # Beside generation 1 there is nothing to zoom into.
+    for view in ("beside generation 1", "25 pictures"):
+        shown.view.value = view
+        assert shown.zoom.disabled == (view == "beside generation 1")
     sheet = near(shown).get_array()
     assert sheet.shape == (5 * SIZE + 4 * 2, 5 * SIZE + 4 * 2, 3)
     np.testing.assert_array_equal(sheet[-SIZE:, -SIZE:], shown.chain.pictures(3)[24])

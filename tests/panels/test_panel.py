@@ -9,6 +9,7 @@ from panel_checks import check_page
 
 from madlab import panels
 from madlab.panels import panel
+from madlab.plots.picture import Picture
 
 
 class Square(panels.Panel):
@@ -18,18 +19,14 @@ class Square(panels.Panel):
         self.x = widgets.IntSlider(description="x", value=2)
         super().__init__("mad-square", [self.x])
 
-    def figure(self):
+    def render(self):
         if self.x.value > 50:
             raise ValueError(f"x is {self.x.value}; at most 50 <fits>")
         figure = Figure(figsize=(3, 2))
         figure.subplots().bar([0], [self.x.value])
-        return figure
-
-    def alt(self):
-        return f"A bar as high as {self.x.value}, whose square is {self.x.value**2}."
-
-    def settings(self):
-        return f"x is {self.x.value}, and nothing else was set for this picture"
+        alt = f"A bar as high as {self.x.value}, whose square is {self.x.value**2}."
+        about = f"x is {self.x.value}, and nothing else was set for this picture"
+        return Picture(figure, alt, about)
 
 
 def test_a_panel_follows_its_controls_in_picture_and_words():
