@@ -8,44 +8,29 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from madlab.metrics.scores import KINDS, score_label
-from madlab.plots.lines import Facet, Line, draw_facet, words
+from madlab.metrics.scores import KINDS, SCORES, score_label
+from madlab.plots import style
+from madlab.plots.curves import score_lines
+from madlab.plots.lines import Facet, draw_facet, words
 from madlab.plots.picture import Picture
-from madlab.plots.style import (
-    BLACK,
-    BLUE,
-    DASHES,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    WIDTH,
-    Look,
-    legend,
-    stroke,
-    style_axes,
-)
+from madlab.plots.style import BLACK, DASHES, WIDTH, Look, legend, stroke, style_axes
 
 # Colour, marker and dashes say which model.
 _LOOKS: dict[str, Look] = {
-    "mixture": (BLUE, "o", "solid"),
-    "diffusion": (VERMILLION, "s", DASHES[1]),
-    "picked": (ORANGE, "^", DASHES[2]),
-    "gaussian": (GREEN, "D", "solid"),
-    "coupling": (PURPLE, "v", DASHES[3]),
-    "gan": (SKY, "P", DASHES[4]),
+    "mixture": (style.BLUE, "o", "solid"),
+    "diffusion": (style.VERMILLION, "s", DASHES[1]),
+    "picked": (style.ORANGE, "^", DASHES[2]),
+    "gaussian": (style.GREEN, "D", "solid"),
+    "coupling": (style.PURPLE, "v", DASHES[3]),
+    "gan": (style.SKY, "P", DASHES[4]),
     "": (BLACK, "X", DASHES[1]),
 }
 _PLAIN = KINDS["digits"].shown
 _METRICS = ("precision", "recall", "fd", "read")
 _KINDS = {"lenet": "Digits, on LeNet features", "points": "Points, on their coordinates"}
-_BLOCK = 3.9
-_SIDES: dict[str, dict[str, Any]] = {
-    "above": {"xytext": (0, 7), "ha": "center", "va": "bottom"},
-    "below": {"xytext": (0, -7), "ha": "center", "va": "top"},
-    "right": {"xytext": (8, 0), "ha": "left", "va": "center"},
-}
+# Where the name of a point stands beside it: offset in points, and how it is aligned.
+_ABOVE, _BELOW = ((0, 7), "center", "bottom"), ((0, -7), "center", "top")
+_RIGHT = ((8, 0), "left", "center")
 
 
 def strengths(records: pd.DataFrame) -> pd.DataFrame:
@@ -94,9 +79,9 @@ def looks(found: pd.DataFrame) -> dict[str, Look]:
     models = found.groupby("path")["model"].first()
     # Models before labelled variants of them, which take what is left.
     for path in sorted(models.index, key=lambda path: (path != models[path], path)):
-        wanted = [_LOOKS.get(str(models[path]), _LOOKS[""]), *_LOOKS.values()]
-        free = [look for look in wanted if look not in chosen.values()]
-        chosen[str(path)] = (free or wanted)[0]
+        own = _LOOKS.get(str(models[path]), _LOOKS[""])
+        free = (look for look in (own, *_LOOKS.values()) if look not in chosen.values())
+        chosen[str(path)] = next(free, own)
     return chosen
 
 
@@ -115,7 +100,7 @@ def calibration(records: pd.DataFrame) -> Picture:
     """
     found = strengths(records)
     groups, chosen, said = blocks(found), looks(found), []
-    figure = Figure(figsize=(WIDTH, _BLOCK * len(groups)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.9 * len(groups)), layout="constrained")
     parts = figure.subfigures(len(groups), 1, squeeze=False)[:, 0]
     for part, (title, block) in zip(parts, groups.items(), strict=True):
         facets = _facets(block, chosen)
@@ -138,15 +123,8 @@ def _facets(block: pd.DataFrame, chosen: Mapping[str, Look]) -> list[Facet]:
     x_name = " or ".join(names[picks] for picks in sorted(block["picks"].unique()))
     facets = []
     for metric in _METRICS:
-        lines = [
-            Line.of(
-                block[block["path"] == path], "strength", metric, "seed", path, look
-            ).backwards()
-            for path, look in chosen.items()
-            if block.loc[block["path"] == path, metric].notna().any()
-        ]
-        if lines:
-            limits = (0, None if metric == "fd" else 1)
+        if lines := score_lines(block, "strength", metric, "path", chosen, backwards=True):
+            limits = (0, SCORES[metric].high)
             title, span = score_label(metric, block), (0, 1.03)
             facets.append(Facet(title, lines, x_name=x_name, limits=limits, span=span))
     return facets
@@ -174,52 +152,35 @@ def draw_plane(
     - `marked`: path and strength of the point that gets a ring, and alone a name.
     """
     # A plane has no base line: its axes begin where the paths do, but show a fifth at least.
-    ways = {path: _way(found, path) for path in chosen if (found["path"] == path).any()}
-    least = np.min([at.min(0) for _, at in ways.values()], axis=0)
+    means = found.groupby(["path", "strength"])[["recall", "precision", "picks"]].mean()
+    least = means[["recall", "precision"]].min().to_numpy()
     left, bottom = np.clip(0.1 * np.floor(10 * least - 0.3), 0, 0.8).tolist()
-    for count, (path, (strength, at)) in enumerate(ways.items()):
+    for count, path in enumerate(path for path in chosen if path in means.index):
+        own = means.loc[path]
+        strength, at, picks = own.index, own.to_numpy()[:, :2], own["picks"].any()
         axes.plot(*at.T, label=path, **stroke(chosen[path]))
         named = _apart(at, 0.07 * np.array([1 - left, 1 - bottom]))
         if marked is not None:
             named = np.flatnonzero(strength == marked[1]).tolist() if path == marked[0] else []
-        picks = found.loc[found["path"] == path, "picks"].any()
         wide, high = np.ptp(at, axis=0) / (1 - left, 1 - bottom)
         # Names of one path lie above it, those of the next below; those of a steep one beside it.
-        side = "right" if high > wide else "below" if count % 2 else "above"
+        beside, ha, va = _RIGHT if high > wide else _BELOW if count % 2 else _ABOVE
+        look: dict[str, Any] = {"color": chosen[path][0], "fontsize": 8, "ha": ha, "va": va}
         for i in named:
-            axes.annotate(
-                f"{100 * strength[i]:.3g}%" if picks else f"{strength[i]:.3g}",
-                (at[i, 0], at[i, 1]),
-                textcoords="offset points",
-                **_SIDES[side],
-                fontsize=8,
-                color=chosen[path][0],
-                annotation_clip=False,
-            )
+            name = f"{100 * strength[i]:.3g}%" if picks else f"{strength[i]:.3g}"
+            place = {"xytext": beside, "textcoords": "offset points", "annotation_clip": False}
+            axes.annotate(name, at[i], **place, **look)
             if marked is not None:
-                x, y = at[i]
-                ring = axes.plot(x, y, "o", color=BLACK, clip_on=False)[0]
-                ring.set(markersize=15, markerfacecolor="none", markeredgewidth=2)
-    axes.set_xlabel(score_label("recall"), fontsize=10)
-    axes.set_ylabel(score_label("precision"), fontsize=10)
-    axes.set_xlim(left, 1)
+                axes.plot(*at[i], "o", ms=15, mfc="none", mec=BLACK, mew=2, clip_on=False)
+    axes.set(xlabel=score_label("recall"), ylabel=score_label("precision"))
     # Room for names above a precision of 1.
-    axes.set_ylim(bottom, 1 + 0.06 * (1 - bottom))
+    axes.set(xlim=(left, 1), ylim=(bottom, 1 + 0.06 * (1 - bottom)))
     axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick < 1.001])
     style_axes(axes, "both", "quality against diversity")
 
 
-def _way(found: pd.DataFrame, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the strengths of a path `(n,)`, and recall and precision there `(n, 2)`."""
-    means = found[found["path"] == path].groupby("strength")[["recall", "precision"]].mean()
-    return means.index.to_numpy(), means.to_numpy()
-
-
 def _apart(at: np.ndarray, least: np.ndarray) -> list[int]:
-    """Return both ends of a path, then those points that lie apart from all returned before.
-
-    - `at`: float64 `(n, 2)`; `least`: float64 `(2,)`, the distance in one or the other direction.
-    """
+    """Return both ends of a path, then the points that lie `least` apart from all returned."""
     found: list[int] = []
     for i in [len(at) - 1, *range(len(at) - 1)]:
         if (abs(at[found] - at[i]) > least).any(1).all():

@@ -1,6 +1,7 @@
 """Curves of scores: against the generation, the size of samples, and the strength of damage."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,38 +138,40 @@ def curve_facets(
     last = generations or int(records["generation"].max())
     real = f"real {kind_of_records(records).name}"
     facets = []
-    for metric in filter(lambda metric: defined(metric, records), names):
-        lines = []
-        for label, look in looks.items():
-            own = records[records["line"] == label]
-            if len(own):
-                bars = None
-                if len(set(own["seed"])) == 1 and defined(f"{metric}_error", own):
-                    bars = own.sort_values("generation")[f"{metric}_error"].to_numpy(float)
-                data = (own, "generation", metric, "seed", label, look)
-                lines.append(Line.of(*data, thin=len(own), errors=bars))
-        value = getattr(floor, metric, np.nan)
-        known = SCORES[metric].floor and np.isfinite(value)
-        shown = [0.0, records[metric].min(), *([value] if known else [])]
-        low = min(shown) if SCORES[metric].low is None else 0.0
-        facets.append(
-            Facet(
-                names[metric],
-                lines,
-                across={real: value} if known else {},
-                limits=_limits(metric, low=low),
-                span=(0.7, max(last, 2) + 0.3),
-                ticks=range(1, last + 1, -(-last // 10)),
-            )
-        )
+    for metric, title in names.items():
+        lines = score_lines(records, "generation", metric, "line", looks, thin=len(records))
+        if not lines:
+            continue
+        score, value = SCORES[metric], getattr(floor, metric, np.nan)
+        across = {real: value} if score.floor and np.isfinite(value) else {}
+        # At 0, and shares at 1, so that no fall misleads.
+        low = min(0.0, records[metric].min(), *across.values()) if score.low is None else 0.0
+        place = {"span": (0.7, max(last, 2) + 0.3), "ticks": range(1, last + 1, -(-last // 10))}
+        facets.append(Facet(title, lines, across=across, limits=(low, score.high), **place))
     if not facets:
         raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
     return facets
 
 
-def _limits(metric: str, top: float | None = None, low: float = 0) -> tuple[float, float | None]:
-    """Return where an axis starts and ends: at 0, and shares at 1, so that no fall misleads."""
-    return low, SCORES[metric].high or top
+def score_lines(
+    table: pd.DataFrame,
+    x: str,
+    metric: str,
+    by: str,
+    looks: Mapping[str, Look],
+    run: str = "seed",
+    **more: Any,
+) -> list[Line]:
+    """Return a line of each group of the column `by` that has numbers of a metric.
+
+    - `looks`: of the groups, in the order of the lines; `run`, `more`: as for `Line.of`.
+    """
+    groups = dict(list(table.groupby(by)))
+    return [
+        Line.of(groups[name], x, metric, run, name, look, **more)
+        for name, look in looks.items()
+        if name in groups and defined(metric, groups[name])
+    ]
 
 
 def size_curves(scores: pd.DataFrame) -> Picture:
@@ -182,27 +185,19 @@ def size_curves(scores: pd.DataFrame) -> Picture:
     features = sorted(set(scores["features"]))
     if len(features) > 1:
         raise ValueError(f"scores on {' and '.join(features)} cannot share an axis: select one")
-    labels = scores["label"] if "label" in scores else pd.Series("samples", scores.index)
-    sets = dict(list(scores.groupby(labels, sort=False)))
-    if len(sets) > len(LOOKS):
-        raise ValueError(f"there are {len(sets)} labels; at most {len(LOOKS)} can be told apart")
+    named = scores["label"].astype(str) if "label" in scores else "samples"
+    scores = scores.assign(label=named)
+    scores["run"] = scores.groupby(["label", "n"]).cumcount()
+    labels = scores["label"].unique()
+    if len(labels) > len(LOOKS):
+        raise ValueError(f"there are {len(labels)} labels; at most {len(LOOKS)} can be told apart")
+    looks = dict(zip(labels, LOOKS, strict=False))
+    x: dict[str, Any] = {"x_name": "n, samples of each kind", "ticks": sorted(scores["n"].unique())}
     facets = []
-    for metric in filter(lambda metric: defined(metric, scores), _PLAIN):
-        lines = []
-        for (label, own), look in zip(sets.items(), LOOKS, strict=False):
-            if defined(metric, own):
-                own = own.assign(run=own.groupby("n").cumcount())
-                lines.append(Line.of(own, "n", metric, "run", str(label), look, unit="subsets"))
-        facets.append(
-            Facet(
-                score_label(metric, scores),
-                lines,
-                x_name="n, samples of each kind",
-                limits=_limits(metric),
-                ticks=sorted(scores["n"].unique()),
-                log="x",
-            )
-        )
+    for metric in _PLAIN:
+        if lines := score_lines(scores, "n", metric, "label", looks, "run", unit="subsets"):
+            limits = (0, SCORES[metric].high)
+            facets.append(Facet(score_label(metric, scores), lines, limits=limits, log="x", **x))
     return picture(facets, inches=5.2, columns=4)
 
 
@@ -213,18 +208,21 @@ def damage_facets(curves: pd.DataFrame, name: str) -> list[Facet]:
       scores. Axes fit all damages, and the scores at strength 0 are lines across.
     """
     own = curves[curves["damage"] == name].sort_values("strength")
-    look = (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")
-    return [
-        Facet(
-            score_label(metric, curves),
-            [Line(name, own["strength"].to_numpy(), own[metric].to_numpy(), look)],
-            across={"undamaged": float(own[metric].iloc[0])},
-            x_name="strength",
-            limits=_limits(metric, max(1.05 * float(curves[metric].max()), 1e-9)),
-            span=(-0.03, 1.03),
+    x, look = own["strength"].to_numpy(), (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")
+    facets = []
+    for metric in _PLAIN:
+        y, top = own[metric].to_numpy(), max(1.05 * float(curves[metric].max()), 1e-9)
+        facets.append(
+            Facet(
+                score_label(metric, curves),
+                [Line(name, x, y, look)],
+                across={"undamaged": y[0]},
+                x_name="strength",
+                limits=(0, SCORES[metric].high or top),
+                span=(-0.03, 1.03),
+            )
         )
-        for metric in _PLAIN
-    ]
+    return facets
 
 
 def draw_damage(target: Figure | SubFigure, curve: pd.DataFrame, strength: float) -> None:

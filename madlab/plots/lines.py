@@ -1,7 +1,7 @@
 """Lines and facets: a figure as data, from which both its picture and its words come."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,18 +48,28 @@ class Line:
 
     @classmethod
     def of(
-        cls, table: pd.DataFrame, x: str, y: str, run: str, label: str, look: Look, **more: Any
+        cls,
+        table: pd.DataFrame,
+        x: str,
+        y: str,
+        run: str,
+        label: str,
+        look: Look,
+        backwards: bool = False,
+        **more: Any,
     ) -> "Line":
-        """Return the line of a tidy table: its columns of x and y, and of what tells runs apart."""
-        places, column = np.unique(table[x], return_inverse=True)
-        runs, row = np.unique(table[run], return_inverse=True)
-        values = np.full((len(runs), len(places)), np.nan)
-        values[row, column] = table[y]
-        return cls(label, places, values, look, **more)
+        """Return the line of a tidy table: its columns of x and y, and of what tells runs apart.
 
-    def backwards(self) -> "Line":
-        """Return the same line from its last x to its first, as words are to tell it."""
-        return replace(self, x=self.x[::-1], runs=self.runs[:, ::-1])
+        - `backwards`: from the last x to the first, as words are to tell it.
+
+        A single run gets bars where there is a column of its errors.
+        """
+        table, error = table.sort_values(x, ascending=not backwards), f"{y}_error"
+        numbers = table.astype({y: float})
+        found = numbers.pivot_table(y, index=run, columns=x, dropna=False)[table[x].unique()]
+        if len(found) == 1 and error in table and table[error].notna().any():
+            more["errors"] = table[error].to_numpy(float)
+        return cls(label, found.columns.to_numpy(), found.to_numpy(), look, **more)
 
     @property
     def along(self) -> np.ndarray:

@@ -11,7 +11,8 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from madlab.plots.style import BLACK, GREY, LOOKS, WIDTH, style_axes
+from madlab.plots.lines import Facet, Line, draw_facet
+from madlab.plots.style import BLACK, GREY, LOOKS, WIDTH
 
 # Orange harms, purple helps, white is neither: told apart with any colour vision.
 _COLOURS, _NORM = "PuOr", TwoSlopeNorm(vmin=0, vcenter=1, vmax=2.5)
@@ -63,9 +64,9 @@ def draw_phase(axes: Axes, phase: Map, title: str = "") -> ScalarMappable:
         found.x, found.y, c=found.ratio, s=42, cmap=_COLOURS, norm=_NORM, edgecolors=BLACK, zorder=3
     )
     discs.set(linewidth=0.7, clip_on=False)
-    _plain(axes.xaxis if phase.logarithmic else None, axes.yaxis)
-    axes.set_xlabel(phase.x_name, fontsize=10)
-    axes.set_ylabel("n_synthetic", fontsize=10)
+    for axis in (axes.xaxis, axes.yaxis)[not phase.logarithmic :]:
+        _plain(axis)
+    axes.set(xlabel=phase.x_name, ylabel="n_synthetic")
     axes.set_title(title, fontsize=11, loc="left")
     axes.tick_params(labelsize=9)
     return colours
@@ -76,27 +77,15 @@ def draw_cuts(axes: Axes, phase: Map, cuts: Mapping[str, tuple[float, np.ndarray
 
     - `cuts`: by label, the place x and the ratio there `(rows,)`.
     """
-    axes.axhline(1, color=BLACK, linewidth=1)
+    lines = []
     for (label, (x, ratio)), (colour, marker, dash) in zip(cuts.items(), LOOKS, strict=False):
-        axes.plot(phase.y, ratio, color=colour, linestyle=dash, linewidth=1.6, label=label)
-        on = np.isclose(phase.points.x, x)
+        lines.append(Line(label, phase.y, ratio, (colour, "", dash), 1.6))
+        y, simulated, error = (one[np.isclose(phase.points.x, x)] for one in phase.points[1:])
         # Two standard errors either way.
-        axes.errorbar(
-            phase.points.y[on],
-            phase.points.ratio[on],
-            2 * phase.points.error[on],
-            color=colour,
-            fmt=marker,
-            markersize=4.5,
-            capsize=3,
-            elinewidth=1,
-        )
-    axes.set_xscale("log")
+        lines.append(Line("", y, simulated, (colour, marker, ""), errors=2 * error))
+    draw_facet(axes, Facet(WORTH, lines, x_name="n_synthetic", log="x"))
+    axes.axhline(1, color=BLACK, linewidth=1)
     _plain(axes.xaxis)
-    axes.set_ylim(0, None)
-    axes.set_xlabel("n_synthetic", fontsize=10)
-    axes.set_title(WORTH, fontsize=11, loc="left")
-    style_axes(axes)
     axes.legend(fontsize=9, frameon=False, handlelength=3.5)
 
 
@@ -126,11 +115,9 @@ def phase_sheet(maps: Mapping[str, Map]) -> Figure:
     return figure
 
 
-def _plain(*axes: Axis | None) -> None:
+def _plain(axis: Axis) -> None:
     """Label a logarithmic axis at 1, 2 and 5 of every power of ten, in plain numbers."""
-    for axis in axes:
-        if axis is not None:
-            low, high = axis.get_view_interval()
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 20 * low else (1,)))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-            axis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 20 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())

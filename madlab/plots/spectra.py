@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
-from madlab.plots.style import BLACK, GREY, VERMILLION, WIDTH, style_axes
+from madlab.plots.style import BLACK, GREY, VERMILLION, WIDTH, places, style_axes
 
 Distances = Mapping[str, Mapping[int, np.ndarray]]
 
@@ -42,17 +42,15 @@ def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None
     down = -(-len(named) // across)
     width = min(WIDTH, 2.1 * across + 2.2)
     figure = Figure(figsize=(width, 0.5 + down * (width - 1.6) / across), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
+    grid = places(figure, len(named), across, sharex=True, sharey=True)
     span = _span(named) if reference is None else None
-    for axes, (name, power) in zip(grid, named.items(), strict=False):
+    for axes, (name, power) in zip(grid, named.items(), strict=True):
         drawn = draw_spectrum(axes, power, reference, span=span, bar=False)
         axes.set_title(name, fontsize=11, loc="left")
         axes.set(xlabel="", ylabel="")
-    for axes in grid[len(named) :]:
-        axes.set_axis_off()
     figure.supxlabel("cycles a pixel, left to right", fontsize=10)
     figure.supylabel("top to bottom", fontsize=10)
-    _add_bar(figure, drawn, list(grid), reference is not None)
+    _add_bar(figure, drawn, figure.axes, reference is not None)
     said = [_words(name, power, reference) for name, power in named.items()]
     if reference is not None:
         said.append(_words("reference", reference))
@@ -166,18 +164,16 @@ def sameness(distances: Distances, real: np.ndarray | None = None) -> Picture:
     across = min(3, len(stacks))
     down, most = -(-len(stacks) // across), max(map(len, stacks.values()))
     figure = Figure(figsize=(WIDTH, down * (0.38 * most + 1.3)), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharex=True).ravel()
+    grid = places(figure, len(stacks), across, sharex=True)
     edge = 1.05 * max(float(np.max(one)) for one in every) / unit
     said = []
-    for axes, (name, stack) in zip(grid, stacks.items(), strict=False):
+    for axes, (name, stack) in zip(grid, stacks.items(), strict=True):
         _draw_stack(axes, {str(label): one / unit for label, one in stack}, edge)
         style_axes(axes, None, name)
         axes.set_ylim(len(stack) - most - 0.1, len(stack) - 1 + _OVERLAP + 0.1)
         ends = [f"{np.mean(stack[at][1]) / unit:.2f}" for at in (len(top), -1)]
         first, last = stack[len(top)][0], stack[-1][0]
         said.append(f"{name}: {ends[0]} in generation {first}, {ends[1]} in generation {last}")
-    for axes in grid[len(stacks) :]:
-        axes.set_axis_off()
     grid[0].set_ylabel("generation", fontsize=10)
     of = "generation 1" if real is None else "real pictures"
     figure.supxlabel(f"distance of two pictures, as a multiple of the mean of {of}", fontsize=10)
