@@ -21,8 +21,8 @@ BARS = {
     "recall": (VERMILLION, "----", "recall (diversity)"),
 }
 MARKS = {"falls": "▼", "rises": "▲", "holds": "", "one seed": "?", "": ""}
-_UP, _DOWN = 0.3, -1.0
-_HIGH, _LOW = 0.52, -1.66
+# Where bars end, and where a cell does, with room for words.
+_UP, _DOWN, _HIGH, _LOW = 0.3, -1.0, 0.52, -1.66
 
 
 def families(records: pd.DataFrame) -> Picture:
@@ -58,19 +58,14 @@ def families(records: pd.DataFrame) -> Picture:
         for colour, hatch, label in BARS.values()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    return Picture(figure, _words(found))
-
-
-def _words(found: list[Replicates]) -> str:
-    """Say what falls in each family, loop by loop."""
     said: dict[str, list[str]] = {}
     for kind in found:
         known = {score: _change(kind.changes[score].lost) for score in BARS}
         numbers = ", ".join(f"{score} {change}%" for score, change in known.items() if change)
         words = f"{kind.loop}, λ = {kind.bias:g}: {failure(kind)} ({numbers or 'no scores'})"
         said.setdefault(kind.family, []).append(words)
-    cells = [f"{family}: {'; '.join(lines)}" for family, lines in said.items()]
-    return f"What falls between the first generation and the last. {'. '.join(cells)}."
+    falls = ". ".join(f"{family}: {'; '.join(lines)}" for family, lines in said.items())
+    return Picture(figure, f"What falls between the first generation and the last. {falls}.")
 
 
 def failure_table(records: pd.DataFrame) -> pd.DataFrame:
@@ -105,10 +100,8 @@ def _sorted(records: pd.DataFrame) -> list[Replicates]:
     if not len(records):
         raise ValueError("there are no records to draw: run a chain first")
     found = replicates(records)
-    families = list(dict.fromkeys(kind.family for kind in found))
-    return sorted(
-        found, key=lambda kind: (families.index(kind.family), _place((kind.loop, kind.bias)))
-    )
+    order = list(dict.fromkeys(kind.family for kind in found))
+    return sorted(found, key=lambda one: (order.index(one.family), *_place((one.loop, one.bias))))
 
 
 def _place(column: tuple[str, float]) -> tuple[int, str, float]:
@@ -137,7 +130,7 @@ def _draw_cell(axes: Axes, kind: Replicates | None) -> None:
     if kind is None:
         axes.text(1, -0.3, "not run", ha="center", fontsize=8, color=GREY)
         return
-    axes.plot([-0.6, 2.6], [0, 0], color=GREY, linewidth=1)
+    axes.axhline(0, color=GREY, linewidth=1)
     for i, score in enumerate(BARS):
         _draw_bar(axes, i, score, kind.changes[score])
     halves, times = kind.changes["recall"].halves, 1 - kind.changes["fd"].lost

@@ -14,14 +14,21 @@ from madlab import checks
 from madlab.data.samples import Samples
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
-from madlab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, WIDTH, style_axes
+from madlab.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    WIDTH,
+    grid_of,
+    style_axes,
+)
 
 Points = np.ndarray | Samples
 Rows = Mapping[str, Mapping[int, Points]]
 Limits = tuple[tuple[float, float], tuple[float, float]]
-
-# Inches: the widest and the highest that one cloud is drawn.
-_WIDEST, _HIGHEST = 2.2, 2.8
 
 
 def cloud_limits(*sets: Points) -> Limits:
@@ -43,11 +50,7 @@ def check_points(points: Points) -> np.ndarray:
 
 
 def draw_cloud(
-    axes: Axes,
-    points: Points,
-    limits: Limits | None = None,
-    *,
-    real: Points | None = None,
+    axes: Axes, points: Points, limits: Limits | None = None, *, real: Points | None = None
 ) -> int:
     """Draw points as small dots on equal axes, over real data in grey, and count those outside.
 
@@ -77,10 +80,7 @@ def draw_cloud(
         axes.text(
             *(0.98, 0.98),
             f"+{outside:,} outside",
-            transform=axes.transAxes,
-            ha="right",
-            va="top",
-            fontsize=8,
+            **{"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 8},
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )
     return outside
@@ -104,48 +104,40 @@ def clouds(
 
     Raises ValueError where there is nothing to draw, and as `draw_cloud`.
     """
-    columns = _generations(rows)
+    empty = [name for name, cells in rows.items() if not cells]
+    if empty or not rows:
+        where = f"row {empty[0]!r}" if empty else "the mapping of rows"
+        raise ValueError(f"{where} is empty: give each row at least one generation")
+    columns = sorted({t for cells in rows.values() for t in cells})
     limits = limits or cloud_limits(
         *(cells[min(cells)] for cells in rows.values()), *(() if real is None else (real,))
     )
     wide, high = (end - start for start, end in limits)
-    scale = min(_WIDEST / wide, (WIDTH - 1) / len(columns) / wide, _HIGHEST / high)
+    scale = min(min(2.2, (WIDTH - 1) / len(columns)) / wide, 2.8 / high)
     size = (len(columns) * scale * wide + 1, len(rows) * (scale * high + 0.1) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
     for line, (name, cells) in zip(grid, rows.items(), strict=True):
-        line[0].set_ylabel(f"{name}\n{names[1]}", fontsize=10)
+        line[0].set_ylabel(f"{name}\n{names[1]}")
         for axes, t in zip(line, columns, strict=True):
             if t in cells:
                 draw_cloud(axes, cells[t], limits, real=real)
             else:
                 axes.set_axis_off()
                 axes.set_aspect("equal")
-    for axes in grid[-1]:
-        axes.set_xlabel(names[0], fontsize=10)
-    for axes, t in zip(grid[0], columns, strict=True):
-        axes.set_title(f"generation {t}" if t == columns[0] else f"{t}", fontsize=10)
+    for top, bottom, t in zip(grid[0], grid[-1], columns, strict=True):
+        top.set_title(f"generation {t}" if t == columns[0] else f"{t}", fontsize=10)
+        bottom.set_xlabel(names[0])
     said = [] if real is None else [f"real data: {_widths(real)}"]
     for name, cells in rows.items():
-        first, last = min(cells), max(cells)
-        words = f"{name}: {_widths(cells[first])} in generation {first}"
-        if last > first:
-            words += f", {_widths(cells[last])} in generation {last}"
-        said.append(words)
+        ends = sorted({min(cells), max(cells)})
+        words = [f"{_widths(cells[t])} in generation {t}" for t in ends]
+        said.append(f"{name}: {', '.join(words)}")
     return Picture(figure, f"Clouds of points, standard deviations in x and y; {'; '.join(said)}.")
 
 
 def _widths(points: Points) -> str:
     return " and ".join(map(number, check_points(points).std(axis=0)))
-
-
-def _generations(rows: Rows) -> list[int]:
-    """Return all generations of the rows in order, or raise where there are none."""
-    empty = [name for name, cells in rows.items() if not cells]
-    if empty or not rows:
-        where = f"row {empty[0]!r}" if empty else "the mapping of rows"
-        raise ValueError(f"{where} is empty: give each row at least one generation")
-    return sorted({t for cells in rows.values() for t in cells})
 
 
 Placed = Mapping[int, tuple[np.ndarray, np.ndarray]]
@@ -181,7 +173,7 @@ def digit_map(real: np.ndarray, real_labels: np.ndarray, generations: Placed) ->
     side = min(3.6, (WIDTH - 0.2) / len(shown))
     high = (side - 0.1) * min(1.5, (top - bottom) / (right - left))
     figure = Figure(figsize=(side * len(shown) + 0.2, high + 0.4), layout="constrained")
-    grid = figure.subplots(1, len(shown), squeeze=False)[0]
+    grid = grid_of(figure, len(shown), len(shown))
     said = []
     for axes, (t, (points, labels)) in zip(grid, shown.items(), strict=True):
         axes.plot(*real.T, ls="none", marker="o", ms=2, mew=0, color=_REAL)
@@ -209,21 +201,13 @@ def _labelled(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
 def _draw_digits(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
     for digit in np.unique(labels):
         colour, own = _COLOURS[digit], points[labels == digit]
-        shape: dict[str, Any] = (
-            {"marker": "o", "ms": 2.6} if digit < 5 else {"marker": "^", "ms": 3.0}
-        )
-        axes.plot(*own.T, ls="none", mew=0, color=colour, alpha=0.8, **shape)
-        axes.text(
-            *(*np.median(own, axis=0), str(digit)),
-            ha="center",
-            va="center",
-            fontsize=11,
-            fontweight="bold",
-            color=colour,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
-            # Above all points, whichever digit they are.
-            zorder=4,
-        )
+        marker, size = ("o", 2.6) if digit < 5 else ("^", 3.0)
+        axes.plot(*own.T, marker, ms=size, mew=0, color=colour, alpha=0.8)
+        x, y = np.median(own, axis=0)
+        # Above all points, whichever digit they are.
+        look: dict[str, Any] = {"color": colour, "zorder": 4, "ha": "center", "va": "center"}
+        look["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
+        axes.text(x, y, str(digit), fontsize=11, fontweight="bold", **look)
 
 
 def _spread(points: np.ndarray, labels: np.ndarray) -> float:
@@ -240,20 +224,15 @@ def balls(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> Picture:
 
     Raises TypeError or ValueError for anything but points in the plane and k that does not fit.
     """
-    sides = (
-        (check_points(real), "real", BLUE, "s"),
-        (check_points(synthetic), "synthetic", VERMILLION, "o"),
-    )
+    one = (check_points(real), "real", BLUE, "s")
+    two = (check_points(synthetic), "synthetic", VERMILLION, "o")
     checks.count("k", k, least=1, most=min(len(real), len(synthetic)) - 1)
     figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    grid = grid_of(figure, 2, 2, sharex=True, sharey=True)
     said = []
-    for axes, name, (centres, asked) in zip(
-        figure.subplots(1, 2, sharex=True, sharey=True),
-        ("precision", "recall"),
-        (sides, sides[::-1]),
-        strict=True,
-    ):
-        (middle, kind, colour, marker), (points, other, ink, sign) = centres, asked
+    for axes, name, asked in zip(grid, ("precision", "recall"), (two, one), strict=True):
+        middle, kind, colour, marker = one if asked is two else two
+        points, other, ink, sign = asked
         # The nearest of its own is the centre itself.
         radii = np.sort(np.linalg.norm(middle[:, None] - middle[None], axis=2))[:, k]
         inside = (np.linalg.norm(middle[:, None] - points[None], axis=2) <= radii[:, None]).any(0)
