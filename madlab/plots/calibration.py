@@ -168,7 +168,11 @@ def draw_plane(
         look: dict[str, Any] = {"color": chosen[path][0], "fontsize": 8, "ha": ha, "va": va}
         for i in named:
             name = f"{100 * strength[i]:.3g}%" if picks else f"{strength[i]:.3g}"
-            place = {"xytext": beside, "textcoords": "offset points", "annotation_clip": False}
+            place: dict[str, Any] = {
+                "xytext": beside,
+                "textcoords": "offset points",
+                "annotation_clip": False,
+            }
             axes.annotate(name, at[i], **place, **look)
             if marked is not None:
                 axes.plot(*at[i], "o", ms=15, mfc="none", mec=BLACK, mew=2, clip_on=False)

@@ -146,8 +146,9 @@ def curve_facets(
         across = {real: value} if score.floor and np.isfinite(value) else {}
         # At 0, and shares at 1, so that no fall misleads.
         low = min(0.0, records[metric].min(), *across.values()) if score.low is None else 0.0
-        place = {"span": (0.7, max(last, 2) + 0.3), "ticks": range(1, last + 1, -(-last // 10))}
-        facets.append(Facet(title, lines, across=across, limits=(low, score.high), **place))
+        limits, ticks = (low, score.high), range(1, last + 1, -(-last // 10))
+        span = (0.7, max(last, 2) + 0.3)
+        facets.append(Facet(title, lines, across, limits=limits, span=span, ticks=ticks))
     if not facets:
         raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
     return facets
@@ -240,23 +241,16 @@ def draw_damage(target: Figure | SubFigure, curve: pd.DataFrame, strength: float
     target.supxlabel("strength of the damage (grey: undamaged)", fontsize=10)
 
 
-def draw_damages(
-    figure: Figure, curves: pd.DataFrame, pictures: Mapping[str, np.ndarray] | None = None
-) -> None:
+def draw_damages(figure: Figure, curves: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> None:
     """Draw a contact sheet: a row a damage, a column a score, each against the strength.
 
-    - `curves`: as for `damage_facets`.
-    - `pictures`: ten damaged images of each, shown before its row.
+    - `curves`: as for `damage_facets`; `pictures`: ten damaged images of each.
     """
-    names = list(dict.fromkeys(curves["damage"]))
+    names = curves["damage"].unique().tolist()
     ratios = [1.5] + [1.0] * len(_PLAIN)
     grid = figure.subplots(len(names), 1 + len(_PLAIN), squeeze=False, width_ratios=ratios)
     for name, (first, *line) in zip(names, grid, strict=True):
-        if pictures is None:
-            first.set_axis_off()
-        else:
-            draw_sheet(first, pictures[name], columns=5)
-            first.set(xticks=[], yticks=[])
+        draw_sheet(first, pictures[name], columns=5)
         first.set_title(name, fontsize=10, loc="left")
         for axes, facet in zip(line, damage_facets(curves, name), strict=True):
             draw_facet(axes, facet)
@@ -272,6 +266,4 @@ def draw_damages(
 def damage_words(curves: pd.DataFrame, strength: float = 1.0) -> str:
     """Return what the scores are without damage, and at `strength`, of every damage in `curves`."""
     shown = curves[curves["strength"] <= strength]
-    return words(
-        [one for name in dict.fromkeys(shown["damage"]) for one in damage_facets(shown, name)]
-    )
+    return words([one for name in shown["damage"].unique() for one in damage_facets(shown, name)])

@@ -77,12 +77,9 @@ def draw_cloud(
     axes.locator_params(nbins=4)
     style_axes(axes, None)
     if outside:
-        axes.text(
-            *(0.98, 0.98),
-            f"+{outside:,} outside",
-            **{"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 8},
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
-        )
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+        axes.text(0.98, 0.98, f"+{outside:,} outside", fontsize=8, bbox=box, **corner)
     return outside
 
 

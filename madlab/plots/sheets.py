@@ -14,8 +14,6 @@ from madlab.plots.style import BLACK, SKY, VERMILLION, WIDTH, style_axes
 
 # The ink of a place where no picture is, or none yet: a pale grey.
 EMPTY = 10
-# Inches a side that a picture has at most in a sheet: digits, and colour pictures.
-_SIDE, _COLOUR_SIDE = 0.5, 0.75
 
 
 def mosaic(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
@@ -26,11 +24,11 @@ def mosaic(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     """
     (n, h, w), colour = images.shape[:3], images.shape[3:]
     rows = max(1, -(-n // columns))
-    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, *colour), 255, np.uint8)
-    for i, image in enumerate(images if colour else 255 - images):
-        y, x = divmod(i, columns)
-        sheet[y * (h + gap) : y * (h + gap) + h, x * (w + gap) : x * (w + gap) + w] = image
-    return sheet
+    cells = np.full((rows * columns, h + gap, w + gap, *colour), 255, np.uint8)
+    cells[:n, :h, :w] = images if colour else 255 - images
+    sheet = cells.reshape(rows, columns, h + gap, w + gap, *colour).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * (h + gap), columns * (w + gap), *colour)
+    return sheet[: rows * (h + gap) - gap, : columns * (w + gap) - gap]
 
 
 def draw_sheet(
@@ -72,13 +70,13 @@ def sheet(
     - `images`: `(n, h, w)`, drawn as dark ink on white, or in colour `(n, h, w, 3)`.
     """
     count = -(-len(images) // columns)
-    side = min(_SIDE if images.ndim == 3 else _COLOUR_SIDE, (WIDTH - 1) / columns)
+    side = min(0.5 if images.ndim == 3 else 0.75, (WIDTH - 1) / columns)
     size = (columns * side + (0.8 if rows else 0.2), count * side + (0.5 if heads else 0.2))
     figure = Figure(figsize=size, layout="constrained")
     draw_sheet(figure.subplots(), images, columns, rows=rows, heads=heads)
     alt = f"{len(images)} pictures in rows of {columns}"
-    for kind, names in (("rows", rows), ("columns", heads)):
-        alt += f"; {kind}: {', '.join(names)}" if names else ""
+    alt += f"; rows: {', '.join(rows)}" if rows else ""
+    alt += f"; columns: {', '.join(heads)}" if heads else ""
     # In colour, fewer shades would look like scars.
     return Picture(figure, f"{alt}.", colours=256 if images.ndim == 3 else None)
 
@@ -116,7 +114,7 @@ def draw_generations(
     names = [f"{t}" for t in range(1, last + 1)]
     digits = [str(i) for i in range(10)] if heads and len(size) == 2 else ()
     draw_sheet(axes, np.concatenate(rows), rows=names, heads=digits)
-    axes.set_ylabel("generation", fontsize=10)
+    axes.set_ylabel("generation")
 
 
 def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None) -> None:
@@ -124,12 +122,9 @@ def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None
     classes = np.arange(10)
     axes.bar(classes, np.bincount(read, minlength=10), color=SKY, width=0.7, label="read as")
     if asked is not None:
-        counts = np.bincount(asked, minlength=10)
-        left, right = classes - 0.42, classes + 0.42
-        axes.hlines(counts, left, right, color=BLACK, linewidth=2, label="asked for")
-    axes.set_xticks(classes)
-    axes.set_xlabel("digit", fontsize=10)
-    axes.set_ylabel("samples", fontsize=10)
+        counts, look = np.bincount(asked, minlength=10), {"color": BLACK, "linewidth": 2}
+        axes.hlines(counts, classes - 0.42, classes + 0.42, label="asked for", **look)
+    axes.set(xticks=classes, xlabel="digit", ylabel="samples")
     style_axes(axes, None, "digits as the separate reader sees them")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
     axes.legend(fontsize=9, frameon=False, ncols=2, loc="upper right")

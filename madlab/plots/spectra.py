@@ -63,12 +63,12 @@ def _words(name: str, power: np.ndarray, reference: np.ndarray | None = None) ->
 
     try:
         text = f"{name}: {high_share(power):.1%} of the power is fine detail"
-        if reference is not None:
-            times = number(grid_power(power, reference))
-            text += f", {times} times the reference's power at the frequencies of a grid"
+        if reference is None:
+            return text
+        times = number(grid_power(power, reference))
     except ValueError as reason:
         return f"{name}: {reason}"
-    return text
+    return f"{text}, {times} times the reference's power at the frequencies of a grid"
 
 
 def draw_spectrum(
@@ -104,8 +104,7 @@ def draw_spectrum(
     )
     axes.set_xticks(list(_QUARTERS), list(_QUARTERS.values()), fontsize=9)
     axes.set_yticks(list(_QUARTERS), list(_QUARTERS.values()), fontsize=9)
-    axes.set_xlabel("cycles a pixel, left to right", fontsize=10)
-    axes.set_ylabel("top to bottom", fontsize=10)
+    axes.set(xlabel="cycles a pixel, left to right", ylabel="top to bottom")
     if bar:
         _add_bar(axes.figure, drawn, [axes], reference is not None)
     return drawn
@@ -136,9 +135,7 @@ def _check(named: Mapping[str, np.ndarray], reference: np.ndarray | None) -> Non
 
 def _span(named: Mapping[str, np.ndarray]) -> tuple[float, float]:
     """Return the least and greatest power, the middle left out, from which pictures' means went."""
-    middle = [len(power) * (len(power) + 1) // 2 for power in named.values()]
-    pairs = zip(named.values(), middle, strict=True)
-    outer = np.concatenate([np.delete(power.ravel(), at) for power, at in pairs])
+    outer = np.concatenate([np.delete(p, len(p) * (len(p) + 1) // 2) for p in named.values()])
     top = float(outer.max()) or 1.0
     return max(float(outer.min()), 1e-6 * top), top
 
@@ -184,16 +181,16 @@ def sameness(distances: Distances, real: np.ndarray | None = None) -> Picture:
 
 def _draw_stack(axes: Axes, rows: Mapping[str, np.ndarray], edge: float) -> None:
     edges = np.linspace(0, edge, _BINS + 1)
-    middles = (edges[1:] + edges[:-1]) / 2
-    places = np.arange(len(rows))[::-1].astype(float)
+    places = np.arange(len(rows))[::-1]
     for place, (label, found) in zip(places, rows.items(), strict=True):
-        counts = np.histogram(found, edges)[0].astype(float)
+        counts = np.histogram(found, edges)[0]
         hill = place + _OVERLAP * counts / max(counts.max(), 1)
         # Lower rows lie in front of higher ones.
         ink = {"color": GREY if label == "real" else VERMILLION, "zorder": 2 + len(rows) - place}
+        middles = (edges[1:] + edges[:-1]) / 2
         axes.fill_between(middles, place, hill, alpha=0.55, linewidth=0, **ink)
         axes.plot(middles, hill, linewidth=1, **ink)
-        mean, ink["color"] = float(np.mean(found)), BLACK
-        axes.plot([mean, mean], [place, place + 0.5], linewidth=1.5, **ink)
+        ink["color"] = BLACK
+        axes.plot([np.mean(found)] * 2, [place, place + 0.5], linewidth=1.5, **ink)
     axes.set_yticks(places, list(rows))
     axes.set_xlim(0, edge)

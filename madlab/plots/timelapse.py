@@ -33,16 +33,14 @@ def timelapse(
       frame names its generation.
     - `columns`: pictures in a row, at least 1.
     - `scale`: pixels of the GIF for each pixel of a picture, at least 1.
-    - `seconds`: how long a generation is shown, from 0.02; the last one is shown twice as long.
+    - `seconds`: how long a generation is shown, 0.02 to 60; the last one is shown twice as long.
 
     Raises TypeError for samples that are no pictures, ValueError where there are none, where
     generations have pictures of other sizes, and for a number that is not allowed.
     """
-    if columns < 1 or scale < 1 or seconds < 0.02:
-        raise ValueError(
-            f"columns is {columns}, scale {scale} and seconds {seconds}; they must be at least "
-            "1, 1 and 0.02"
-        )
+    checks.count("columns", columns, least=1)
+    checks.count("scale", scale, least=1)
+    checks.between("seconds", seconds, 0.02, 60, ends=True)
     shown = {t: checks.pictures(samples[t].images)[: columns**2] for t in sorted(samples)}
     shapes = {images.shape for images in shown.values()}
     if len(shapes) != 1 or not next(iter(shapes))[0]:
@@ -55,16 +53,9 @@ def timelapse(
     frames = [_frame(images, t, columns, scale, least) for t, images in shown.items()]
     spans = [round(1000 * seconds)] * (len(frames) - 1) + [round(2000 * seconds)]
     stream = io.BytesIO()
-    frames[0].save(
-        stream,
-        format="gif",
-        save_all=True,
-        append_images=frames[1:],
-        duration=spans,
-        loop=0,
-        optimize=False,
-        disposal=1,
-    )
+    # All frames, for ever, each drawn over the last one.
+    played = {"save_all": True, "append_images": frames[1:], "duration": spans, "loop": 0}
+    frames[0].save(stream, "gif", optimize=False, disposal=1, **played)
     return stream.getvalue()
 
 

@@ -285,9 +285,6 @@ def test_damages_share_their_axes_and_differ_in_colour_and_marker():
     assert len({line.get_color() for line in lines}) == len(DAMAGES)
     assert len({line.get_marker() for line in lines}) == len(DAMAGES)
     assert all(len(axes.images) == 1 for axes in grid[:, 0])
-    bare = Figure()
-    draw_damages(bare, curves)
-    assert not any(axes.images for axes in bare.axes)
 
 
 def test_damages_in_words_have_the_scores_of_both_ends():

@@ -80,5 +80,7 @@ def test_what_gives_no_time_lapse_is_refused():
         plots.timelapse({1: Samples(some.images[:0])})
     with pytest.raises(TypeError, match="images must be uint8 with shape"):
         plots.timelapse({1: Samples(np.zeros((3, 2)))})
-    with pytest.raises(ValueError, match="columns is 0"):
-        plots.timelapse({1: some}, columns=0)
+    for wrong in ({"columns": 0}, {"scale": 0}, {"seconds": 0.01}):
+        name, value = next(iter(wrong.items()))
+        with pytest.raises(ValueError, match=f"{name} is {value}"):
+            plots.timelapse({1: some}, **wrong)
