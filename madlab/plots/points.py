@@ -22,7 +22,7 @@ from madlab.plots.style import (
     ORANGE,
     VERMILLION,
     WIDTH,
-    grid_of,
+    places,
     style_axes,
 )
 
@@ -170,7 +170,7 @@ def digit_map(real: np.ndarray, real_labels: np.ndarray, generations: Placed) ->
     side = min(3.6, (WIDTH - 0.2) / len(shown))
     high = (side - 0.1) * min(1.5, (top - bottom) / (right - left))
     figure = Figure(figsize=(side * len(shown) + 0.2, high + 0.4), layout="constrained")
-    grid = grid_of(figure, len(shown), len(shown))
+    grid = places(figure, len(shown), len(shown))
     said = []
     for axes, (t, (points, labels)) in zip(grid, shown.items(), strict=True):
         axes.plot(*real.T, ls="none", marker="o", ms=2, mew=0, color=_REAL)
@@ -225,7 +225,7 @@ def balls(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> Picture:
     two = (check_points(synthetic), "synthetic", VERMILLION, "o")
     checks.count("k", k, least=1, most=min(len(real), len(synthetic)) - 1)
     figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
-    grid = grid_of(figure, 2, 2, sharex=True, sharey=True)
+    grid = places(figure, 2, 2, sharex=True, sharey=True)
     said = []
     for axes, name, asked in zip(grid, ("precision", "recall"), (two, one), strict=True):
         middle, kind, colour, marker = one if asked is two else two
