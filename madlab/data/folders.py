@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from madlab.data.cartoons import drawn_faces
-from madlab.data.prepare import HELD_OUT, Decoded, PictureDataset, Progress, Rules, prepare
+from madlab.data.prepare import HELD_OUT, PictureDataset, Progress, Rules, prepare
 from madlab.data.samples import Dataset
 
 COUNT = 70_000
@@ -117,17 +117,15 @@ def faces(size: int = 32, *, n: int | None = None, seed: int = 0) -> Dataset:
     return drawn_faces(size=size, seed=seed) if n is None else drawn_faces(n, size, seed)
 
 
-def _by_hash(pictures: Sequence[Decoded]) -> np.ndarray:
+def _by_hash(digests: Sequence[bytes]) -> np.ndarray:
     part, whole = HELD_OUT
-    return np.array(
-        [int.from_bytes(found.digest[:8], "big") * whole < part << 64 for found in pictures]
-    )
+    return np.array([int.from_bytes(head[:8], "big") * whole < part << 64 for head in digests])
 
 
-def _highest(pictures: Sequence[Decoded]) -> np.ndarray:
+def _highest(digests: Sequence[bytes]) -> np.ndarray:
     part, whole = HELD_OUT
-    count = min(VALIDATION, round(part * len(pictures) / whole))
-    return np.arange(len(pictures)) >= len(pictures) - count
+    count = min(VALIDATION, round(part * len(digests) / whole))
+    return np.arange(len(digests)) >= len(digests) - count
 
 
 def _by_id(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:

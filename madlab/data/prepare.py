@@ -89,25 +89,18 @@ class PictureDataset(Dataset):
     report: Report
 
 
-class Decoded(NamedTuple):
-    """A picture that was decoded: its file's name and the SHA-256 of the file's bytes."""
-
-    name: str
-    digest: bytes
-
-
 class Rules(NamedTuple):
     """How the files of a source become a data set.
 
     - `prefix`: what the data set's id begins with.
     - `choose`: given the names of all files, returns those to use in the order of the pictures,
       and why the others cannot be used.
-    - `held_out`: returns which pictures are held out, bool `(n,)`, given all of them.
+    - `held_out`: given the SHA-256 of each picture's file, returns which are held out, bool `(n,)`.
     """
 
     prefix: str
     choose: Callable[[Sequence[str]], tuple[Sequence[str], Mapping[str, str]]]
-    held_out: Callable[[Sequence[Decoded]], np.ndarray]
+    held_out: Callable[[Sequence[bytes]], np.ndarray]
 
 
 def prepare(
@@ -179,23 +172,23 @@ def _make(
     size, total = about["size"], len(names) + len(skipped)
 
     def write(folder: Path) -> dict[str, Any]:
-        arrived: dict[str, tuple[int, Decoded, tuple[str, ...]]] = {}
+        arrived: dict[str, tuple[int, bytes, tuple[str, ...]]] = {}
         rough = folder / "rough.u8"
         decoded = closing(_decoded(source, names, size, about["resize"]))
         with rough.open("wb") as stream, decoded as pictures:
-            for found, picture in pictures:
+            for name, digest, picture in pictures:
                 if isinstance(picture, UnusableError):
-                    skipped[found.name] = str(picture)
+                    skipped[name] = str(picture)
                 else:
                     stream.write(picture.pixels.tobytes())
-                    arrived[found.name] = len(arrived), found, picture.changes
+                    arrived[name] = len(arrived), digest, picture.changes
                 if progress is not None:
                     progress(len(arrived) + len(skipped), total)
         if not arrived:
             raise ValueError(_no_picture(source.path, listing, skipped))
-        ordered = [arrived[name] for name in names if name in arrived]
-        files = [found for _, found, _ in ordered]
-        held_out = rules.held_out(files)
+        kept = [name for name in names if name in arrived]
+        digests = [arrived[name][1] for name in kept]
+        held_out = rules.held_out(digests)
         sides = int((~held_out).sum()), int(held_out.sum())
         if min(sides) < 2:
             raise ValueError(
@@ -203,10 +196,10 @@ def _make(
                 "pictures; each part needs at least 2: add pictures"
             )
         changed: dict[str, list[str]] = {}
-        for _, found, changes in ordered:
-            for what in changes:
-                changed.setdefault(what, []).append(found.name)
-        order = np.array([place for place, _, _ in ordered])
+        for name in kept:
+            for what in arrived[name][2]:
+                changed.setdefault(what, []).append(name)
+        order = np.array([arrived[name][0] for name in kept])
         order = order[np.argsort(held_out, kind="stable")]
         return {
             **about,
@@ -215,7 +208,7 @@ def _make(
             "sha256": _arrange(rough, folder / cache.PICTURES, order, size),
             "skipped": dict(sorted(skipped.items())),
             "changed": changed,
-            "copies": len(files) - len({found.digest for found in files}),
+            "copies": len(digests) - len(set(digests)),
             "ignored": listing.ignored,
             "seconds": time.perf_counter() - start,
         }
@@ -226,19 +219,18 @@ def _make(
 
 def _decoded(
     source: Source, names: Collection[str], size: int, resize: str
-) -> Generator[tuple[Decoded, Picture | UnusableError], None, None]:
+) -> Generator[tuple[str, bytes, Picture | UnusableError], None, None]:
     """Yield every picture, or why there is none, as files are read; a few threads decode."""
     from PIL import Image
 
-    def one(file: tuple[str, Content]) -> tuple[Decoded, Picture | UnusableError]:
+    def one(file: tuple[str, Content]) -> tuple[str, bytes, Picture | UnusableError]:
         name, content = file
         if isinstance(content, UnusableError):
-            return Decoded(name, b""), content
-        decoded = Decoded(name, hashlib.sha256(content).digest())
+            return name, b"", content
         try:
-            return decoded, decode(content, size, resize)
+            return name, hashlib.sha256(content).digest(), decode(content, size, resize)
         except UnusableError as why:
-            return decoded, why
+            return name, b"", why
 
     # Each may hold a picture of `PIXELS` pixels, a quarter of a gigabyte.
     workers = min(os.cpu_count() or 1, 16)

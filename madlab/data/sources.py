@@ -74,7 +74,29 @@ class Source:
 
     def listing(self) -> Listing:
         """Return what there is; raises ValueError for an archive that cannot be trusted."""
-        return _sort_out(self._files())
+        files = sorted(self._files())
+        times = Counter(file.name for file in files)
+        names, skipped, ignored = [], {}, 0
+        for name, size, why in files:
+            parts = PurePosixPath(name.replace("\\", "/")).parts
+            suffix = PurePosixPath(parts[-1]).suffix.lower() if parts else ""
+            known = suffix in (*_PICTURES, *_OTHER_PICTURES, *_ARCHIVES)
+            if any(_hidden(part) for part in parts if part != "..") or not (known or why):
+                ignored += 1
+            elif times[name] > 1:
+                # Which of them is meant nobody can know.
+                skipped[name] = f"is in the archive {times[name]} times"
+            elif why:
+                skipped[name] = why
+            elif suffix in _ARCHIVES:
+                skipped[name] = "is an archive inside; unpack it, or give its own path"
+            elif suffix in _OTHER_PICTURES:
+                skipped[name] = f"is a {suffix} file; save it as JPEG, PNG or WebP"
+            elif not 0 < size <= BYTES:
+                skipped[name] = _too_large(size) if size else "is empty"
+            else:
+                names.append(name)
+        return Listing(names, skipped, ignored)
 
     def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:
         """Yield each of `names` with its bytes, or with why it has none, in any order."""
@@ -287,33 +309,6 @@ def _outside(name: str) -> str:
 def _hidden(name: str) -> bool:
     """Whether a file or folder of this name is none of the user's own."""
     return name.startswith(".") or name == "__MACOSX"
-
-
-def _sort_out(found: Iterable[File]) -> Listing:
-    """Sort files into pictures, unusable pictures, and files that are no pictures."""
-    files = sorted(found)
-    times = Counter(file.name for file in files)
-    names, skipped, ignored = [], {}, 0
-    for name, size, why in files:
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        suffix = PurePosixPath(parts[-1]).suffix.lower() if parts else ""
-        known = suffix in (*_PICTURES, *_OTHER_PICTURES, *_ARCHIVES)
-        if any(_hidden(part) for part in parts if part != "..") or not (known or why):
-            ignored += 1
-        elif times[name] > 1:
-            # Which of them is meant nobody can know.
-            skipped[name] = f"is in the archive {times[name]} times"
-        elif why:
-            skipped[name] = why
-        elif suffix in _ARCHIVES:
-            skipped[name] = "is an archive inside; unpack it, or give its own path"
-        elif suffix in _OTHER_PICTURES:
-            skipped[name] = f"is a {suffix} file; save it as JPEG, PNG or WebP"
-        elif not 0 < size <= BYTES:
-            skipped[name] = _too_large(size) if size else "is empty"
-        else:
-            names.append(name)
-    return Listing(names, skipped, ignored)
 
 
 def _capped(stream: IO[bytes]) -> Content:

@@ -29,12 +29,11 @@ def gaussian(
     Raises ValueError for a size below 1 and TypeError for one that is no whole number.
     """
     checks.count("dimensions", dimensions, 1)
-    return _points(
-        f"gaussian-{dimensions}d",
-        lambda rng, size: rng.standard_normal((size, dimensions)),
-        (n, n_held_out),
-        (seed, "gaussian"),
-    )
+
+    def points(rng: np.random.Generator, size: int) -> np.ndarray:
+        return rng.standard_normal((size, dimensions))
+
+    return _points("gaussian", points, n, n_held_out, seed, f"-{dimensions}d")
 
 
 def modes(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dataset:
@@ -54,7 +53,7 @@ def modes(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dataset:
     def points(rng: np.random.Generator, size: int) -> np.ndarray:
         return MODES[rng.integers(25, size=size)] + MODE_STD * rng.standard_normal((size, 2))
 
-    return _points("modes", points, (n, n_held_out), (seed, "modes"))
+    return _points("modes", points, n, n_held_out, seed)
 
 
 def rosenbrock(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dataset:
@@ -74,19 +73,20 @@ def rosenbrock(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dat
         x, y = rng.standard_normal((size, 2)).T
         return np.stack([x, x**2 + np.sqrt(0.5) * y], axis=1)
 
-    return _points("rosenbrock", points, (n, n_held_out), (seed, "rosenbrock"))
+    return _points("rosenbrock", points, n, n_held_out, seed)
 
 
 def _points(
     name: str,
     points: Callable[[np.random.Generator, int], np.ndarray],
-    sizes: tuple[int, int],
-    stream: tuple[int, str],
+    n: int,
+    n_held_out: int,
+    seed: int,
+    more: str = "",
 ) -> Dataset:
-    for what, size in zip(("n", "n_held_out"), sizes, strict=True):
-        checks.count(what, size, 1)
-    parts = zip(("pool", "held out"), sizes, strict=True)
-    return named(name, *(points(generator(*stream, part), size) for part, size in parts))
+    pool = points(generator(seed, name, "pool"), checks.count("n", n, 1))
+    size = checks.count("n_held_out", n_held_out, 1)
+    return named(name + more, pool, points(generator(seed, name, "held out"), size))
 
 
 def named(name: str, pool: np.ndarray, held_out: np.ndarray) -> Dataset:
