@@ -19,9 +19,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 import madlab
 from madlab.data.samples import Dataset
 from madlab.metrics import kernel_distance, mean_distance
-from madlab.metrics.appearance import Appearance
 from madlab.metrics.neighbours import neighbours, squared_radii
-from madlab.metrics.picture_features import EfficientNetFeatures, PcaFeatures
+from madlab.metrics.picture_features import Appearance, EfficientNetFeatures, PcaFeatures
 from madlab.models import create
 from madlab.models.base import to_bytes
 from madlab.streams import generator

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from madlab.metrics import features
     from madlab.metrics.choice import reference_for
     from madlab.metrics.classifier import trained_accuracy
+    from madlab.metrics.distances import far_enough, mean_distance, pair_distances
     from madlab.metrics.frechet import frechet_distance
     from madlab.metrics.kernel import KernelDistance, kernel_distance
-    from madlab.metrics.pairwise import far_enough, mean_distance, pair_distances
     from madlab.metrics.pictures import PictureReference
     from madlab.metrics.reference import Reference
     from madlab.metrics.uncertainty import subsample_scores
@@ -24,11 +24,11 @@ _NAMES = {
     "KernelDistance": "kernel",
     "PictureReference": "pictures",
     "Reference": "reference",
-    "far_enough": "pairwise",
+    "far_enough": "distances",
     "frechet_distance": "frechet",
     "kernel_distance": "kernel",
-    "mean_distance": "pairwise",
-    "pair_distances": "pairwise",
+    "mean_distance": "distances",
+    "pair_distances": "distances",
     "reference_for": "choice",
     "subsample_scores": "uncertainty",
     "trained_accuracy": "classifier",

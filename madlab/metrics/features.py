@@ -1,9 +1,10 @@
-"""Feature maps that metrics look through, and the separate reader, as frozen weights."""
+"""Feature maps that metrics look through, one batch loop, and the separate reader of digits."""
 
 import functools
 import hashlib
 import itertools
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from madlab import checks
 from madlab.metrics.neighbours import distinct
 from madlab.training import device
 
 HERE = Path(__file__).parent
 BATCH = 250
+CLASSES = 10
 
 
 class LeNet(nn.Module):
@@ -93,17 +96,6 @@ class Reader(nn.Module):
         return scores
 
 
-def check_digits(images: np.ndarray) -> np.ndarray:
-    """Return images as they are, or raise ValueError unless they are uint8 `(n, 28, 28)`."""
-    found = np.asarray(images)
-    if found.dtype != np.uint8 or found.shape[1:] != (28, 28):
-        raise ValueError(
-            f"the digit networks need uint8 images of shape (n, 28, 28), not {found.dtype} of "
-            f"shape {found.shape}; for points use features='points'"
-        )
-    return found
-
-
 def as_input(images: np.ndarray) -> Tensor:
     """Return uint8 images `(n, 28, 28)` as float32 `(n, 1, 28, 28)` in [0, 1]."""
     return torch.from_numpy(images / np.float32(255)).unsqueeze(1)
@@ -116,22 +108,26 @@ def about(name: str) -> dict[str, Any]:
     return entries[name]
 
 
+def frozen(path: Path, sha256: str, package: str) -> bytes:
+    """Return what a file of weights holds, or raise OSError unless it has the given SHA-256."""
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise OSError(
+            f"{path} is not the file that the metrics were measured with: its SHA-256 is "
+            f"{found}, expected {sha256}. Install {package} again"
+        )
+    return content
+
+
 def load_network(name: str, folder: Path = HERE) -> nn.Module:
     """Read frozen weights, "lenet" or "reader", and return the network, ready to use.
 
     Raises OSError where the file is missing or is not the one that `features.json` names.
     """
     entry = about(name)
-    path = folder / entry["file"]
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != entry["sha256"]:
-        raise OSError(
-            f"{path} is not the file that the metrics were measured with: its SHA-256 is "
-            f"{found}, expected {entry['sha256']}. Install madlab again"
-        )
     network = LeNet() if name == "lenet" else Reader()
-    network.load_state_dict(load(content))
+    network.load_state_dict(load(frozen(folder / entry["file"], entry["sha256"], "madlab")))
     network.eval().requires_grad_(False)
     if isinstance(network, Reader):
         network.fold()
@@ -144,19 +140,32 @@ def _network(name: str, device: torch.device) -> nn.Module:
     return load_network(name).to(device)
 
 
-def _apply(name: str, method: str, images: np.ndarray) -> np.ndarray:
-    """Run a method of a frozen network over images; equal images get equal results."""
-    where = device()
-    run = getattr(_network(name, where), method)
-    first, inverse = distinct(check_digits(images))
-    different = images[first]
-    with torch.inference_mode():
-        parts = [
-            run(as_input(different[start : start + BATCH]).to(where)).cpu()
-            for start in range(0, len(different), BATCH)
-        ]
-    found: np.ndarray = torch.cat(parts).numpy()[inverse]
+def in_batches(
+    run: Callable[[np.ndarray], Tensor], images: np.ndarray, width: int, batch: int
+) -> np.ndarray:
+    """Return what `run` makes of each image, float32 `(n, width)`.
+
+    Batches are always whole, so that sums run in the same order whatever n is: row i depends, to
+    the last bit, on image i and i alone.
+
+    - `run`: takes uint8 images `(batch, ...)` and returns numbers `(batch, width)`.
+    """
+    found = np.empty((len(images), width), np.float32)
+    whole = np.zeros((batch, *images.shape[1:]), np.uint8)
+    for start in range(0, len(images), batch):
+        rows = found[start : start + batch]
+        whole[: len(rows)] = images[start : start + batch]
+        with torch.inference_mode():
+            rows[:] = run(whole).float().cpu().numpy()[: len(rows)]
     return found
+
+
+def once_each(
+    run: Callable[[np.ndarray], Tensor], images: np.ndarray, width: int, batch: int
+) -> np.ndarray:
+    """Return what `in_batches` does, with one row, bit for bit, for all images that are equal."""
+    first, inverse = distinct(images)
+    return np.asarray(in_batches(run, images[first], width, batch)[inverse])
 
 
 def read(images: np.ndarray) -> np.ndarray:
@@ -164,11 +173,14 @@ def read(images: np.ndarray) -> np.ndarray:
 
     - `images`: uint8 `(n, 28, 28)`, 255 = ink.
 
-    Raises ValueError for other shapes or types, OSError where the weights are not the frozen ones.
+    Raises TypeError for other shapes or types, OSError where the weights are not the frozen ones.
     """
-    if not len(images):
-        return np.zeros(0, np.int64)
-    return np.asarray(_apply("reader", "forward", images).argmax(1))
+    where = device()
+    network = _network("reader", where)
+    scores = once_each(
+        lambda x: network(as_input(x).to(where)), checks.digits(images), CLASSES, BATCH
+    )
+    return np.asarray(scores.argmax(1))
 
 
 def confidence(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -183,26 +195,13 @@ def confidence(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Raises ValueError or TypeError for other shapes or types, OSError where the weights are not the
     frozen ones.
     """
-    images, labels = check_digits(images), np.asarray(labels)
-    n = len(images)
-    if labels.shape != (n,):
-        raise ValueError(f"labels have shape {labels.shape}; {n} images need shape ({n},)")
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be whole numbers, not {labels.dtype}")
-    if n and not 0 <= labels.min() <= labels.max() <= 9:
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; digits are 0 to 9")
+    images = checks.digits(images)
+    labels = checks.labels(labels, len(images), CLASSES)
     where = device()
     network = _network("reader", where)
-    found = np.empty(n)
-    # Always whole batches, so that sums run in the same order whatever n is.
-    batch = np.zeros((BATCH, 28, 28), np.uint8)
-    for start in range(0, n, BATCH):
-        asked = labels[start : start + BATCH]
-        batch[: len(asked)] = images[start : start + BATCH]
-        with torch.inference_mode():
-            shares = network(as_input(batch).to(where)).cpu().double().softmax(1).numpy()
-        found[start : start + len(asked)] = shares[np.arange(len(asked)), asked]
-    return found
+    scores = in_batches(lambda x: network(as_input(x).to(where)), images, CLASSES, BATCH)
+    shares = torch.from_numpy(scores).double().softmax(1).numpy()
+    return np.asarray(shares[np.arange(len(images)), labels])
 
 
 class Features(Protocol):
@@ -232,12 +231,15 @@ class LeNetFeatures:
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Return features, float32 `(n, 148)`, of uint8 images `(n, 28, 28)`, 255 = ink.
 
-        Equal images get bit-equal features. Raises ValueError for other shapes or types, OSError
+        Equal images get bit-equal features. Raises TypeError for other shapes or types, OSError
         where the weights are not the frozen ones.
         """
-        if not len(images):
-            return np.zeros((0, about("lenet")["dimensions"]), np.float32)
-        return _apply("lenet", "embed", images)
+        where = device()
+        network = _network("lenet", where)
+        width = about("lenet")["dimensions"]
+        return once_each(
+            lambda x: network.embed(as_input(x).to(where)), checks.digits(images), width, BATCH
+        )
 
 
 class PointFeatures:
@@ -246,21 +248,32 @@ class PointFeatures:
     name = "points"
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Return points `(n, d)` as float64; raises ValueError for anything else."""
-        found = np.asarray(images)
-        if found.ndim != 2 or found.dtype.kind != "f":
-            raise ValueError(
-                f"features='points' need points of shape (n, d), not {found.dtype} of shape "
-                f"{found.shape}; for images use features='lenet'"
-            )
-        return found.astype(np.float64)
+        """Return points `(n, d)` as float64; raises ValueError or TypeError for anything else."""
+        return checks.rows("points", images)
 
 
-_FEATURES: dict[str, type[Features]] = {"lenet": LeNetFeatures, "points": PointFeatures}
+_MAPS: dict[str, Callable[[], Features]] = {"lenet": LeNetFeatures, "points": PointFeatures}
 
 
-def feature_map(name: str) -> Features:
-    """Return the feature map of a name, "lenet" or "points"; raises KeyError for others."""
-    if name not in _FEATURES:
-        raise KeyError(f"no features named {name!r}. The features are: {', '.join(_FEATURES)}.")
-    return _FEATURES[name]()
+def feature_map(name: str, training: np.ndarray | None = None) -> Features:
+    """Return a feature map by its name.
+
+    - `name`: "lenet" for digits or "points" for points; for colour pictures "efficientnet",
+      "inception", "dinov2", "pca" or "appearance".
+    - `training`: for colour pictures, those that "pca" and "appearance" are fitted to, uint8
+      `(n, h, w, 3)`; the others are frozen and ignore them.
+
+    Raises KeyError for other names, OSError for "inception" and "dinov2" where weights are missing.
+    """
+    maps: Mapping[str, Callable[..., Features]] = _MAPS
+    if training is not None:
+        # Only now, because their networks are of no use to digits and points.
+        from madlab.metrics import picture_features
+
+        maps = picture_features.MAPS
+    if name not in maps:
+        raise KeyError(
+            f"no features named {name!r}. The features are: {', '.join(maps)}"
+            f"{checks.hint(name, maps)}"
+        )
+    return maps[name]() if training is None else maps[name](training)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from madlab import checks
+
 
 class Moments(NamedTuple):
     """What the Frechet distance needs to know of one set.
@@ -17,23 +19,6 @@ class Moments(NamedTuple):
     root: torch.Tensor
 
 
-def check_features(features: np.ndarray, what: str = "features") -> np.ndarray:
-    """Return features `(n, d)` as an array, or raise ValueError unless all are finite numbers."""
-    found = np.asarray(features)
-    if found.ndim != 2 or found.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{what} must be real numbers of shape (n, d), not {found.dtype} of shape {found.shape}"
-        )
-    bad = np.flatnonzero(~np.isfinite(found).all(1))
-    if len(bad):
-        rows = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
-        raise ValueError(
-            f"{what} hold NaN or infinite numbers in {len(bad)} of {len(found)} rows: {rows}. "
-            "Look at those samples: training may have diverged"
-        )
-    return found
-
-
 def moments(features: np.ndarray, what: str = "features") -> Moments:
     """Return the mean and a root of the covariance of features `(n, d)`, n >= 2.
 
@@ -42,10 +27,8 @@ def moments(features: np.ndarray, what: str = "features") -> Moments:
 
     Raises ValueError for fewer than two rows or numbers that are not finite.
     """
-    x = torch.from_numpy(check_features(features, what).astype(np.float64))
+    x = torch.tensor(checks.rows(what, features, least=2))
     n, d = x.shape
-    if n < 2:
-        raise ValueError(f"{what} have n = {n} rows; a covariance needs at least 2")
     mean = x.mean(0)
     centred = (x - mean) / (n - 1) ** 0.5
     if n <= d:

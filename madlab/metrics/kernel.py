@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from madlab.metrics.frechet import check_features
+from madlab import checks
 
 
 class KernelDistance(NamedTuple):
@@ -35,13 +35,8 @@ def kernel_distance(real: np.ndarray, synthetic: np.ndarray) -> KernelDistance:
 
     Source: Binkowski et al. 2018 (KID); Gretton et al. 2012 (the estimator).
     """
-    x = check_features(real, "real features").astype(np.float64)
-    y = check_features(synthetic, "synthetic features").astype(np.float64)
-    for points, what in ((x, "real"), (y, "synthetic")):
-        if len(points) < 3:
-            raise ValueError(
-                f"{what} features have n = {len(points)} rows; KID and its error need at least 3"
-            )
+    x = checks.rows("real features", real, least=3)
+    y = checks.rows("synthetic features", synthetic, least=3)
     if x.shape[1] != y.shape[1]:
         raise ValueError(
             f"real features have d = {x.shape[1]} dimensions and synthetic ones {y.shape[1]}; "

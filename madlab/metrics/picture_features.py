@@ -1,4 +1,4 @@
-"""Feature maps of colour pictures, behind one interface: a name for every record, and `embed`."""
+"""Feature maps of colour pictures: what networks see of them, and principal components."""
 
 import functools
 import hashlib
@@ -10,38 +10,22 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from madlab import checks
 from madlab.metrics import efficientnet
-from madlab.metrics.features import Features
+from madlab.metrics.distances import small, subset
+from madlab.metrics.features import Features, once_each
 from madlab.metrics.neighbours import distinct
-from madlab.metrics.pairwise import check_pictures, small
-from madlab.streams import generator
 from madlab.training import device
 
 # Small batches stay in a processor's cache, which halves the time.
 BATCH = 16
 COMPONENTS = 64
-MOST = 2000
 
 
-def in_batches(
-    run: Callable[[Tensor], Tensor], pictures: np.ndarray, dimensions: int
-) -> np.ndarray:
-    """Return `run` of pictures, float32 `(n, dimensions)`; equal pictures get equal rows.
-
-    Batches are always whole, so that sums run in the same order whatever n is.
-    """
-    check_pictures(pictures)
-    first, inverse = distinct(pictures)
-    found = np.empty((len(first), dimensions), np.float32)
-    batch = np.zeros((BATCH, *pictures.shape[1:]), np.uint8)
-    for start in range(0, len(first), BATCH):
-        asked = first[start : start + BATCH]
-        batch[: len(asked)] = pictures[asked]
-        with torch.inference_mode():
-            rows = run(torch.from_numpy(batch)).float().cpu().numpy()
-        found[start : start + len(asked)] = rows[: len(asked)]
-    return np.asarray(found[inverse])
+def _embedded(run: Callable[[np.ndarray], Tensor], pictures: np.ndarray, width: int) -> np.ndarray:
+    return once_each(run, checks.pictures(pictures, name="pictures", colour=True), width, BATCH)
 
 
 class EfficientNetFeatures:
@@ -51,8 +35,7 @@ class EfficientNetFeatures:
     precision and recall: see `Appearance`.
     """
 
-    def __init__(self) -> None:
-        self.name = f"efficientnet-{efficientnet.SHA256[:8]}"
+    name = f"efficientnet-{efficientnet.SHA256[:8]}"
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Return features, float32 `(n, 1280)`, of uint8 pictures `(n, h, w, 3)`.
@@ -61,7 +44,7 @@ class EfficientNetFeatures:
         """
         where = device()
         network = efficientnet.network_on(where)
-        return in_batches(lambda x: network(efficientnet.scaled(x).to(where)), images, 1280)
+        return _embedded(lambda x: network(efficientnet.scaled(x).to(where)), images, 1280)
 
 
 class FidelityFeatures:
@@ -107,11 +90,12 @@ class FidelityFeatures:
         where = device()
         network = self._network.to(where)
 
-        def run(x: Tensor) -> Tensor:
-            found: Tensor = network(x.permute(0, 3, 1, 2).contiguous().to(where))[0]
+        def run(x: np.ndarray) -> Tensor:
+            planes = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()
+            found: Tensor = network(planes.to(where))[0]
             return found
 
-        return in_batches(run, images, self.dimensions)
+        return _embedded(run, images, self.dimensions)
 
 
 class PcaFeatures:
@@ -135,7 +119,7 @@ class PcaFeatures:
         values, vectors = values[::-1][:keep], vectors[:, ::-1][:, :keep]
         axes = centred.T @ vectors / np.sqrt(np.maximum(values, values[0] * 1e-12))
         self._axes = axes / np.sqrt(values.mean() / (len(x) - 1))
-        self.name = f"pca-{content(chosen)[:8]}"
+        self.name = f"pca-{_content(chosen)[:8]}"
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Return coordinates, float32 `(n, 64)` or narrower, of uint8 pictures `(n, h, w, 3)`."""
@@ -144,41 +128,72 @@ class PcaFeatures:
         return np.asarray(found.astype(np.float32)[inverse])
 
 
-def picture_map(name: str, training: np.ndarray) -> Features:
-    """Return a feature map by name, "efficientnet", "inception", "dinov2" or "pca".
+class Appearance:
+    """Texture, by an early block of EfficientNet-Lite0, joined with layout, by pixels.
 
-    - `training`: the pictures that "pca" is fitted to; the others are frozen and ignore them.
+    Precision and recall of small colour pictures are taken on them.
+    Texture: means over the four quadrants of the 24 maps of the third block, which sees pictures
+    resized to 64 x 64, each divided by its standard deviation on training pictures. Layout: 16
+    principal components of the pixels, with 1.6 times the variance of the texture. Texture tells
+    noise, blur, grids and Gaussians from faces; layout tells faces from one another, and is what
+    keeps recall alive. `benchmarks/picture_features.py` shows what they see. They do not know what
+    belongs on a face: upside-down faces and faces put together from others' parts pass for many.
 
-    Raises KeyError for other names, OSError for "inception" and "dinov2" where weights are missing.
+    - `training`: uint8 `(n, h, w, 3)`, n >= 2; a fixed 2,000 of them are used where there are more.
     """
-    if name == "efficientnet":
-        return EfficientNetFeatures()
-    if name in ("inception", "dinov2"):
-        return _fidelity(name)
-    if name == "pca":
-        return PcaFeatures(training)
-    raise KeyError(
-        f"no features of pictures named {name!r}. They are: efficientnet, inception, dinov2, pca."
-    )
 
+    # Chosen by benchmarks/picture_features.py; all of it is part of the name.
+    _BLOCKS, _SIDE, _COMPONENTS, _LAYOUT = 3, 64, 16, 1.25
+    # Four quadrants of 24 maps.
+    _TEXTURES = 96
 
-def subset(pictures: np.ndarray, most: int = MOST) -> np.ndarray:
-    """Return a fixed subset of at most `most` pictures, in order."""
-    if len(pictures) <= most:
-        return pictures
-    return pictures[np.sort(generator(0, "subset").permutation(len(pictures))[:most])]
+    def __init__(self, training: np.ndarray) -> None:
+        self._training = subset(training)
+        self._layout = PcaFeatures(self._training, self._COMPONENTS)
+        settings = f"{self._BLOCKS} {self._SIDE} {self._COMPONENTS} {self._LAYOUT}"
+        words = f"{settings} {efficientnet.SHA256} {_content(self._training)}"
+        self.name = f"appearance-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
+    @functools.cached_property
+    def _scales(self) -> np.ndarray:
+        spread = self.texture(self._training).std(0, ddof=1)
+        # A map that never varies must not be divided by nothing.
+        return np.asarray((spread + 1e-3 * spread.max()) * np.sqrt(self._TEXTURES))
 
-def content(pictures: np.ndarray) -> str:
-    """Return the SHA-256 of pictures and their shape, 64 hexadecimal digits."""
-    digest = hashlib.sha256(f"{pictures.dtype.str} {pictures.shape} ".encode())
-    digest.update(np.ascontiguousarray(pictures).data)
-    return digest.hexdigest()
+    def texture(self, images: np.ndarray) -> np.ndarray:
+        """Return quadrant means of the early maps, float32 `(n, 96)`, before they are scaled."""
+        where = device()
+        network = efficientnet.network_on(where)
+
+        def run(x: np.ndarray) -> Tensor:
+            maps = network.early(efficientnet.scaled(x, self._SIDE).to(where), self._BLOCKS)
+            return functional.adaptive_avg_pool2d(maps, 2).flatten(1)
+
+        return _embedded(run, images, self._TEXTURES)
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Return features, float32 `(n, 112)`, of uint8 pictures `(n, h, w, 3)`.
+
+        Raises TypeError for others, OSError where the weights are missing or not the frozen ones.
+        """
+        layout = self._layout.embed(images)
+        layout *= self._LAYOUT / np.sqrt(layout.shape[1])
+        return np.concatenate([self.texture(images) / self._scales, layout], 1)
 
 
 @functools.lru_cache
 def _fidelity(kind: str) -> FidelityFeatures:
     return FidelityFeatures(kind)
+
+
+# Each by its name, made from training pictures, which only the last two look at.
+MAPS: dict[str, Callable[[np.ndarray], Features]] = {
+    "efficientnet": lambda training: EfficientNetFeatures(),
+    "inception": lambda training: _fidelity("inception"),
+    "dinov2": lambda training: _fidelity("dinov2"),
+    "pca": PcaFeatures,
+    "appearance": Appearance,
+}
 
 
 def _check_weights(path: Path) -> None:
@@ -196,6 +211,13 @@ def _digest(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:8]
+
+
+def _content(pictures: np.ndarray) -> str:
+    """Return the SHA-256 of pictures and their shape, 64 hexadecimal digits."""
+    digest = hashlib.sha256(f"{pictures.dtype.str} {pictures.shape} ".encode())
+    digest.update(np.ascontiguousarray(pictures).data)
+    return digest.hexdigest()
 
 
 def _flat(pictures: np.ndarray) -> np.ndarray:

@@ -8,13 +8,11 @@ import numpy as np
 
 from madlab.data.samples import Dataset, Samples
 from madlab.metrics import frechet
-from madlab.metrics.appearance import Appearance
-from madlab.metrics.features import Features
+from madlab.metrics.distances import Memorisation, mean_distance
+from madlab.metrics.features import Features, feature_map
 from madlab.metrics.kernel import kernel_distance
-from madlab.metrics.memory import Memory
 from madlab.metrics.neighbours import distinct, neighbours, squared_radii
-from madlab.metrics.pairwise import mean_distance
-from madlab.metrics.picture_features import COMPONENTS, PcaFeatures, picture_map
+from madlab.metrics.picture_features import COMPONENTS, Appearance, PcaFeatures
 from madlab.metrics.scores import Scores
 from madlab.streams import generator
 
@@ -36,7 +34,7 @@ class _RealSide(NamedTuple):
     look: np.ndarray
     draws: list[_Draw]
     distance: float
-    memory: Memory
+    memorisation: Memorisation
 
 
 class PictureReference:
@@ -80,7 +78,7 @@ class PictureReference:
         self.images = held_out
         self.n_evaluate = int(n_evaluate)
         self.k = int(k)
-        self._map: Features = picture_map(features, data.images)
+        self._map: Features = feature_map(features, data.images)
         self._layout = PcaFeatures(data.images)
         self._look: Features = self._layout if features == "pca" else Appearance(data.images)
 
@@ -140,7 +138,7 @@ class PictureReference:
             precision_error=errors[0],
             recall_error=errors[1],
             distance=mean_distance(self._layout.embed(images)) / real.distance,
-            memorisation=real.memory.ratio(images),
+            memorisation=real.memorisation.ratio(images),
             duplicates=n - len(distinct(images)[0]),
         )
 
@@ -179,5 +177,5 @@ def _real_side(reference: PictureReference) -> _RealSide:
         look=look,
         draws=draws,
         distance=mean_distance(reference._layout.embed(images)),
-        memory=Memory(reference.data.images, images),
+        memorisation=Memorisation(reference.data.images, images),
     )

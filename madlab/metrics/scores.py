@@ -92,7 +92,8 @@ SCORES: dict[str, Score] = {
         "memorisation (1 = none)",
         1,
         "mean distance to the nearest training picture, as a multiple of that to the nearest "
-        "held-out one, see `madlab.metrics.memory`; less than 1 where training pictures are copied",
+        "held-out one, see `madlab.metrics.distances.Memorisation`; less than 1 where training "
+        "pictures are copied",
         # Real training pictures are all copies of training pictures.
         floor=False,
     ),

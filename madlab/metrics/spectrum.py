@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from madlab import checks
+
 # Weights of red, green and blue in the luminance (ITU-R BT.601).
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 # Periods, in pixels, of the grids that a network makes which doubles its pictures' sides.
@@ -27,16 +29,11 @@ def power_spectrum(images: np.ndarray) -> np.ndarray:
 
     Raises TypeError for other arrays and ValueError for no pictures or a size that is not allowed.
     """
-    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[3:] not in ((), (3,)):
-        raise TypeError(
-            "pictures must be uint8 of shape (n, size, size, 3) or (n, size, size), not "
-            f"{images.dtype} of shape {images.shape}"
-        )
+    checks.pictures(images, name="pictures", least=1)
     n, height, width = images.shape[:3]
-    if not n or height != width or height % 2 or height < 8:
+    if height != width or height % 2 or height < 8:
         raise ValueError(
-            f"there are {n} pictures of {height} x {width} pixels; at least one is needed, and "
-            "square ones of an even size from 8"
+            f"pictures are {height} x {width} pixels; they must be square, of an even size from 8"
         )
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(height) / height)
     window = np.outer(window, window)
@@ -46,8 +43,7 @@ def power_spectrum(images: np.ndarray) -> np.ndarray:
         grey = part @ LUMINANCE if part.ndim == 4 else part
         grey = (grey - grey.mean((1, 2), keepdims=True)) * window
         total += (np.abs(np.fft.fft2(grey)) ** 2).sum(0)
-    spectrum: np.ndarray = np.fft.fftshift(total) / (n * (window**2).sum())
-    return spectrum
+    return np.asarray(np.fft.fftshift(total) / (n * (window**2).sum()))
 
 
 def high_share(pictures: np.ndarray) -> float:
@@ -109,25 +105,18 @@ def _ratios(pictures: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np
             f"pictures are {size} pixels a side and the reference {len(other)}; both must have one "
             "size, a multiple of 4 from 16"
         )
-    near = _near_grid(size)
+    # At most one from a multiple of a quarter, but zero.
+    i = np.arange(size) - size // 2
+    off = np.minimum(i % (size // PERIODS[0]), -i % (size // PERIODS[0]))
+    near = (np.maximum(off[:, None], off) <= 1) & ~_middle(size)
     if not (other[near] > _NOTHING).all():
         raise ValueError("the reference has no power at the frequencies of a grid: give pictures")
     return power / np.where(other > _NOTHING, other, np.inf), near
 
 
-def _near_grid(size: int) -> np.ndarray:
-    """Return which entries of a spectrum are at most one from a multiple of a quarter, but zero."""
-    i = np.arange(size) - size // 2
-    quarter = size // min(PERIODS[0], size)
-    off = np.minimum(i % quarter, -i % quarter)
-    near: np.ndarray = (np.maximum(off[:, None], off) <= 1) & ~_middle(size)
-    return near
-
-
 def _middle(size: int) -> np.ndarray:
     i = np.abs(np.arange(size) - size // 2)
-    middle: np.ndarray = np.maximum(i[:, None], i) <= 1
-    return middle
+    return np.asarray(np.maximum(i[:, None], i) <= 1)
 
 
 def _power(pictures: np.ndarray) -> np.ndarray:

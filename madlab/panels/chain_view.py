@@ -88,7 +88,7 @@ class ChainView:
 
     @_once
     def _nearest(self, t: int) -> np.ndarray:
-        from madlab.metrics.matching import nearest
+        from madlab.metrics.distances import nearest
 
         among = self.every(t)
         index = nearest(self.preview(self.generations[0]), among)

@@ -146,7 +146,7 @@ def sameness(distances: Distances, real: np.ndarray | None = None) -> Picture:
     Hills that move to the left say that pictures grow alike; one at 0, that they are one picture.
 
     - `distances`: for each chain, by name and generation, the distances of all pairs of its
-      pictures, float `(pairs,)`, for instance from `metrics.pairwise`.
+      pictures, float `(pairs,)`, for instance from `metrics.distances`.
     - `real`: those of as many real pictures, the grey hill at the top of each stack; distances are
       shown as multiples of their mean. None: multiples of the first generation's mean.
 

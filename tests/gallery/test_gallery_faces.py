@@ -16,7 +16,7 @@ from madlab.data.samples import Dataset, Samples
 from madlab.gallery.building import NotKeptError, far_from_real
 from madlab.gallery.chains import subject as subject_of
 from madlab.gallery.pictures import pack_sheet, unpack_sheet
-from madlab.metrics.pairwise import far_enough
+from madlab.metrics.distances import far_enough
 from madlab.metrics.scores import SCORES
 from madlab.panels import Browser, chain_views
 from madlab.store import COLUMNS

@@ -108,7 +108,7 @@ def test_labels_that_do_not_fit_are_refused(digits, which, labels, error, messag
 
 def test_other_pictures_and_no_training_are_refused(digits, some):
     points = Samples(np.zeros((5, 2)), np.zeros(5, int))
-    with pytest.raises(ValueError, match="need uint8 images of shape"):
+    with pytest.raises(TypeError, match="must be uint8 with shape"):
         trained_accuracy(points, some)
     with pytest.raises(ValueError, match="samples has no digits"):
         trained_accuracy(first(digits, 0), some)

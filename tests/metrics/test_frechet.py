@@ -90,14 +90,14 @@ def test_cached_moments_give_the_same_distance():
 
 
 def test_one_row_is_refused_with_its_number():
-    with pytest.raises(ValueError, match=r"synthetic features have n = 1 rows.*at least 2"):
+    with pytest.raises(ValueError, match="1 rows of synthetic features; give at least 2"):
         frechet_distance(features(10, 3), np.zeros((1, 3)))
 
 
 def test_rows_that_are_not_finite_are_named():
     bad = features(20, 3)
     bad[[4, 7], 1] = np.nan, np.inf
-    with pytest.raises(ValueError, match=r"synthetic features .* 2 of 20 rows: 4, 7"):
+    with pytest.raises(ValueError, match=r"synthetic features .* in rows \[4, 7\]"):
         frechet_distance(features(20, 3), bad)
 
 

@@ -10,12 +10,13 @@ from sklearn.decomposition import PCA
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from madlab.metrics import efficientnet, picture_features
-from madlab.metrics.appearance import Appearance, texture
+from madlab.metrics.distances import subset
+from madlab.metrics.features import feature_map
 from madlab.metrics.picture_features import (
+    Appearance,
     EfficientNetFeatures,
     FidelityFeatures,
     PcaFeatures,
-    picture_map,
 )
 from madlab.streams import generator
 
@@ -42,7 +43,7 @@ def peer():
 def test_efficientnet_is_the_package_s_with_its_normalisations_merged(peer, size):
     images = pictures(20, size)
     with torch.inference_mode():
-        x = efficientnet.scaled(torch.from_numpy(images))
+        x = efficientnet.scaled(images)
         expected = peer.extract_features(x).mean((2, 3)).numpy()
     found = EfficientNetFeatures().embed(images)
     assert found.shape == (20, 1280)
@@ -52,7 +53,7 @@ def test_efficientnet_is_the_package_s_with_its_normalisations_merged(peer, size
 
 
 def test_pictures_are_scaled_as_the_weights_were_trained():
-    x = efficientnet.scaled(torch.tensor([0, 127, 255], dtype=torch.uint8).view(3, 1, 1, 1))
+    x = efficientnet.scaled(np.array([0, 127, 255], np.uint8).reshape(3, 1, 1, 1))
     assert x.shape == (3, 1, 128, 128)
     # Bicubic weights sum to 1 up to rounding.
     np.testing.assert_allclose(x.mean((1, 2, 3)), [-127 / 128, 0, 1], atol=1e-5)
@@ -80,7 +81,7 @@ def test_names_carry_what_features_depend_on():
 @pytest.mark.parametrize("name", ["efficientnet", "pca", "appearance"])
 def test_equal_pictures_get_equal_features_wherever_they_stand(name):
     training = pictures(30)
-    look = Appearance(training) if name == "appearance" else picture_map(name, training)
+    look = feature_map(name, training)
     images = pictures(45, seed=1)
     images[[7, 44]] = images[0]
     found = look.embed(images)
@@ -104,10 +105,10 @@ def test_pca_has_the_distances_of_sklearn_s():
 
 def test_of_many_training_pictures_a_fixed_part_is_used():
     training = pictures(30)
-    chosen = picture_features.subset(training, 10)
+    chosen = subset(training, 10)
     members = {picture.tobytes() for picture in training}
     assert len({picture.tobytes() for picture in chosen} & members) == 10
-    assert (chosen == picture_features.subset(training, 10)).all()
+    assert (chosen == subset(training, 10)).all()
 
 
 def test_appearance_is_texture_and_layout_at_their_weights():
@@ -122,12 +123,12 @@ def test_appearance_is_texture_and_layout_at_their_weights():
 def test_texture_is_quadrant_means_of_the_third_block(peer):
     images = pictures(5)
     with torch.inference_mode():
-        x = efficientnet.scaled(torch.from_numpy(images), 64)
+        x = efficientnet.scaled(images, 64)
         x = peer._swish(peer._bn0(peer._conv_stem(x)))
         for block in peer._blocks[:3]:
             x = block(x)
     quadrants = x.reshape(5, 24, 2, 8, 2, 8).mean((3, 5)).reshape(5, -1)
-    np.testing.assert_allclose(texture(images), quadrants.numpy(), atol=2e-4)
+    np.testing.assert_allclose(Appearance(images).texture(images), quadrants.numpy(), atol=2e-4)
 
 
 def random_inception(path):
@@ -190,7 +191,7 @@ def test_weights_that_cannot_be_had_name_the_other_features(kind, monkeypatch):
     )
     monkeypatch.setattr("torch.hub.load", offline)
     with pytest.raises(OSError, match=rf"'{kind}' cannot be had: no network.*features='pca'"):
-        picture_map(kind, pictures(5))
+        feature_map(kind, pictures(5))
 
 
 def test_dinov2_takes_whatever_network_torch_hub_returns(monkeypatch):
@@ -209,9 +210,8 @@ def test_dinov2_takes_whatever_network_torch_hub_returns(monkeypatch):
 
 def test_other_names_and_other_arrays_are_refused():
     with pytest.raises(KeyError, match="efficientnet, inception, dinov2, pca"):
-        picture_map("lenet", pictures(5))
-    for images in (np.zeros((3, 32, 32), np.uint8), np.zeros((3, 32, 32, 3))):
-        with pytest.raises(TypeError, match=r"uint8 of shape \(n, height, width, 3\)"):
-            EfficientNetFeatures().embed(images)
-        with pytest.raises(TypeError, match=r"uint8 of shape \(n, height, width, 3\)"):
-            PcaFeatures(pictures(5)).embed(images)
+        feature_map("lenet", pictures(5))
+    for look in (EfficientNetFeatures(), PcaFeatures(pictures(5)), Appearance(pictures(5))):
+        for images in (np.zeros((3, 32, 32), np.uint8), np.zeros((3, 32, 32, 3))):
+            with pytest.raises(TypeError, match=r"pictures must be uint8 with shape \(n, heig"):
+                look.embed(images)

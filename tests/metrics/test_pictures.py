@@ -16,8 +16,7 @@ from madlab.metrics import (
     mean_distance,
     neighbours,
 )
-from madlab.metrics.appearance import Appearance
-from madlab.metrics.picture_features import EfficientNetFeatures, PcaFeatures
+from madlab.metrics.picture_features import Appearance, EfficientNetFeatures, PcaFeatures
 from madlab.models import create
 from madlab.models.base import to_bytes
 from madlab.streams import generator

@@ -129,9 +129,9 @@ def test_other_contents_are_refused(data, reference):
         Reference(data.held_out, N, features="dino")
     with pytest.raises(ValueError, match="labels have shape"):
         reference.measure(Samples(data.images[:N], data.labels[: N - 1]))
-    with pytest.raises(ValueError, match="need uint8 images"):
+    with pytest.raises(TypeError, match="must be uint8 with shape"):
         reference.measure(Samples(np.zeros((N, 3))))
     bad = points(50, 1).images
     bad[9] = np.inf
-    with pytest.raises(ValueError, match=r"synthetic .* rows \[9\]"):
+    with pytest.raises(ValueError, match=r"points have NaN .* in rows \[9\]"):
         Reference(points(50), 50, features="points").measure(Samples(bad))

@@ -12,8 +12,8 @@ from madlab import Chain, Loop, data, gallery, models, panels
 from madlab.data.samples import Samples
 from madlab.gallery import building
 from madlab.metrics import features
+from madlab.metrics.distances import nearest
 from madlab.metrics.features import LeNetFeatures
-from madlab.metrics.matching import nearest
 from madlab.metrics.spectrum import grid_power, power_spectrum
 from madlab.panels import Browser, chain_pictures, chain_views
 from madlab.plots.lines import number

@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
+from sklearn.neighbors import NearestNeighbors
 
+from madlab.data.samples import Samples
 from madlab.metrics import far_enough, mean_distance
-from madlab.metrics.memory import Memory, nearest_weights
-from madlab.metrics.pairwise import pixel_distances, small
+from madlab.metrics.distances import (
+    Memorisation,
+    nearest,
+    nearest_weights,
+    pixel_distances,
+    small,
+)
 from madlab.streams import generator
 
 
@@ -25,7 +32,7 @@ def test_equal_rows_are_no_distance_apart():
 
 
 def test_one_row_has_no_distance():
-    with pytest.raises(ValueError, match="n = 1 rows; a distance needs at least 2"):
+    with pytest.raises(ValueError, match="1 rows of features; give at least 2"):
         mean_distance(np.zeros((1, 3)))
 
 
@@ -88,20 +95,20 @@ def test_the_limit_is_the_quantile_of_real_to_real_distances():
     a, b, c = (x / np.linalg.norm(x, axis=1)[:, None] for x in (real, mirrored, drawn))
     between = np.minimum(cdist(a, a), cdist(a, b))
     np.fill_diagonal(between, np.inf)
-    nearest = np.minimum(cdist(c, a), cdist(c, b)).min(1)
+    gaps = np.minimum(cdist(c, a), cdist(c, b)).min(1)
     for share in (0, 0.05, 0.5, 1):
         limit = np.quantile(between.min(1), share)
         # Apart from those at the limit itself, within rounding.
-        clear = np.abs(nearest - limit) > 1e-5
+        clear = np.abs(gaps - limit) > 1e-5
         assert clear.mean() > 0.95
-        assert (far_enough(samples, training, share) == (nearest > limit))[clear].all()
+        assert (far_enough(samples, training, share) == (gaps > limit))[clear].all()
 
 
 def test_no_samples_and_wrong_ones():
     assert far_enough(pictures(0), pictures(5)).shape == (0,)
     with pytest.raises(ValueError, match="both must have one size"):
         far_enough(pictures(2, 8), pictures(5, 12))
-    with pytest.raises(TypeError, match="must be uint8 of shape"):
+    with pytest.raises(TypeError, match="must be uint8 with shape"):
         far_enough(np.zeros((2, 8, 8, 3)), pictures(5))
     with pytest.raises(ValueError, match="share is 2"):
         far_enough(pictures(2), pictures(5), 2)
@@ -120,13 +127,70 @@ def test_weights_average_over_all_subsets():
 
 def test_memorisation_is_one_for_fresh_pictures_and_falls_with_copies():
     training, held_out, fresh = pictures(300), pictures(100, seed=1), pictures(100, seed=2)
-    memory = Memory(training, held_out)
-    assert memory.ratio(fresh) == pytest.approx(1, abs=0.01)
+    memorisation = Memorisation(training, held_out)
+    assert memorisation.ratio(fresh) == pytest.approx(1, abs=0.01)
     noise = generator(3, "noise").integers(-3, 4, fresh.shape)
     copies = np.clip(training[:100].astype(int) + noise, 0, 255).astype(np.uint8)
     # A copy's original is among 100 of 300 one time in three.
-    assert memory.ratio(copies) == pytest.approx(2 / 3, abs=0.03)
-    assert memory.ratio(copies[:, :, ::-1]) == pytest.approx(2 / 3, abs=0.03)
+    assert memorisation.ratio(copies) == pytest.approx(2 / 3, abs=0.03)
+    assert memorisation.ratio(copies[:, :, ::-1]) == pytest.approx(2 / 3, abs=0.03)
     some = np.concatenate([copies[:20], fresh[:80]])
-    assert memory.ratio(some) == pytest.approx(1 - 0.2 / 3, abs=0.02)
-    assert Memory(training[:100], held_out).ratio(copies) < 0.05
+    assert memorisation.ratio(some) == pytest.approx(1 - 0.2 / 3, abs=0.02)
+    assert Memorisation(training[:100], held_out).ratio(copies) < 0.05
+
+
+def digits(n, seed, labels=True):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (n, 28, 28)).astype(np.uint8)
+    return Samples(images, np.arange(n) % 10 if labels else None)
+
+
+def test_nearest_is_what_scikit_learn_finds_within_each_label():
+    a, b = digits(60, 0), digits(300, 1)
+    found = nearest(a, b)
+    for label in range(10):
+        among = np.flatnonzero(b.labels == label)
+        asked = np.flatnonzero(a.labels == label)
+        oracle = NearestNeighbors(n_neighbors=1).fit(b.images[among].reshape(-1, 784).astype(float))
+        wanted = oracle.kneighbors(a.images[asked].reshape(-1, 784).astype(float))[1][:, 0]
+        assert np.array_equal(found[asked], among[wanted])
+
+
+def test_a_digit_among_the_candidates_finds_itself():
+    a = digits(50, 2)
+    assert np.array_equal(nearest(a, a), np.arange(50))
+
+
+def test_without_labels_every_candidate_counts():
+    a, b = digits(20, 3, labels=False), digits(80, 4)
+    distance = ((a.images[:, None].astype(int) - b.images[None].astype(int)) ** 2).sum((2, 3))
+    assert np.array_equal(nearest(a, b), distance.argmin(1))
+
+
+def test_no_candidate_with_the_label_is_minus_one():
+    a = Samples(np.zeros((2, 28, 28), np.uint8), np.array([3, 4]))
+    b = Samples(np.zeros((1, 28, 28), np.uint8), np.array([4]))
+    assert nearest(a, b).tolist() == [-1, 0]
+    assert nearest(a, Samples(b.images[:0], b.labels[:0])).tolist() == [-1, -1]
+    assert nearest(a, Samples(b.images[:0])).tolist() == [-1, -1]
+
+
+def test_points_and_other_sizes_are_refused():
+    a = digits(3, 0)
+    with pytest.raises(TypeError, match="candidates must be uint8"):
+        nearest(a, Samples(np.zeros((3, 2))))
+    with pytest.raises(TypeError, match="queries must be uint8"):
+        nearest(Samples(np.zeros((3, 8, 8, 2), np.uint8)), a)
+    with pytest.raises(ValueError, match="one size"):
+        nearest(Samples(np.zeros((3, 28, 28, 3), np.uint8)), a)
+    with pytest.raises(ValueError, match="one size"):
+        nearest(a, Samples(np.zeros((3, 14, 14), np.uint8)))
+
+
+def test_colour_pictures_are_compared_in_all_their_colours():
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(0, 256, (n, 8, 8, 3)).astype(np.uint8) for n in (20, 60))
+    distance = ((a[:, None].astype(int) - b[None].astype(int)) ** 2).sum((2, 3, 4))
+    assert np.array_equal(nearest(Samples(a), Samples(b)), distance.argmin(1))
+    # The same pictures in another order of colours are others.
+    assert not np.array_equal(nearest(Samples(a[..., ::-1]), Samples(b)), distance.argmin(1))
