@@ -17,6 +17,7 @@ NAMES: dict[str, str] = {
     "madlab.findings.Verdict": "madlab.findings:Conclusion",
     "madlab.metrics.failures": "madlab.findings:failures",
     "madlab.metrics.appearance": "madlab.metrics.picture_features",
+    "madlab.metrics.distances.Memory": "madlab.metrics.distances:Memorisation",
     "madlab.metrics.matching": "madlab.metrics.distances",
     "madlab.metrics.memory": "madlab.metrics.distances",
     "madlab.metrics.pairwise": "madlab.metrics.distances",

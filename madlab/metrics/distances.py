@@ -1,8 +1,10 @@
 """Distances between samples: how alike they are, and how near to real ones or to those before."""
 
+from typing import Any
+
 import numpy as np
 
-from madlab import checks
+from madlab import checks, renamed
 from madlab.data.samples import Samples
 from madlab.streams import generator
 
@@ -215,3 +217,7 @@ def _other(distances: np.ndarray, own: np.ndarray) -> np.ndarray:
     distances[np.arange(len(own)), own] = np.inf
     distances[distances < _COPY] = np.inf
     return distances
+
+
+def __getattr__(name: str) -> Any:
+    return renamed.find(__name__, name)

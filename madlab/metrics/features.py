@@ -235,7 +235,7 @@ class LeNetFeatures:
         where the weights are not the frozen ones.
         """
         where = device()
-        network = _network("lenet", where)
+        network: Any = _network("lenet", where)
         width = about("lenet")["dimensions"]
         return once_each(
             lambda x: network.embed(as_input(x).to(where)), checks.digits(images), width, BATCH
