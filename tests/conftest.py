@@ -1,5 +1,6 @@
-"""What several test files need: small notebooks made on the spot."""
+"""What several test files need: small notebooks made on the spot, and runs of madlab's own."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from smoke import Ran, run
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +44,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MADLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Ran]:
+    """A function that runs a notebook with the smoke preset, each one once in a session."""
+    return functools.cache(lambda path: run(path, tmp_path_factory.mktemp(path.stem)))

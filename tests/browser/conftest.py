@@ -65,10 +65,11 @@ class Lab(NamedTuple):
     token: str
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab on this machine alone, with settings of its own, ended with all its kernels."""
-    served, home = tmp_path / "served", tmp_path / "home"
+    folder = tmp_path_factory.mktemp("lab")
+    served, home = folder / "served", folder / "home"
     served.mkdir()
     environment = {
         **os.environ,
@@ -92,7 +93,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
-    log = tmp_path / "lab.log"
+    log = folder / "lab.log"
     with log.open("w") as stream:
         server = subprocess.Popen(
             [

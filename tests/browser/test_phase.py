@@ -24,8 +24,8 @@ def wait_until_it_says(page: Page, pattern: str) -> str:
 def test_the_map_follows_the_keyboard_and_points_fill_in(browser: Browser, lab) -> None:
     nb = nbformat.read(SOURCE, as_version=4)
     nb.cells[1].source = nb.cells[1].source.replace('"quick"', '"smoke"', 1)
-    nbformat.write(nb, lab.folder / "x.ipynb")
-    page, outside = run_all(browser, lab, "x.ipynb")
+    nbformat.write(nb, lab.folder / "loops.ipynb")
+    page, outside = run_all(browser, lab, "loops.ipynb")
     first = wait_until_it_says(page, r"^Finished.*9 simulated points")
     assert "λ = 0.7:" in first
     # Messages of the controls wait in the kernel until the cells that follow are done.

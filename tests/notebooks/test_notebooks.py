@@ -3,11 +3,9 @@
 import ast
 import base64
 import io
-import logging
-import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import nbformat
 import numpy as np
@@ -15,10 +13,11 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from PIL import Image
+from smoke import Ran
 
 from madlab import findings
 from madlab.execute import WIDGET_VIEW
-from madlab.report import run_notebook, to_html
+from madlab.report import to_html
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 SOURCES = sorted(FOLDER.glob("*.ipynb"))
@@ -116,34 +115,10 @@ def test_a_source_has_nothing_that_swallows_errors(source: NotebookNode) -> None
         assert not found, f"{found} in: {cell.source}"
 
 
-class Ran(NamedTuple):
-    """An executed notebook, its folder, what papermill warned of, and its CPU-seconds."""
-
-    nb: NotebookNode
-    folder: Path
-    warned: list[str]
-    cpu: float
-
-
 @pytest.fixture(scope="module")
-def ran(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(path: Path, smoke: Callable[[Path], Ran]) -> Ran:
     """The notebook, run with the smoke preset."""
-    folder = tmp_path_factory.mktemp(path.stem)
-    warned: list[str] = []
-    before = os.times()
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: warned.append(record.getMessage())  # type: ignore[method-assign]
-    logging.getLogger("papermill").addHandler(handler)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
-            given = {"preset": "smoke", "seed": 1, "store": "a store"}
-            nb = run_notebook(path, given)
-    finally:
-        logging.getLogger("papermill").removeHandler(handler)
-    after = os.times()
-    cpu = sum(after[2:4]) - sum(before[2:4])
-    return Ran(nb, folder, warned, cpu)
+    return smoke(path)
 
 
 @pytest.mark.notebook
