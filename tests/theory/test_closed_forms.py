@@ -144,7 +144,7 @@ EDGES = [
 
 @pytest.mark.parametrize(("d", "n_real", "n_synthetic", "bias", "near", "worth"), EDGES)
 def test_formulas_of_the_limit_keep_their_promises(d, n_real, n_synthetic, bias, near, worth):
-    chains = 4_000 // d
+    chains = 2_000 // d
     loop = Loop.fresh_data(n_real, n_synthetic)
     found = theory.settled_distance(loop, d, bias, chains=chains, measurements=4)
     # Two per cent for the simulation, four standard errors at most.
