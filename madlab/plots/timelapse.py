@@ -33,14 +33,15 @@ def timelapse(
       frame names its generation.
     - `columns`: pictures in a row, at least 1.
     - `scale`: pixels of the GIF for each pixel of a picture, at least 1.
-    - `seconds`: how long a generation is shown, 0.02 to 60; the last one is shown twice as long.
+    - `seconds`: how long a generation is shown, 0.02 to 300 (a GIF holds no more); the last one
+      is shown twice as long.
 
     Raises TypeError for samples that are no pictures, ValueError where there are none, where
     generations have pictures of other sizes, and for a number that is not allowed.
     """
     checks.count("columns", columns, least=1)
     checks.count("scale", scale, least=1)
-    checks.between("seconds", seconds, 0.02, 60, ends=True)
+    checks.between("seconds", seconds, 0.02, 300, ends=True)
     shown = {t: checks.pictures(samples[t].images)[: columns**2] for t in sorted(samples)}
     shapes = {images.shape for images in shown.values()}
     if len(shapes) != 1 or not next(iter(shapes))[0]:
