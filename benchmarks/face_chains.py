@@ -9,7 +9,7 @@ from typing import Any
 
 from madlab import Chain, Loop, Store, models
 from madlab.data.samples import Dataset
-from madlab.metrics import reference_for
+from madlab.metrics import Reference
 from madlab.metrics.scores import SCORES
 
 GENERATIONS = 5
@@ -137,7 +137,7 @@ def curves(
 ) -> list[dict[str, Any]]:
     """Return what the store has of each chain, its scores as lists by generation."""
     rows = Store(store).rows()
-    reference = reference_for(data, features=features)
+    reference = Reference(data, features=features)
     names = [name for name in SCORES if any(name in row for row in rows)]
     found = []
     for spec in specs:

@@ -41,7 +41,7 @@ from face_peers import check_installed
 
 from madlab.data import ffhq
 from madlab.data.samples import Dataset, Samples
-from madlab.metrics import reference_for
+from madlab.metrics import Reference
 from madlab.training import provenance
 
 RESULTS = Path(__file__).parent / "results"
@@ -132,7 +132,7 @@ def summary(arguments: argparse.Namespace) -> None:
     print("\nrecall by generation, mean over the seeds: face_gan, then the Gaussian alone")
     for loop, (gan, gaussian) in control.items():
         print(f"  {loop}: {gan}; {gaussian}")
-    reference: Any = reference_for(data)
+    reference = Reference(data)
     real = reference.measure(Samples(data.images[: reference.n_evaluate]))._asdict()
     floor = {name: float(value) for name, value in real.items()}
     print(f"\nreal training faces: {json.dumps(floor)}\n")

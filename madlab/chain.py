@@ -16,7 +16,7 @@ import pandas as pd
 from madlab import checks, models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
-from madlab.metrics import reference_for
+from madlab.metrics import Reference
 from madlab.metrics.scores import Scores
 from madlab.models.base import Model, check_model_bias, draw_labels
 from madlab.store import Store, name_of, table
@@ -90,7 +90,7 @@ class Chain:
         self._check_pool(1)
         if data.labels is not None:
             checks.labels(data.labels, len(data))
-        self.reference = reference_for(data, n_evaluate, features)
+        self.reference = Reference(data, n_evaluate, features)
         self.n_evaluate = self.reference.n_evaluate
         self.store = _open(store, self)
         self.progress = progress

@@ -88,20 +88,22 @@ def bias(value: float) -> float:
     return float(value)
 
 
-def labels(given: np.ndarray | None, n: int, classes: int | None = None) -> np.ndarray:
+def labels(
+    given: np.ndarray | None, n: int, classes: int | None = None, *, name: str = "labels"
+) -> np.ndarray:
     """Return labels as int64 `(n,)`, or raise where they do not match `n` or `classes`."""
     if given is None:
         raise ValueError("this model is class-conditional: give labels, one for each image")
     found = np.asarray(given)
     if found.shape != (n,):
-        raise ValueError(f"labels have shape {found.shape}; {n} images need shape ({n},)")
+        raise ValueError(f"{name} have shape {found.shape}; {n} images need shape ({n},)")
     if found.dtype.kind not in "iu":
-        raise TypeError(f"labels must be whole numbers, not {found.dtype}")
+        raise TypeError(f"{name} must be whole numbers, not {found.dtype}")
     if n and found.min() < 0:
-        raise ValueError(f"labels run from {found.min()}; they must not be negative")
+        raise ValueError(f"{name} run from {found.min()}; they must not be negative")
     if n and classes is not None and found.max() >= classes:
         raise ValueError(
-            f"labels run up to {found.max()}; {classes} classes have 0 to {classes - 1}"
+            f"{name} run up to {found.max()}; {classes} classes have 0 to {classes - 1}"
         )
     return np.asarray(found, dtype=np.int64)
 

@@ -11,25 +11,21 @@ from madlab.metrics.scores import Scores
 
 if TYPE_CHECKING:
     from madlab.metrics import features
-    from madlab.metrics.choice import reference_for
     from madlab.metrics.classifier import trained_accuracy
     from madlab.metrics.distances import far_enough, mean_distance, pair_distances
     from madlab.metrics.frechet import frechet_distance
     from madlab.metrics.kernel import KernelDistance, kernel_distance
-    from madlab.metrics.pictures import PictureReference
     from madlab.metrics.reference import Reference
     from madlab.metrics.uncertainty import subsample_scores
 
 _NAMES = {
     "KernelDistance": "kernel",
-    "PictureReference": "pictures",
     "Reference": "reference",
     "far_enough": "distances",
     "frechet_distance": "frechet",
     "kernel_distance": "kernel",
     "mean_distance": "distances",
     "pair_distances": "distances",
-    "reference_for": "choice",
     "subsample_scores": "uncertainty",
     "trained_accuracy": "classifier",
 }
@@ -37,7 +33,6 @@ _NAMES = {
 __all__ = [
     "KernelDistance",
     "Neighbours",
-    "PictureReference",
     "Reference",
     "Scores",
     "far_enough",
@@ -47,7 +42,6 @@ __all__ = [
     "mean_distance",
     "neighbours",
     "pair_distances",
-    "reference_for",
     "subsample_scores",
     "trained_accuracy",
 ]

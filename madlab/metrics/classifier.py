@@ -60,8 +60,7 @@ def trained_accuracy(
 
     Source: Ravuri and Vinyals 2019 (arXiv 1905.10887), "classification accuracy score".
     """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; it must be at least 1")
+    checks.count("steps", steps, least=1)
     images, labels = _digits("samples", samples)
     real, right = _digits("held_out", held_out)
     with one_thread():
@@ -79,16 +78,7 @@ def _digits(name: str, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{name} has no digits; give at least one")
     if samples.labels is None:
         raise ValueError(f"{name} has no labels; a classifier needs one for every digit")
-    labels = np.asarray(samples.labels)
-    if labels.shape != (n,):
-        raise ValueError(f"{name}: labels have shape {labels.shape}; {n} images need ({n},)")
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"{name}: labels must be whole numbers, not {labels.dtype}")
-    if not 0 <= labels.min() <= labels.max() < CLASSES:
-        raise ValueError(
-            f"{name}: labels run from {labels.min()} to {labels.max()}; digits are 0 to 9"
-        )
-    return images, labels.astype(np.int64)
+    return images, checks.labels(samples.labels, n, CLASSES, name=f"labels of {name}")
 
 
 def _train(images: np.ndarray, labels: np.ndarray, seed: int, steps: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of features (KID), unbiased, with its standard error."""
+"""Our own KID: packages print the spread of random subsets, it a standard error over all pairs."""
 
 from typing import NamedTuple
 

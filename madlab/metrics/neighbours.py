@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: what balls around k-nearest neighbours say.
+"""Our own precision, recall, density and coverage: prdc takes many times as long, and misses ties.
 
 Distances are screened by a float32 matrix product, chunk by chunk, with a bound on its rounding
 error; every comparison that the bound leaves open is decided by float64 differences. The result

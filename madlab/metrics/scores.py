@@ -1,7 +1,8 @@
 """What is scored, as tables: the scores, and which of them each kind of data has; needs no torch.
 
 A new score is a row of `SCORES`; columns of records, axes, labels and words follow from it. A new
-kind of data is a row of `KINDS` here; what measures it, `metrics.choice` chooses by that row.
+kind of data, such as text, adds one row to `KINDS` here, and its feature map to `metrics.features`:
+`metrics.reference` scores it as that row says, on the "plain" side unless its sets are small.
 """
 
 import inspect
@@ -22,14 +23,12 @@ class Score:
 
     - `label`: what figures call it, with "{}" where the features are named; empty where no figure
       shows it.
-    - `best`: what a perfect model gets.
     - `words`: what it says.
     - `low`, `high`: the ends of its axis; None where the numbers decide.
     - `floor`: whether as many real training samples show what a perfect model gets.
     """
 
     label: str
-    best: float
     words: str
     low: float | None = 0.0
     high: float | None = None
@@ -40,57 +39,50 @@ class Score:
 SCORES: dict[str, Score] = {
     "fd": Score(
         "FD{}",
-        0,
         "Frechet distance on the features of the reference; of colour pictures on 64 of their "
         "principal components, fitted to training pictures: it grows as sets get smaller, so read "
         "`fd_ratio`",
     ),
     "precision": Score(
-        "precision (quality)", 1, "samples inside a ball of held-out ones; see `Neighbours`", high=1
+        "precision (quality)", "samples inside a ball of held-out ones; see `Neighbours`", high=1
     ),
     "recall": Score(
-        "recall (diversity)", 1, "held-out samples inside a ball of generated ones", high=1
+        "recall (diversity)", "held-out samples inside a ball of generated ones", high=1
     ),
-    "density": Score("density", 1, "balls of held-out samples around a sample, over k"),
-    "coverage": Score("coverage", 1, "balls of held-out samples that hold a sample", high=1),
+    "density": Score("density", "balls of held-out samples around a sample, over k"),
+    "coverage": Score("coverage", "balls of held-out samples that hold a sample", high=1),
     "read": Score(
         "read share",
-        1,
         "the share that a separate classifier reads as their labels; NaN without labels",
         high=1,
     ),
-    "duplicates": Score("", 0, "samples that are exact copies of an earlier one in the same set"),
+    "duplicates": Score("", "samples that are exact copies of an earlier one in the same set"),
     "kid": Score(
         "KID{}",
-        0,
         "kernel distance on the named features, the headline of small sets; see `KernelDistance`",
         # As good as real pictures may be a little below.
         low=None,
     ),
-    "kid_error": Score("", 0, "the standard error of `kid`"),
+    "kid_error": Score("", "the standard error of `kid`"),
     "fd_ratio": Score(
         "FD{} / floor",
-        1,
         "how many times as large `fd` is as that of as many real training pictures",
     ),
     "precision_error": Score(
         "",
-        0,
         "standard deviation of `precision` over 10 draws of equally many generated and held-out "
         "pictures, whose mean it is: how far one draw is from another, not an error against other "
         "held-out pictures; NaN where all draws are one",
     ),
-    "recall_error": Score("", 0, "the same of `recall`"),
+    "recall_error": Score("", "the same of `recall`"),
     "distance": Score(
         "pairwise distance / real",
-        1,
         "mean distance between two of the pictures, as a multiple of that between two held-out "
         "ones, on 64 principal components of pixels, which no grain or grid disturbs; 0: all are "
         "one picture",
     ),
     "memorisation": Score(
         "memorisation (1 = none)",
-        1,
         "mean distance to the nearest training picture, as a multiple of that to the nearest "
         "held-out one, see `madlab.metrics.distances.Memorisation`; less than 1 where training "
         "pictures are copied",
@@ -107,15 +99,21 @@ class Kind:
     - `name`: what its samples are called, in words.
     - `dtype`, `ndim`: the kind of numbers (numpy's letter) and dimensions of an array of samples.
     - `features`: the feature maps it can be scored on, by what figures call them, default first.
+    - `title`: what figures call its scores, with "{}" where the features are named.
     - `headline`, `others`: the scores that figures show at once, and those they can show besides.
+    - `side`: how it is scored, "plain" or as "small sets"; see `madlab.metrics.reference`.
+    - `read`: whether the separate classifier reads its samples.
     """
 
     name: str
     dtype: str
     ndim: int
     features: Mapping[str, str]
+    title: str
     headline: tuple[str, ...]
     others: tuple[str, ...]
+    side: str = "plain"
+    read: bool = False
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -128,18 +126,30 @@ _DIGITS = Kind(
     "u",
     3,
     {"lenet": "LeNet"},
+    "Digits, on {} features",
     headline=("fd", "precision", "recall", "read"),
     others=("density", "coverage"),
+    read=True,
 )
-_POINTS = replace(_DIGITS, name="points", dtype="f", ndim=2, features={"points": "points"})
+_POINTS = replace(
+    _DIGITS,
+    name="points",
+    dtype="f",
+    ndim=2,
+    features={"points": "points"},
+    title="Points, on their coordinates",
+    read=False,
+)
 _PICTURES = Kind(
     "pictures",
     "u",
     4,
     {"efficientnet": "EfficientNet", "inception": "Inception", "dinov2": "DINOv2", "pca": "PCA"},
+    "Colour pictures, on {} features",
     headline=("kid", "recall", "distance", "precision"),
     # A Frechet distance of small sets says nothing except beside its floor.
     others=("fd_ratio", "memorisation", "density", "coverage"),
+    side="small sets",
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (_DIGITS, _POINTS, _PICTURES)}
 
@@ -175,11 +185,20 @@ def score_label(name: str, records: Any = None, *, short: bool = False) -> str:
         raise KeyError(
             f"no metric named {name!r}; the metrics are: {', '.join(shown)}{hint(name, shown)}"
         )
-    called = {key: word for kind in KINDS.values() for key, word in kind.features.items()}
-    used = set() if records is None else _features(records)
-    named = "/".join(sorted(called.get(one, one) for one in used))
+    named = "" if records is None else _called(records)
     found = SCORES[name].label.format(f"-{named}" if named else "")
     return found.split(" (")[0] if short else found
+
+
+def scored_on(records: Any) -> str:
+    """Return what figures call the kind of data and the features that records are scored on."""
+    return kind_of_records(records).title.format(_called(records))
+
+
+def _called(records: Any) -> str:
+    """Return what figures call the features of records."""
+    called = {key: word for kind in KINDS.values() for key, word in kind.features.items()}
+    return "/".join(sorted(called.get(one, one) for one in _features(records)))
 
 
 def _features(records: Any) -> set[str]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from madlab.data.samples import Samples
-from madlab.metrics.features import feature_map, read
+from madlab.metrics.features import feature_map
 from madlab.metrics.frechet import frechet_distance
 from madlab.metrics.neighbours import Neighbours, neighbours
+from madlab.metrics.reference import readings
 from madlab.streams import generator
 
 
@@ -50,9 +50,7 @@ def subsample_scores(
         )
     look = feature_map(features)
     x, y = look.embed(real.images), look.embed(synthetic.images)
-    right = np.full(len(y), np.nan)
-    if synthetic.labels is not None and features != "points":
-        right = np.asarray(read(synthetic.images) == synthetic.labels, float)
+    right = readings(synthetic)
     rows = []
     for n in map(int, sizes):
         for repeat in range(repeats):

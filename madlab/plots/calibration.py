@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from madlab.metrics.scores import KINDS, SCORES, score_label
+from madlab.metrics.scores import KINDS, SCORES, score_label, scored_on
 from madlab.plots import style
 from madlab.plots.curves import score_lines
 from madlab.plots.lines import Facet, draw_facet, words
@@ -27,7 +27,6 @@ _LOOKS: dict[str, Look] = {
 }
 _PLAIN = KINDS["digits"].shown
 _METRICS = ("precision", "recall", "fd", "read")
-_KINDS = {"lenet": "Digits, on LeNet features", "points": "Points, on their coordinates"}
 # Where the name of a point stands beside it: offset in points, and how it is aligned.
 _ABOVE, _BELOW = ((0, 7), "center", "bottom"), ((0, -7), "center", "top")
 _RIGHT = ((8, 0), "left", "center")
@@ -133,9 +132,8 @@ def _facets(block: pd.DataFrame, chosen: Mapping[str, Look]) -> list[Facet]:
 def blocks(found: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the parts of `strengths` that can share axes, by a title that says which they are."""
     groups = {}
-    for (features, n), block in found.groupby(["features", "n_evaluate"]):
-        kind = str(features).split("-")[0]
-        groups[f"{_KINDS.get(kind, f'features {kind}')}; {n:,} samples"] = block
+    for (_, n), block in found.groupby(["features", "n_evaluate"]):
+        groups[f"{scored_on(block)}; {n:,} samples"] = block
     return groups
 
 

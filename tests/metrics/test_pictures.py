@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 import madlab
 from madlab.data.samples import Dataset, Samples
 from madlab.metrics import (
-    PictureReference,
+    Reference,
     frechet_distance,
     kernel_distance,
     mean_distance,
@@ -36,7 +36,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def reference(data):
-    return PictureReference(data, N)
+    return Reference(data, N)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def faces(request):
             found = madlab.data.ffhq(n=2000)
     else:
         found = drawn()
-    wanted = PictureReference(found, min(200, len(found)))
+    wanted = Reference(found, min(200, len(found)))
     return found, wanted, wanted.measure(Samples(found.images[: wanted.n_evaluate]))
 
 
@@ -97,10 +97,10 @@ def test_precision_and_recall_are_means_over_ten_fixed_draws(data, reference, fl
 
 
 def test_where_there_is_one_draw_only_its_spread_is_not_known(data):
-    found = PictureReference(data, HELD, "pca").measure(Samples(data.images[:HELD]))
+    found = Reference(data, HELD, "pca").measure(Samples(data.images[:HELD]))
     assert math.isnan(found.precision_error)
     assert math.isnan(found.recall_error)
-    fewer = PictureReference(data, 40, "pca").measure(Samples(data.images[:40]))
+    fewer = Reference(data, 40, "pca").measure(Samples(data.images[:40]))
     assert fewer.precision_error > 0
 
 
@@ -118,7 +118,7 @@ def test_a_collapsed_set_is_finite_and_no_distance_wide(data, reference):
 @pytest.mark.parametrize("size", [16, 64])
 def test_any_sizes_will_do(features, size):
     data = madlab.data.drawn_faces(70, size, 0, 20)
-    found = PictureReference(data, 25, features, k=3).measure(Samples(data.images[:25]))
+    found = Reference(data, 25, features, k=3).measure(Samples(data.images[:25]))
     assert all(map(math.isfinite, found._asdict().values()))
     assert found.memorisation < 0.8
 
@@ -126,16 +126,16 @@ def test_any_sizes_will_do(features, size):
 def test_names_depend_on_all_that_scores_depend_on(data):
     other = Dataset("other", data.images[::-1], None, data.held_out)
     references = [
-        PictureReference(data, 100),
-        PictureReference(data, 101),
-        PictureReference(data, 100, k=4),
-        PictureReference(data, 100, "pca"),
-        PictureReference(other, 100),
+        Reference(data, 100),
+        Reference(data, 101),
+        Reference(data, 100, k=4),
+        Reference(data, 100, "pca"),
+        Reference(other, 100),
     ]
     assert len({one.id for one in references}) == 5
     assert len(set(references)) == 5
-    assert PictureReference(data, 100) == references[0]
-    assert hash(PictureReference(data, 100)) == hash(references[0])
+    assert Reference(data, 100) == references[0]
+    assert hash(Reference(data, 100)) == hash(references[0])
     kinds = [name.split("-")[0] for name in references[0].features.split(" ")]
     assert kinds == ["efficientnet", "appearance", "pca"]
     assert references[3].features == PcaFeatures(data.images).name
@@ -143,19 +143,33 @@ def test_names_depend_on_all_that_scores_depend_on(data):
 
 def test_what_does_not_fit_is_refused(data, reference):
     with pytest.raises(ValueError, match=r"n_evaluate is 151; .* at most 150, the tr"):
-        PictureReference(data, N + 1)
+        Reference(data, N + 1)
     with pytest.raises(ValueError, match="n_evaluate is 5; it must be more than k = 5"):
-        PictureReference(data, 5)
+        Reference(data, 5)
     with pytest.raises(ValueError, match="there are 5 held-out pictures; k = 5"):
-        PictureReference(Dataset("few", data.images, None, Samples(data.held_out.images[:5])), 100)
+        Reference(Dataset("few", data.images, None, Samples(data.held_out.images[:5])), 100)
     with pytest.raises(KeyError, match="efficientnet, inception, dinov2, pca"):
-        PictureReference(data, 100, "lenet")
+        Reference(data, 100, "lenet")
     with pytest.raises(ValueError, match="3 samples were given; this reference measures 150"):
         reference.measure(Samples(data.images[:3]))
-    with pytest.raises(TypeError, match="they must be uint8"):
+    with pytest.raises(TypeError, match=r"samples must be uint8 with shape \(n, 32, 32, 3\)"):
         reference.measure(Samples(np.zeros((N, 16, 16, 3), np.uint8)))
+    grey = data.images[..., :1]
     with pytest.raises(TypeError, match="training pictures must be uint8"):
-        PictureReference(madlab.data.mnist(), 100)
+        Reference(Dataset("grey", grey, None, data.held_out), 100)
+    with pytest.raises(TypeError, match="held-out pictures must be uint8"):
+        Reference(Dataset("grey", data.images, None, Samples(grey)), 100)
+    with pytest.raises(TypeError, match="give the whole data set"):
+        Reference(data.held_out)
+
+
+def test_the_old_name_takes_800_pictures_where_the_new_one_takes_all(data):
+    assert Reference(data).n_evaluate == N
+    with pytest.warns(DeprecationWarning, match="next release"):
+        old = madlab.metrics.PictureReference
+    assert old(data, 100, "pca") == Reference(data, 100, "pca")
+    with pytest.raises(ValueError, match="n_evaluate is 800"):
+        old(data)
 
 
 def test_real_faces_pass(faces):
@@ -239,9 +253,7 @@ def test_a_gaussian_is_not_taken_for_faces_although_pixels_take_it_for_them():
     model = create("principal")
     model.fit(data.images, seed=0)
     made = Samples(model.sample(n, seed=1).images)
-    seen, blind = (
-        PictureReference(data, n, name).measure(made) for name in ("efficientnet", "pca")
-    )
+    seen, blind = (Reference(data, n, name).measure(made) for name in ("efficientnet", "pca"))
     assert blind.precision > 0.75
     assert blind.recall > 0.75
     assert seen.precision < 0.65

@@ -115,6 +115,13 @@ def test_points_are_measured_as_they_are():
     assert math.isnan(scores.read)
 
 
+def test_a_data_set_stands_for_its_held_out_samples_and_features_for_its_kind(data):
+    assert Reference(data, N) == Reference(data.held_out, N, "lenet")
+    assert Reference(data).n_evaluate == 10_000
+    assert Reference(points(40)).n_evaluate == 40
+    assert Reference(points(40)).features == "points"
+
+
 def test_sizes_that_do_not_fit_are_refused(reference):
     with pytest.raises(ValueError, match=r"n_evaluate is 11; it must be .* at most 10, the number"):
         Reference(points(10), 11, features="points")
