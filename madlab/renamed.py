@@ -26,7 +26,6 @@ NAMES: dict[str, str] = {
     "madlab.metrics.pictures": "madlab.metrics.reference",
     "madlab.metrics.reference_for": "madlab.metrics.reference:Reference",
     "madlab.models.adversarial": "madlab.models.adversaries",
-    "madlab.models.augment": "madlab.models.adversaries",
     "madlab.models.coupling": "madlab.models.realnvp",
     "madlab.models.recipes": "madlab.models.objectives",
     "madlab.paper": "madlab.findings",

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from madlab import checks, training
 from madlab.models._nets.faces import LATENT, UPSAMPLINGS, Discriminator, Generator
-from madlab.models.adversaries import Adversarial, Augment, R3Gan
+from madlab.models.adversaries import Adversarial, R3Gan
+from madlab.models.augment import Augment
 from madlab.models.base import setting
 from madlab.models.neural import Shape, where_is
 from madlab.models.principal import principal_components

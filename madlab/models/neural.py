@@ -12,7 +12,7 @@ from madlab import checks, training
 from madlab.data.samples import Samples
 from madlab.models.base import Arrays, Base, How, Labels, labels_of_samples, to_bytes
 from madlab.streams import generator
-from madlab.training import CudaGraph, Draws, Learner, Precision
+from madlab.training import Draws, Learner, Precision, TensorFunction
 
 CPU_BATCH = 100
 DEVICE_BATCH = 500
@@ -52,7 +52,7 @@ def where_is(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def fast(function: Callable[[Mapping[str, Tensor]], Tensor], where: torch.device) -> CudaGraph:
+def fast(function: TensorFunction, where: torch.device) -> TensorFunction:
     """Return a function of tensors by name, run in the device's precision and fast, see there."""
     precision = Precision(where)
 
@@ -60,7 +60,7 @@ def fast(function: Callable[[Mapping[str, Tensor]], Tensor], where: torch.device
         with precision.autocast():
             return function(given)
 
-    return CudaGraph(call, where)
+    return training.captured(call, where)
 
 
 class Neural(Base):

@@ -6,16 +6,19 @@ from madlab import renamed
 from madlab.training.checkpoint import CheckpointMismatch, Checkpoints
 from madlab.training.device import (
     MODES,
-    CudaGraph,
+    Clock,
     Precision,
+    TensorFunction,
+    captured,
     compiled,
     device,
     mode,
     one_thread,
+    provenance,
 )
+from madlab.training.graph import CudaGraph
 from madlab.training.learner import Learner, OneLoss, adam, descend
 from madlab.training.loop import train
-from madlab.training.record import Clock, provenance
 from madlab.training.schedule import Draws, Ema, batch_rows, rate, seeded
 
 
@@ -25,6 +28,6 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "MODES", "CheckpointMismatch", "Checkpoints", "Clock", "CudaGraph", "Draws", "Ema", "Learner",
-    "OneLoss", "Precision", "adam", "batch_rows", "compiled", "descend", "device", "mode",
-    "one_thread", "provenance", "rate", "seeded", "train",
+    "OneLoss", "Precision", "TensorFunction", "adam", "batch_rows", "captured", "compiled",
+    "descend", "device", "mode", "one_thread", "provenance", "rate", "seeded", "train",
 ]  # fmt: skip

@@ -1,20 +1,26 @@
-"""What is computed on, and how: device, precision, threads, and steps captured as CUDA graphs."""
+"""What is computed on, and how: device, precision, threads; what is kept of it beside numbers."""
 
 import functools
 import os
+import platform
+import subprocess
 import threading
-import warnings
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+import madlab
 from madlab import checks
 
 MODES = ("eager", "graph", "compiled")
-WARM_UP = 3
+
+TensorFunction = Callable[[Mapping[str, Tensor]], Tensor]
 
 
 def device(name: str | None = None, *, float64: bool = False) -> torch.device:
@@ -141,76 +147,70 @@ def compiled(network: nn.Module) -> Callable[..., Any]:
     return torch.compile(network)
 
 
-class CudaGraph:
-    """A function of tensors that becomes one CUDA graph after a few plain calls.
+def captured(function: TensorFunction, where: torch.device) -> TensorFunction:
+    """Return the function as a `CudaGraph`, or as it is where the mode is "eager"."""
+    if mode(where) == "eager":
+        return function
+    from madlab.training.graph import CudaGraph
 
-    A graph saves the launching of each kernel, which is most of the time of small networks. Where
-    there is no CUDA, where the mode is "eager" and where capturing fails, every call is plain.
+    return CudaGraph(function, where)
 
-    - `function`: maps tensors by name, of the same shapes in every call, to a tensor. It may
-      change weights; it must not wait for the device nor draw random numbers.
-    - `where`: the device.
 
-    What a call returns is overwritten by the next call.
+class Clock:
+    """Wall and processor seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Return `seconds` on the wall and `cpu_seconds` of this process, all threads."""
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return {"seconds": wall, "cpu_seconds": cpu}
+
+
+def provenance() -> dict[str, Any]:
+    """Return what numbers depend on beside settings and seed, as JSON values.
+
+    The keys are python, torch, numpy and madlab (versions), device (a description), precision (of
+    the networks), threads, and commit: that of the source tree madlab was imported from, with "+"
+    where tracked files differ from it, or None where there is no git. For a tree that was copied
+    without it the environment variable `MADLAB_COMMIT` says it.
     """
+    where = device()
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "madlab": madlab.__version__,
+        "device": _describe(where),
+        "precision": Precision(where).name,
+        "threads": torch.get_num_threads(),
+        "commit": _commit(),
+    }
 
-    def __init__(
-        self, function: Callable[[Mapping[str, Tensor]], Tensor], where: torch.device
-    ) -> None:
-        self._function = function
-        self._where = where
-        self._plain = mode(where) == "eager"
-        self._calls = 0
-        self._inputs: dict[str, Tensor] = {}
-        self._output: Tensor | None = None
-        self._graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the function's value."""
-        if self._plain:
-            return self._function(inputs)
-        with torch.cuda.device(self._where):
-            return self._fast(inputs)
+def _describe(where: torch.device) -> str:
+    if where.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(where)}"
+    return f"{where.type}: {platform.system()} {platform.machine()}"
 
-    def _fast(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        self._calls += 1
-        if self._calls <= WARM_UP:
-            return self._aside(inputs)
-        if self._graph is None:
-            self._capture(inputs)
-            if self._graph is None:
-                return self._function(inputs)
-        for name, value in inputs.items():
-            self._inputs[name].copy_(value, non_blocking=True)
-        self._graph.replay()
-        assert self._output is not None
-        return self._output
 
-    def _aside(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Run plainly on a stream of its own, as calls before a capture have to."""
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            output = self._function(inputs)
-        torch.cuda.current_stream().wait_stream(stream)
-        return output
+@functools.cache
+def _commit() -> str | None:
+    if "MADLAB_COMMIT" in os.environ:
+        return os.environ["MADLAB_COMMIT"]
+    tree = Path(__file__).resolve().parents[2]
+    if not (tree / ".git").exists():
+        return None
+    try:
+        commit = _git(tree, "rev-parse", "HEAD")
+        changed = _git(tree, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+" if changed else "")
 
-    def _capture(self, inputs: Mapping[str, Tensor]) -> None:
-        self._inputs = {name: value.clone() for name, value in inputs.items()}
-        graph = torch.cuda.CUDAGraph()
-        try:
-            # A stream of this device, and errors for this thread alone: panels run in others.
-            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                self._output = self._function(self._inputs)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            self._plain = True
-            warnings.warn(
-                f"no CUDA graph of the steps here, they run one kernel at a time: {error}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            return
-        self._graph = graph
+
+def _git(tree: Path, *command: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(tree), *command], capture_output=True, text=True, check=True, timeout=10
+    ).stdout.strip()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from madlab.training.checkpoint import Checkpoints, restore, state
-from madlab.training.device import CudaGraph
+from madlab.training.device import TensorFunction, captured
 from madlab.training.learner import Learner, scale_rates
 from madlab.training.schedule import Ema, batch_rows, rate
 
@@ -110,7 +110,7 @@ class _Run:
         }
         self.n = len(next(iter(self.data.values())))
         self.losses = torch.zeros(0)
-        self._updates: dict[str, CudaGraph] = {}
+        self._updates: dict[str, TensorFunction] = {}
 
     def step(self) -> None:
         """Take the next step; MemoryError where the device has too little memory for it."""
@@ -136,14 +136,14 @@ class _Run:
         if self.where.type == "cpu" or not self.done % CHECK_EVERY:
             self.check_losses()
 
-    def _update(self, kind: str) -> CudaGraph:
+    def _update(self, kind: str) -> TensorFunction:
         """Return the learner's update, one graph for each kind of step."""
         if kind not in self._updates:
 
             def update(batch: Mapping[str, Tensor]) -> Tensor:
                 return self.learner.update(batch, kind)
 
-            self._updates[kind] = CudaGraph(update, self.where)
+            self._updates[kind] = captured(update, self.where)
         return self._updates[kind]
 
     def check_losses(self) -> None:

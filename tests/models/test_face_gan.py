@@ -16,7 +16,7 @@ from madlab.models._nets.faces import (
     deviation,
     halvings,
 )
-from madlab.models.adversaries import NUMBERS, Augment, flipped
+from madlab.models.augment import NUMBERS, Augment, flipped
 from madlab.models.face_gan import FaceGan
 from madlab.models.neural import CPU_BATCH
 from madlab.models.principal import Principal

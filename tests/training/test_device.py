@@ -1,5 +1,7 @@
 """Device, precision, mode and threads, and functions that may become graphs."""
 
+import importlib
+import json
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ from madlab.training import (
     Precision,
     device,
     mode,
+    provenance,
 )
 
 
@@ -113,3 +116,21 @@ def test_work_in_float64_is_never_given_to_mps(monkeypatch):
     assert training.device(float64=True).type == "cpu"
     with pytest.raises(ValueError, match="'mps' is not available here"):
         training.device("mps", float64=True)
+
+
+def test_provenance_is_json_and_says_what_numbers_depend_on(monkeypatch):
+    found = provenance()
+    assert json.loads(json.dumps(found)) == found
+    assert found["torch"] == torch.__version__
+    assert found["threads"] == torch.get_num_threads()
+    wanted = "python torch numpy madlab device precision threads commit"
+    assert set(found) == set(wanted.split())
+
+    def no_git(*_):
+        raise FileNotFoundError("git")
+
+    module = importlib.import_module("madlab.training.device")
+    module._commit.cache_clear()
+    monkeypatch.setattr(module, "_git", no_git)
+    assert provenance()["commit"] is None
+    module._commit.cache_clear()

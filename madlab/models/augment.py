@@ -1,0 +1,95 @@
+"""Random changes of pictures that keep a discriminator from knowing the real ones by heart."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from madlab.training import Draws
+
+# Random numbers for each picture: whether and how strongly, for each kind of change.
+NUMBERS = 12
+BRIGHTNESS = 0.5
+CONTRAST = (0.5, 1.5)
+SATURATION = (0.0, 2.0)
+# Shares of a side.
+SHIFT = 1 / 8
+HOLE = 3 / 8
+
+
+@dataclass
+class Augment:
+    """Changes of colour, a shift and a hole, each made to each picture with one probability.
+
+    A discriminator that sees real and drawn pictures alike through these changes cannot tell the
+    real ones by heart, and a generator does not learn them (Zhao et al. 2020, "DiffAugment", arXiv
+    2006.10738; a fixed probability as in Karras et al. 2020, arXiv 2006.06676). The changes: up to
+    +-0.25 of the range in brightness, 0 to 2 times the saturation, 0.5 to 1.5 times the contrast,
+    a shift by up to an eighth of each side with zeros (mid-grey) moved in, and a hole of zeros,
+    three eighths of each side.
+
+    - `probability`: of each change to each picture, 0 to 1.
+    """
+
+    probability: float
+
+    def draw(self, draws: Draws, n: int) -> Tensor:
+        """Return the random numbers of `n` pictures, uniform `(n, NUMBERS)`."""
+        return draws.uniform(n, NUMBERS)
+
+    def __call__(self, pictures: Tensor, numbers: Tensor) -> Tensor:
+        """Return changed pictures; both are `(n, 3, h, w)` in [-1, 1], before clipping.
+
+        Row i of `numbers`, from `draw`, decides about picture i alone.
+        """
+        return self._cut(self._moved(self._coloured(pictures, numbers), numbers), numbers)
+
+    def _chosen(self, numbers: Tensor, column: int) -> Tensor:
+        return (numbers[:, column] < self.probability).to(numbers.dtype)
+
+    def _coloured(self, x: Tensor, numbers: Tensor) -> Tensor:
+        def factor(column: int, low: float, high: float) -> Tensor:
+            found = low + (high - low) * numbers[:, column + 1]
+            return (1 + self._chosen(numbers, column) * (found - 1))[:, None, None, None]
+
+        light = self._chosen(numbers, 0) * BRIGHTNESS * (2 * numbers[:, 1] - 1)
+        colour, contrast = factor(2, *SATURATION), factor(4, *CONTRAST)
+        # In one sum: grey values and the mean brightness of each picture are kept by what follows.
+        grey = x.mean(1, keepdim=True)
+        middle = grey.mean((2, 3), keepdim=True)
+        shade = (contrast * (1 - colour)) * grey + ((1 - contrast) * middle)
+        return (contrast * colour) * x + (shade + light[:, None, None, None])
+
+    def _moved(self, x: Tensor, numbers: Tensor) -> Tensor:
+        chosen = self._chosen(numbers, 6)
+        down = _shift(x.shape[2], chosen * (2 * numbers[:, 7] - 1))
+        right = _shift(x.shape[3], chosen * (2 * numbers[:, 8] - 1))
+        # A shift is a product with a matrix: fast, and so is its gradient.
+        return down[:, None] @ x @ right[:, None].transpose(2, 3)
+
+    def _cut(self, x: Tensor, numbers: Tensor) -> Tensor:
+        rows = _hole(x.shape[2], numbers[:, 10]) & self._within(numbers)
+        columns = _hole(x.shape[3], numbers[:, 11])
+        kept = ~(rows[:, :, None] & columns[:, None, :])
+        return x * kept[:, None]
+
+    def _within(self, numbers: Tensor) -> Tensor:
+        return (numbers[:, 9] < self.probability)[:, None]
+
+
+def flipped(pictures: Tensor, numbers: Tensor) -> Tensor:
+    """Mirror the pictures, of `(n, 3, h, w)`, whose uniform number, of `(n,)`, is under 1/2."""
+    return torch.where((numbers < 0.5)[:, None, None, None], pictures.flip(3), pictures)
+
+
+def _shift(side: int, share: Tensor) -> Tensor:
+    """Return matrices `(n, side, side)` that move by `share` in [-1, 1] of the largest shift."""
+    places = torch.arange(side, device=share.device)
+    by = torch.round(share * (side * SHIFT)).long()
+    return (places[None, :, None] - by[:, None, None] == places).to(share.dtype)
+
+
+def _hole(side: int, place: Tensor) -> Tensor:
+    """Return where a hole is, bool `(n, side)`; `place` in [0, 1) says where its middle lies."""
+    away = torch.arange(side, device=place.device) + 0.5 - side * place[:, None]
+    return away.abs() <= side * HOLE / 2
