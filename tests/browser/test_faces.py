@@ -45,7 +45,7 @@ def test_keyboard_zoom_and_play(browser: Browser, lab) -> None:
     expect(status).to_contain_text("picture 1, the middle ×4")
     page.locator(".mad-browser .mad-view").get_by_role("button", name="25 pictures").focus()
     page.keyboard.press("Enter")
-    expect(status).to_contain_text("25 pictures of generation 2")
+    expect(status).to_contain_text("; 25 pictures, the middle ×4;")
     page.locator(".mad-browser .mad-chain select").select_option("λ = 0.5")
     expect(status).to_contain_text("Generation 2 of 3, λ = 0.5. ")
 
