@@ -3,6 +3,7 @@
 import ast
 import base64
 import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -134,8 +135,10 @@ def test_a_run_ends_in_time_and_without_warnings(
         for output in cell.outputs:
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.text
-    # Where others use the cores too, CPU-seconds are the fairer measure; Windows counts none.
-    assert min(seconds, cpu or seconds) < SECONDS
+    # The limit is for an idle machine: where others use the cores too, CPU-seconds are the fairer
+    # measure (Windows counts none), and they grow as well, with shared caches and clocks.
+    busy = max(1.0, os.getloadavg()[0]) if hasattr(os, "getloadavg") else 1.0
+    assert min(seconds, cpu or seconds) < SECONDS * busy
     assert {entry.name for entry in folder.iterdir()} <= {"a store"}
 
 
