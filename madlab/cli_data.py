@@ -258,8 +258,7 @@ def ffhq(path: Path | None, download: bool, n: int | None, **how: Any) -> None:
 
     The set is CC BY-NC-SA 4.0: for non-commercial use, and not for facial recognition.
     """
-    from madlab.data.download import thumbnails
-    from madlab.data.folders import COUNT
+    from madlab.data.ffhq import COUNT, thumbnails
 
     if n is not None and not download:
         raise ValueError("--n is of the download alone; give --download too, or leave --n out")

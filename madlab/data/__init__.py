@@ -2,9 +2,9 @@
 
 from madlab.data import damage
 from madlab.data.cartoons import drawn_faces
-from madlab.data.folders import faces, ffhq, folder
+from madlab.data.ffhq import faces, ffhq
 from madlab.data.mnist import mnist
-from madlab.data.prepare import PictureDataset
+from madlab.data.prepare import PictureDataset, folder
 from madlab.data.samples import Dataset, Samples
 from madlab.data.toy import gaussian, modes, rosenbrock
 

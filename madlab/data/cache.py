@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,21 +29,6 @@ _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}\.part")
 _checked: set[tuple[Path, int]] = set()
 
 
-class Entry(NamedTuple):
-    """A prepared set of pictures.
-
-    - `path`: its folder.
-    - `about`: what `publish` was given, and when.
-    """
-
-    path: Path
-    about: Mapping[str, Any]
-
-    def pictures(self) -> np.ndarray:
-        """Return a read-only memory map of the pixels, uint8 `(count, size, size, 3)`."""
-        return np.memmap(self.path / PICTURES, np.uint8, "r", shape=_shape(self.about))
-
-
 def location() -> Path:
     r"""Return the folder of all caches: `MADLAB_CACHE`, else madlab's in the user's cache folder.
 
@@ -57,8 +42,19 @@ def location() -> Path:
     return platformdirs.user_cache_path("madlab", appauthor=False)
 
 
-def find(name: str, *, verify: bool = False) -> Entry | None:
-    """Return the entry `name`, or None; a damaged one is named in a RuntimeWarning and not used.
+def pictures(about: Mapping[str, Any]) -> tuple[Path, np.ndarray]:
+    """Return the file of a set that was found or published, and a read-only memory map of it.
+
+    The map is uint8 `(count, size, size, 3)`.
+    """
+    file = location() / about["name"] / PICTURES
+    return file, np.memmap(file, np.uint8, "r", shape=_shape(about))
+
+
+def find(name: str, *, verify: bool = False) -> Mapping[str, Any] | None:
+    """Return what `publish` was told of the set `name`, or None where there is none.
+
+    A damaged set is named in a RuntimeWarning and not used.
 
     - `verify`: also compare the SHA-256 of a set beyond `HASHED_BYTES`, or checked before.
     """
@@ -68,19 +64,18 @@ def find(name: str, *, verify: bool = False) -> Entry | None:
     about, why = _examine(folder, verify)
     if about is None:
         warnings.warn(f"{folder} is damaged ({why}); it is made anew", RuntimeWarning, 2)
-        return None
-    return Entry(folder, about)
+    return about
 
 
-def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) -> Entry:
+def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) -> Mapping[str, Any]:
     """Let `write` fill a folder, and give it the name `name` in one step.
 
     - `need`: bytes that writing takes at most.
     - `write`: called with an empty folder, where it leaves `pictures.u8`; returns JSON values with
       "training", "held_out" (counts) and "size", as well as "sha256" of the file.
 
-    Returns the entry, another process's where that was first. Raises OSError, leaving no trace,
-    where the disk does not take it; what `write` raises passes through.
+    Returns these and "name", of another process's set where that was first. Raises OSError,
+    leaving no trace, where the disk does not take it; what `write` raises passes through.
     """
     root = location()
     final = root / name
@@ -106,7 +101,7 @@ def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) ->
     found, why = _examine(final, verify=False)
     if found is None:
         raise OSError(errno.EIO, f"{final} was damaged while it was written ({why}); run again")
-    return Entry(final, found)
+    return found
 
 
 def _tidy(root: Path) -> None:

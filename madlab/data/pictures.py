@@ -25,7 +25,7 @@ class UnusableError(ValueError):
     """A file that gives no picture; the message is the end of a sentence about it."""
 
 
-class Picture(NamedTuple):
+class Decoded(NamedTuple):
     """A decoded picture.
 
     - `pixels`: uint8 `(size, size, 3)`, red, green and blue.
@@ -36,7 +36,7 @@ class Picture(NamedTuple):
     changes: tuple[str, ...]
 
 
-def decode(content: bytes, size: int, resize: str) -> Picture:
+def decode(content: bytes, size: int, resize: str) -> Decoded:
     """Return the picture in `content`, upright, its middle square, resized from full size.
 
     - `content`: the bytes of a JPEG, PNG or WebP file, whatever its name.
@@ -94,7 +94,7 @@ def _check(image: "Image.Image", content: bytes, size: int) -> None:
         raise UnusableError("is grey (1 channel), not in colour")
 
 
-def _square(image: "Image.Image", size: int, resize: str) -> Picture:
+def _square(image: "Image.Image", size: int, resize: str) -> Decoded:
     from PIL import Image
 
     changes = []
@@ -120,7 +120,7 @@ def _square(image: "Image.Image", size: int, resize: str) -> Picture:
         left, top = (width - side) // 2, (height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     image = image.resize((size, size), Image.Resampling[resize.upper()])
-    return Picture(np.asarray(image, np.uint8), tuple(changes))
+    return Decoded(np.asarray(image, np.uint8), tuple(changes))
 
 
 def _orientation(image: "Image.Image") -> int:

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from madlab import checks
+from madlab import checks, files
 from madlab.data import cache
-from madlab.data.pictures import RESIZE, Picture, UnusableError, decode
+from madlab.data.pictures import RESIZE, Decoded, UnusableError, decode
 from madlab.data.samples import Dataset, Samples
-from madlab.data.sources import Content, Listing, Source, open_source
+from madlab.data.sources import Content, Source, open_source
 from madlab.streams import generator
 
 ON_BAD = ("skip", "refuse")
@@ -103,18 +103,52 @@ class Rules(NamedTuple):
     held_out: Callable[[Sequence[bytes]], np.ndarray]
 
 
-def prepare(
-    rules: Rules,
+def _by_hash(digests: Sequence[bytes]) -> np.ndarray:
+    part, whole = HELD_OUT
+    return np.array([int.from_bytes(head[:8], "big") * whole < part << 64 for head in digests])
+
+
+BY_CONTENT = Rules("folder", lambda names: (names, {}), _by_hash)
+
+
+def folder(
     path: str | os.PathLike[str],
-    size: int,
-    resize: str,
-    n: int | None,
-    seed: int,
-    on_bad: str,
-    progress: Progress | None,
-    verify: bool,
+    size: int = 32,
+    *,
+    resize: str = "lanczos",
+    n: int | None = None,
+    seed: int = 0,
+    on_bad: str = "skip",
+    progress: Progress | None = None,
+    verify: bool = False,
+    rules: Rules = BY_CONTENT,
 ) -> PictureDataset:
-    """Return the data set in `path`, from its cache where there is one; see `folder`."""
+    """Return the pictures in a folder, a zip or a tar, cut to squares, resized and split once.
+
+    Files are JPEG, PNG or WebP, at any depth; other files are ignored. The split goes by a hash of
+    each file's bytes, 3 of 11 held out on average, so a picture stays on its side when others
+    come or go, and equal files are on one side. Each part is sorted by name. The work is done
+    once: later calls read a cache (`madlab.data.cache.location`), until a file's name, size or
+    time changes.
+
+    - `path`: the folder or archive.
+    - `size`: side of the pictures, a multiple of 4 from 16 to 256 pixels.
+    - `resize`: "lanczos", "bicubic", "bilinear" or "box", always from full size.
+    - `n`: how many training pictures are taken; all where None. The held-out set stays.
+    - `seed`: which `n` are taken; of one seed, fewer are always among more.
+    - `on_bad`: "skip" leaves files out that cannot be used and warns of them, "refuse" raises.
+    - `progress`: called with the files done and all files.
+    - `verify`: also check the SHA-256 of a cache too large to be checked each time.
+    - `rules`: how files are chosen, sorted and split, where that is not as said above.
+
+    Returns images as uint8 `(n, size, size, 3)`, a read-only memory map of the cache (of a subset
+    a copy), with a `report`; `print(data.report)` says what was skipped or changed, and why.
+
+    Raises FileNotFoundError where there is no such path; ValueError for a setting that is not
+    allowed, an archive that is damaged or unpacks to too much, a source without a usable
+    picture or with fewer than 2 on a side, and for unusable files with "refuse"; TypeError for a
+    size that is no whole number; OSError where the cache cannot be written.
+    """
     size = checks.side("size", size)
     checks.choice("resize", resize, RESIZE)
     checks.choice("on_bad", on_bad, ON_BAD)
@@ -135,43 +169,36 @@ def prepare(
     digest = _hash(json.dumps(about, sort_keys=True).encode(), 16)
     slug = re.sub(r"[^A-Za-z0-9]+", "-", place.stem).strip("-")[:24]
     name = "-".join(word for word in (rules.prefix, slug, str(size), resize, digest) if word)
-    entry = cache.find(name, verify=verify)
-    if entry is None:
-        entry = _make(rules, source, name, about, on_bad, progress)
-    data = _dataset(entry, n, seed)
-    skipped = data.report.skipped
-    if skipped and on_bad == "refuse":
-        raise _refusal(source.path, skipped)
+    entry = cache.find(name, verify=verify) or _make(rules, source, name, about, progress)
+    skipped = entry["skipped"]
     if skipped:
+        which = f"{len(skipped):,} files in {_printable(source.path)}"
+        if on_bad == "refuse":
+            raise ValueError(
+                f"{which} cannot be used: {_first_few(skipped)}. Mend or remove them, or give "
+                "on_bad='skip' (--on-bad skip) to go on without them"
+            )
         warnings.warn(
-            f"{len(skipped):,} files in {_printable(source.path)} were skipped: "
-            f"{_first_few(skipped)}. The data set's report names all of them",
+            f"{which} were skipped: {_first_few(skipped)}. The data set's report names all of them",
             UserWarning,
-            3,
+            # A data set with rules of its own, as `ffhq` is, stands between.
+            2 + (rules is not BY_CONTENT),
         )
-    return data
+    return _dataset(entry, n, seed)
 
 
 def _make(
-    rules: Rules,
-    source: Source,
-    name: str,
-    about: Mapping[str, Any],
-    on_bad: str,
-    progress: Progress | None,
-) -> cache.Entry:
-    """Decode, split and publish all pictures of a source."""
+    rules: Rules, source: Source, name: str, about: Mapping[str, Any], progress: Progress | None
+) -> Mapping[str, Any]:
+    """Decode, split and publish all pictures of a source; return what the cache says of them."""
     start = time.perf_counter()
     listing = source.listing()
     names, refused = rules.choose(listing.names)
     skipped = {**listing.skipped, **refused}
-    if skipped and on_bad == "refuse":
-        raise _refusal(source.path, skipped)
-    if not names:
-        raise ValueError(_no_picture(source.path, listing, skipped))
     size, total = about["size"], len(names) + len(skipped)
 
     def write(folder: Path) -> dict[str, Any]:
+        # Of every picture its place in the rough file, its SHA-256 and what was changed.
         arrived: dict[str, tuple[int, bytes, tuple[str, ...]]] = {}
         rough = folder / "rough.u8"
         decoded = closing(_decoded(source, names, size, about["resize"]))
@@ -185,9 +212,14 @@ def _make(
                 if progress is not None:
                     progress(len(arrived) + len(skipped), total)
         if not arrived:
-            raise ValueError(_no_picture(source.path, listing, skipped))
+            first = f" ({_first_few(skipped)})" if skipped else ""
+            raise ValueError(
+                f"there is no picture in {_printable(source.path)} that can be used: "
+                f"{listing.ignored:,} files that are no pictures, {len(skipped):,} that cannot be "
+                f"used{first}; give a folder, .zip or .tar of JPEG, PNG or WebP files"
+            )
         kept = [name for name in names if name in arrived]
-        digests = [arrived[name][1] for name in kept]
+        places, digests, _ = zip(*(arrived[name] for name in kept), strict=True)
         held_out = rules.held_out(digests)
         sides = int((~held_out).sum()), int(held_out.sum())
         if min(sides) < 2:
@@ -199,13 +231,13 @@ def _make(
         for name in kept:
             for what in arrived[name][2]:
                 changed.setdefault(what, []).append(name)
-        order = np.array([arrived[name][0] for name in kept])
-        order = order[np.argsort(held_out, kind="stable")]
+        order = np.array(places)[np.argsort(held_out, kind="stable")]
+        _arrange(rough, folder / cache.PICTURES, order, size)
         return {
             **about,
             "training": sides[0],
             "held_out": sides[1],
-            "sha256": _arrange(rough, folder / cache.PICTURES, order, size),
+            "sha256": files.sha256(folder / cache.PICTURES),
             "skipped": dict(sorted(skipped.items())),
             "changed": changed,
             "copies": len(digests) - len(set(digests)),
@@ -219,11 +251,11 @@ def _make(
 
 def _decoded(
     source: Source, names: Collection[str], size: int, resize: str
-) -> Generator[tuple[str, bytes, Picture | UnusableError], None, None]:
+) -> Generator[tuple[str, bytes, Decoded | UnusableError], None, None]:
     """Yield every picture, or why there is none, as files are read; a few threads decode."""
     from PIL import Image
 
-    def one(file: tuple[str, Content]) -> tuple[str, bytes, Picture | UnusableError]:
+    def one(file: tuple[str, Content]) -> tuple[str, bytes, Decoded | UnusableError]:
         name, content = file
         if isinstance(content, UnusableError):
             return name, b"", content
@@ -234,32 +266,28 @@ def _decoded(
 
     # Each may hold a picture of `PIXELS` pixels, a quarter of a gigabyte.
     workers = min(os.cpu_count() or 1, 16)
-    files = source.contents(names)
+    contents = source.contents(names)
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         # Odd metadata are nobody's concern; huge pictures are refused.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        while some := list(itertools.islice(files, 4 * workers)):
+        while some := list(itertools.islice(contents, 4 * workers)):
             yield from pool.map(one, some)
 
 
-def _arrange(rough: Path, file: Path, order: np.ndarray, size: int) -> str:
-    """Write the pictures of `rough` into `file` in `order`; return the SHA-256 of that."""
+def _arrange(rough: Path, file: Path, order: np.ndarray, size: int) -> None:
+    """Write the pictures of `rough` into `file` in `order`, some at a time."""
     arrived = np.memmap(rough, np.uint8, "r", shape=(len(order), size, size, 3))
-    digest = hashlib.sha256()
     with file.open("wb") as stream:
-        for chunk in np.array_split(order, -(-len(order) // 1024)):
-            pixels = arrived[chunk].tobytes()
-            stream.write(pixels)
-            digest.update(pixels)
+        for some in np.array_split(order, -(-len(order) // 1024)):
+            stream.write(arrived[some].tobytes())
     del arrived
     rough.unlink()
-    return digest.hexdigest()
 
 
-def _dataset(entry: cache.Entry, n: int | None, seed: int) -> PictureDataset:
+def _dataset(about: Mapping[str, Any], n: int | None, seed: int) -> PictureDataset:
     """Return all pictures of a cache, or `n` of its training pictures."""
-    about, pictures, file = entry.about, entry.pictures(), entry.path / cache.PICTURES
+    file, pictures = cache.pictures(about)
     total = about["training"]
     content = f"{total} {about['held_out']} {about['size']} {about['sha256']}"
     id = f"{about['kind']}-{about['size']}-{_hash(content.encode(), 8)}"
@@ -277,22 +305,6 @@ def _dataset(entry: cache.Entry, n: int | None, seed: int) -> PictureDataset:
 
 def _hash(content: bytes, digits: int) -> str:
     return hashlib.sha256(content).hexdigest()[:digits]
-
-
-def _refusal(path: Path, skipped: Mapping[str, str]) -> ValueError:
-    return ValueError(
-        f"{len(skipped):,} files in {_printable(path)} cannot be used: {_first_few(skipped)}. "
-        "Mend or remove them, or give on_bad='skip' (--on-bad skip) to go on without them"
-    )
-
-
-def _no_picture(path: Path, listing: Listing, skipped: Mapping[str, str]) -> str:
-    found = f"{listing.ignored:,} files that are no pictures, {len(skipped):,} that cannot be used"
-    first = f" ({_first_few(skipped)})" if skipped else ""
-    return (
-        f"there is no picture in {_printable(path)} that can be used: {found}{first}; "
-        "give a folder, .zip or .tar of JPEG, PNG or WebP files"
-    )
 
 
 def _first_few(skipped: Mapping[str, str]) -> str:

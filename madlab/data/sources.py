@@ -11,8 +11,9 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
@@ -32,10 +33,10 @@ _DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
     EOFError, OSError, RuntimeError, NotImplementedError, UnicodeError,
 )  # fmt: skip
-_UNPACK: dict[bytes, Callable[[IO[bytes]], Any]] = {
-    b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ": lzma.LZMAFile,
+_UNPACK: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
 }
 Content = bytes | UnusableError
 
@@ -46,6 +47,9 @@ class File(NamedTuple):
     name: str
     size: int
     why: str = ""
+
+
+Member = tuple[File, Callable[[], Any]]
 
 
 class Listing(NamedTuple):
@@ -62,7 +66,7 @@ class Listing(NamedTuple):
 
 
 class Source:
-    """A folder or an archive of pictures at `path`."""
+    """A folder or an archive of pictures at `path`, which is never unpacked."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -74,7 +78,7 @@ class Source:
 
     def listing(self) -> Listing:
         """Return what there is; raises ValueError for an archive that cannot be trusted."""
-        files = sorted(self._files())
+        files = sorted(file for file, _ in self._members())
         times = Counter(file.name for file in files)
         names, skipped, ignored = [], {}, 0
         for name, size, why in files:
@@ -100,9 +104,25 @@ class Source:
 
     def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:
         """Yield each of `names` with its bytes, or with why it has none, in any order."""
-        raise NotImplementedError
+        wanted = set(names)
+        for file, opened in self._members():
+            if file.name not in wanted:
+                continue
+            content: Content
+            try:
+                with opened() as stream:
+                    # The size may not be what the archive says.
+                    found = stream.read(BYTES + 1)
+                size = len(found)
+                content = found if size <= BYTES else UnusableError(_too_large(size))
+            except _DAMAGED as error:
+                where = "" if self.path.is_dir() else " from the archive"
+                why = getattr(error, "strerror", None) or error
+                content = UnusableError(f"cannot be read{where} ({why})")
+            yield file.name, content
 
-    def _files(self) -> Iterable[File]:
+    def _members(self) -> Iterator[Member]:
+        """Yield every file and what opens it, which works until the next one is asked for."""
         raise NotImplementedError
 
 
@@ -144,11 +164,7 @@ class Folder(Source):
                 size, time, why = (0, 0, "") if _hidden(name) else _inspect(file)
                 yield File(file.relative_to(self.path).as_posix(), size, why), time
                 count += 1
-                if count > COUNT:
-                    raise ValueError(
-                        f"{self.path} holds more than {COUNT:,} files; "
-                        "give the folder that holds the pictures alone"
-                    )
+                _check_bounds(self.path, count)
         if problems:
             raise OSError(
                 problems[0].errno,
@@ -161,18 +177,9 @@ class Folder(Source):
         text = "\n".join(f"{file!r} {time}" for file, time in self._found)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def _files(self) -> Iterable[File]:
-        return (file for file, _ in self._found)
-
-    def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:
-        """Yield each of `names` with its bytes, in their order."""
-        for name in names:
-            try:
-                with (self.path / name).open("rb") as stream:
-                    content = _capped(stream)
-            except OSError as error:
-                content = UnusableError(f"cannot be read ({error.strerror})")
-            yield name, content
+    def _members(self) -> Iterator[Member]:
+        for file, _ in self._found:
+            yield file, partial((self.path / file.name).open, "rb")
 
 
 def _inspect(file: Path) -> tuple[int, int, str]:
@@ -194,75 +201,45 @@ def _inspect(file: Path) -> tuple[int, int, str]:
 
 
 class Zip(Source):
-    """A zip archive, which is never unpacked."""
+    """A zip archive."""
 
-    def _files(self) -> Iterable[File]:
-        with _archive(self.path), zipfile.ZipFile(self.path) as archive:
+    def _members(self) -> Iterator[Member]:
+        with _intact(self.path), zipfile.ZipFile(self.path) as archive:
             members = [info for info in archive.infolist() if not info.filename.endswith("/")]
-        files = [File(info.filename, info.file_size, _zip_flaw(info)) for info in members]
-        _check_bounds(self.path, len(files), sum(file.size for file in files))
-        return files
-
-    def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:
-        """Yield each of `names` with its bytes, in their order."""
-        with _archive(self.path), zipfile.ZipFile(self.path) as archive:
-            for name in names:
-                try:
-                    with archive.open(name) as stream:
-                        content = _capped(stream)
-                except _DAMAGED as error:
-                    content = UnusableError(f"cannot be read from the archive ({error})")
-                yield name, content
-
-
-def _zip_flaw(info: zipfile.ZipInfo) -> str:
-    if stat.S_ISLNK(info.external_attr >> 16):
-        return "is a link"
-    if info.flag_bits & 1:
-        return "is encrypted; unpack the archive with its password"
-    return _outside(info.filename)
+            _check_bounds(self.path, len(members), sum(info.file_size for info in members))
+            for info in members:
+                why = _outside(info.filename)
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    why = "is a link"
+                elif info.flag_bits & 1:
+                    why = "is encrypted; unpack the archive with its password"
+                yield File(info.filename, info.file_size, why), partial(archive.open, info)
 
 
 class Tar(Source):
-    """A tar archive, plain or compressed, which is never unpacked."""
+    """A tar archive, plain or compressed, read as a stream of which every byte is counted."""
 
-    def _files(self) -> Iterable[File]:
-        files: list[File] = []
-        with _archive(self.path), self._open() as archive:
-            for member in archive:
-                if not member.isdir():
-                    why = _outside(member.name) if member.isreg() else "is a link or a device"
-                    files.append(File(member.name, member.size, why))
-                    _check_bounds(self.path, len(files), 0)
-            # A damaged header in the middle looks like the end to tarfile.
-            stream: Any = archive.fileobj
-            while rest := stream.read(1 << 20):
-                if rest.strip(b"\0"):
-                    raise tarfile.ReadError("there is more after what reads as its end")
-            # So does a cut within or before a header, where the block of zeros is missing.
-            if stream.tell() < archive.offset + tarfile.BLOCKSIZE:
-                raise tarfile.ReadError("unexpected end of data")
-        return files
-
-    def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:
-        """Yield each of `names` with its bytes, in the archive's order."""
-        wanted = set(names)
-        with _archive(self.path), self._open() as archive:
-            for member in archive:
-                found = member.isreg() and member.name in wanted
-                if found and (stream := archive.extractfile(member)):
-                    yield member.name, _capped(stream)
-
-    @contextmanager
-    def _open(self) -> Iterator[tarfile.TarFile]:
-        """Open the archive as a stream, every byte of which is counted."""
-        with self.path.open("rb") as raw:
-            head = raw.read(6)
-            raw.seek(0)
-            packed = [unpack for magic, unpack in _UNPACK.items() if head.startswith(magic)]
-            counted: Any = _Counted(packed[0](raw) if packed else raw, self.path)
+    def _members(self) -> Iterator[Member]:
+        with _intact(self.path), self.path.open("rb") as raw:
+            magic = next((magic for magic in _UNPACK if raw.peek(6).startswith(magic)), None)
+            counted: Any = _Counted(_UNPACK[magic](raw) if magic else raw, self.path)
             with tarfile.open(fileobj=counted, mode="r|") as archive:
-                yield archive
+                plain = (member for member in archive if not member.isdir())
+                for count, member in enumerate(plain, start=1):
+                    _check_bounds(self.path, count)
+                    why = _outside(member.name) if member.isreg() else "is a link or a device"
+                    yield (
+                        File(member.name, member.size, why),
+                        partial(archive.extractfile, member),
+                    )
+                # A damaged header in the middle looks like the end to tarfile.
+                stream: Any = archive.fileobj
+                while rest := stream.read(1 << 20):
+                    if rest.strip(b"\0"):
+                        raise tarfile.ReadError("there is more after what reads as its end")
+                # So does a cut within or before a header, where the block of zeros is missing.
+                if stream.tell() < archive.offset + tarfile.BLOCKSIZE:
+                    raise tarfile.ReadError("unexpected end of data")
 
 
 class _Counted:
@@ -279,7 +256,7 @@ class _Counted:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[None]:
+def _intact(path: Path) -> Iterator[None]:
     """Say in one sentence that an archive is damaged, whatever the unpacker raises."""
     try:
         yield
@@ -290,10 +267,11 @@ def _archive(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_bounds(path: Path, count: int, total: int) -> None:
+def _check_bounds(path: Path, count: int, total: int = 0) -> None:
     if count > COUNT:
-        raise ValueError(f"{path} holds more than {COUNT:,} files; give a smaller archive")
-    if total > RATIO * path.stat().st_size + _SLACK:
+        other = "the folder that holds the pictures alone" if path.is_dir() else "a smaller archive"
+        raise ValueError(f"{path} holds more than {COUNT:,} files; give {other}")
+    if total and total > RATIO * path.stat().st_size + _SLACK:
         raise ValueError(
             f"{path} unpacks to more than {RATIO} times its size, as no archive of pictures does; "
             "it is not read. If you trust it, unpack it and give the folder"
@@ -309,12 +287,6 @@ def _outside(name: str) -> str:
 def _hidden(name: str) -> bool:
     """Whether a file or folder of this name is none of the user's own."""
     return name.startswith(".") or name == "__MACOSX"
-
-
-def _capped(stream: IO[bytes]) -> Content:
-    """Return a file's bytes, or why not: its size may not be what its archive says."""
-    content = stream.read(BYTES + 1)
-    return content if len(content) <= BYTES else UnusableError(_too_large(len(content)))
 
 
 def _too_large(size: int) -> str:

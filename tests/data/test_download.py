@@ -24,7 +24,7 @@ from PIL import Image
 from madlab.cli import main
 from madlab.data import ffhq
 
-download = import_module("madlab.data.download")
+download = import_module("madlab.data.ffhq")
 Remote = download.Remote
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -206,7 +206,7 @@ def test_a_silent_server_is_given_up(
 def test_a_full_disk_is_named_and_nothing_is_left(server: Server, tmp_path: Path) -> None:
     code = (
         "import resource, sys; from pathlib import Path; "
-        "from madlab.data.download import Remote, fetch; "
+        "from madlab.data.ffhq import Remote, fetch; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
         "fetch({'table': Remote(*sys.argv[2:])}, Path(sys.argv[1]))"
     )
@@ -242,8 +242,8 @@ def test_without_a_network_the_command_says_so_in_a_line(
 
 
 @pytest.fixture
-def table(server: Server) -> Remote:
-    """The table of 30 faces as NVIDIA writes it, with the thumbnails it names."""
+def table(server: Server, monkeypatch: pytest.MonkeyPatch) -> Remote:
+    """The table of 30 faces as NVIDIA writes it, with the thumbnails it names, in its place."""
     faces = {}
     for i in range(30):
         stream = io.BytesIO()
@@ -256,17 +256,16 @@ def table(server: Server) -> Remote:
         faces[str(i)] = {"category": "training", "image": landmarks, "thumbnail": thumb}
     content = json.dumps(faces, indent=1).encode()
     server.files["/table"] = content
-    return server.remote("/table", content)
+    monkeypatch.setattr(download, "TABLE", server.remote("/table", content))
+    return download.TABLE
 
 
 def test_thumbnails_are_fetched_by_the_table_and_prepared(
     server: Server,
     table: Remote,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(download, "TABLE", table)
     place = tmp_path / "my faces"
     assert main(["data", "ffhq", str(place), "--download", "--n", "22", "--size", "128"]) == 0
     said = capsys.readouterr().out
@@ -285,7 +284,7 @@ def test_thumbnails_are_fetched_by_the_table_and_prepared(
 
 def test_thumbnails_go_to_the_cache_folder_by_default(table: Remote, tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
-    place = download.thumbnails(None, 3, table=table, progress=lambda *now: done.append(now))
+    place = download.thumbnails(None, 3, progress=lambda *now: done.append(now))
     assert place == tmp_path / "cache" / "ffhq-thumbnails128x128"
     assert done == [(1, 3), (2, 3), (3, 3)]
 
@@ -295,12 +294,12 @@ def test_a_thumbnail_that_fails_stops_the_run_and_the_next_goes_on(
 ) -> None:
     good = server.files.pop("/uc?id=7")
     with pytest.raises(OSError, match=r"id=7 could not be downloaded \(HTTP Error 404"):
-        download.thumbnails(tmp_path / "faces", 30, table=table)
+        download.thumbnails(tmp_path / "faces", 30)
     there = {file.name for file in (tmp_path / "faces").rglob("*.png")}
     assert "00007.png" not in there
     server.files["/uc?id=7"] = good
     server.asked.clear()
-    download.thumbnails(tmp_path / "faces", 30, table=table)
+    download.thumbnails(tmp_path / "faces", 30)
     assert len(server.asked) == 30 - len(there)
     assert len(list((tmp_path / "faces").rglob("*.png"))) == 30
 
@@ -308,17 +307,17 @@ def test_a_thumbnail_that_fails_stops_the_run_and_the_next_goes_on(
 def test_a_wrong_request_is_answered_with_what_is_allowed(table: Remote, tmp_path: Path) -> None:
     for n in (0, 70_001):
         with pytest.raises(ValueError, match=f"n is {n}; it must be at least 1 and at most 70,000"):
-            download.thumbnails(tmp_path, n, table=table)
+            download.thumbnails(tmp_path, n)
     (tmp_path / "file").write_text("x")
     with pytest.raises(NotADirectoryError, match=r"file is a file; give the folder"):
-        download.thumbnails(tmp_path / "file", 3, table=table)
+        download.thumbnails(tmp_path / "file", 3)
 
 
 def background(place: Path, remote: Remote) -> "subprocess.Popen[str]":
     code = (
-        "import sys; from pathlib import Path; "
-        "from madlab.data.download import Remote, thumbnails; "
-        "print(thumbnails(Path(sys.argv[1]), 30, table=Remote(*sys.argv[2:])))"
+        "import sys; from importlib import import_module; from pathlib import Path; "
+        "module = import_module('madlab.data.ffhq'); module.TABLE = module.Remote(*sys.argv[2:]); "
+        "print(module.thumbnails(Path(sys.argv[1]), 30))"
     )
     command = [sys.executable, "-c", code, str(place), *remote]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -361,7 +360,7 @@ def test_what_a_kill_in_the_middle_leaves_is_removed_by_the_next_run(
     for name in ("tmp_of_mine", "tmpmine.txt"):
         (place / name).write_text("as long a name as those of pooch")
     # The lock went with its process, so nobody waits for it.
-    download.thumbnails(place, 30, table=table)
+    download.thumbnails(place, 30)
     assert len(list(place.rglob("*.png"))) == 30
     assert sorted(file.name for file in place.rglob("tmp*")) == ["tmp_of_mine", "tmpmine.txt"]
     assert list(place.rglob(".tmp*")) == []

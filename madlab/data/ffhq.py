@@ -1,21 +1,31 @@
-"""FFHQ's 128-pixel thumbnails from NVIDIA's own place; pooch fetches, checks and tries again.
+"""Flickr-Faces-HQ: your own copy of it, or its thumbnails from NVIDIA's own place.
 
-They lie on Google Drive, one file a face. A table of all faces gives each thumbnail's address and
-MD5, and the official script `download_ffhq.py` gives the table's own.
+madlab never ships a face of FFHQ. The thumbnails lie on Google Drive, one file a face; a table of
+all faces gives each one's address and MD5, and the official script `download_ffhq.py` gives the
+table's own. pooch fetches, checks and tries again.
 """
 
 import json
+import os
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from madlab import checks, files
 from madlab.data.cache import location
-from madlab.data.folders import COUNT
-from madlab.data.prepare import Progress
+from madlab.data.cartoons import drawn_faces
+from madlab.data.prepare import HELD_OUT, PictureDataset, Progress, Rules, folder
+from madlab.data.samples import Dataset
 
+COUNT = 70_000
+# The official split: the last 10,000 of the 70,000.
+VALIDATION = 10_000
+VARIABLE = "MADLAB_FFHQ"
 PAGE = "https://github.com/NVlabs/ffhq-dataset"
 _SECONDS = 30
 _CONNECTIONS = 8
@@ -36,12 +46,87 @@ TABLE = Remote(
 )
 
 
+def ffhq(
+    path: str | os.PathLike[str] | None = None, size: int = 32, **options: Any
+) -> PictureDataset:
+    """Return the FFHQ faces in a folder, a zip or a tar, resized and split once by their ids.
+
+    A face's id is the number in its file's name, wherever the file lies: `00042.png`,
+    `thumbnails128x128/00000/00042.png` or `img00000042.jpg`. The highest ids are held out: 3 of
+    11 of the faces, at most 10,000, which of all 70,000 are the official validation set. Files
+    without an id, or with one that another file has, cannot be used.
+
+    - `path`: the folder or archive; where None, the environment variable `MADLAB_FFHQ` names it.
+    - `size`: side of the pictures, a multiple of 4 from 16 to 256 pixels.
+    - `options`: `resize`, `n`, `seed`, `on_bad`, `progress` and `verify`, as for `folder`.
+
+    Returns the faces in the order of their ids, otherwise as `folder` does. Raises as `folder`
+    does, and ValueError where neither `path` nor the variable is given.
+
+    Source: T. Karras, S. Laine, T. Aila, "A Style-Based Generator Architecture for Generative
+    Adversarial Networks", CVPR 2019. For non-commercial use, and not for facial recognition.
+    """
+    named = os.environ.get(VARIABLE)
+    if path is None and named and not Path(named).expanduser().exists():
+        raise FileNotFoundError(f"{VARIABLE} names {named}, but there is nothing; set it anew")
+    path = named if path is None else path
+    if not path:
+        raise ValueError(
+            f"no FFHQ is named: give a path, or set {VARIABLE} to a folder or .zip of its pictures "
+            "(`madlab data ffhq --download` gets the thumbnails); madlab.data.drawn_faces() needs "
+            "no download"
+        )
+    return folder(path, size, rules=_BY_ID, **options)
+
+
+def faces(size: int = 32, *, n: int | None = None, seed: int = 0) -> Dataset:
+    """Return FFHQ where the environment variable `MADLAB_FFHQ` names it, else drawn faces.
+
+    - `size`: side of the pictures, pixels.
+    - `n`: how many training faces; where None, all of FFHQ's, or 800 drawn ones.
+    - `seed`: which faces are taken, or drawn.
+
+    The data set's `id` begins with "ffhq" or "drawn-faces" and so tells which they are.
+
+    Raises as `ffhq` and `drawn_faces` do.
+    """
+    if os.environ.get(VARIABLE):
+        return ffhq(size=size, n=n, seed=seed)
+    return drawn_faces(size=size, seed=seed) if n is None else drawn_faces(n, size, seed)
+
+
+def _highest(digests: Sequence[bytes]) -> np.ndarray:
+    part, whole = HELD_OUT
+    count = min(VALIDATION, round(part * len(digests) / whole))
+    return np.arange(len(digests)) >= len(digests) - count
+
+
+def _by_id(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    refused: dict[str, str] = {}
+    known: dict[int, str] = {}
+    for name in names:
+        id = _id(name)
+        if id is None:
+            refused[name] = "has no id: its name must hold one number, as 00042.png does"
+        elif id >= COUNT:
+            refused[name] = f"has the id {id}; FFHQ's go from 0 to {COUNT - 1:,}"
+        elif id in known:
+            refused[name] = f"has the id {id}, as {known[id]} has"
+        else:
+            known[id] = name
+    return [known[id] for id in sorted(known)], refused
+
+
+def _id(name: str) -> int | None:
+    numbers = re.findall(r"[0-9]+", PurePosixPath(name.replace("\\", "/")).stem)
+    return int(numbers[0]) if len(numbers) == 1 and len(numbers[0]) <= 12 else None
+
+
+_BY_ID = Rules("ffhq", _by_id, _highest)
+
+
 def thumbnails(
-    folder: Path | None = None,
-    n: int = COUNT,
-    *,
-    table: Remote | None = None,
-    progress: Progress | None = None,
+    folder: Path | None = None, n: int = COUNT, *, progress: Progress | None = None
 ) -> Path:
     """Download the thumbnails of FFHQ, 128 x 128 pixels, about 28 kB each; return their folder.
 
@@ -50,7 +135,6 @@ def thumbnails(
 
     - `folder`: where they go; `ffhq-thumbnails128x128` in madlab's cache folder where None.
     - `n`: how many, from id 0 on; the table of all, 268 MB, is needed for any.
-    - `table`: where the table of all faces is; NVIDIA's, `TABLE`, where None.
     - `progress`: called with the thumbnails done and all of them.
 
     Raises ValueError for an `n` that is not from 1 to 70,000, OSError, with what to do, where the
@@ -66,7 +150,7 @@ def thumbnails(
     with _locked(folder):
         _tidy(folder)
         known = "ffhq-dataset-v2.json"
-        fetch({known: table or TABLE}, folder)
+        fetch({known: TABLE}, folder)
         fetch(_first((folder / known).read_text("utf-8"), n), folder, progress)
     return folder
 
