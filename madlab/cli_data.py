@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,9 +40,18 @@ def _many(name: str, metavar: str, about: str, **how: Any) -> Callable[[Any], An
     return click.option(name, metavar=metavar, help=text, multiple=True, **how)
 
 
-_store = click.argument(
-    "store", type=Path, default="runs", help="The folder of the store. [default: runs]"
-)
+def _open(_context: click.Context, _store: click.Parameter, path: Path) -> "Store":
+    from madlab.store import Store
+
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no store {path}; give the folder that a chain or notebook was told to use"
+        )
+    return Store(path)
+
+
+_about = "The folder of the store. [default: runs]"
+_store = click.argument("store", type=Path, default="runs", callback=_open, help=_about)
 
 
 @click.group(cls=Ordered)
@@ -52,37 +62,35 @@ def runs() -> None:
 @examples("madlab runs list runs")
 @runs.command("list")
 @_store
-def list_runs(store: Path) -> None:
+def list_runs(store: "Store") -> None:
     """List the models and samples in a store, and count its records."""
     from madlab.store import HALF_DONE
 
-    opened = _open(store)
-    entries = opened.entries()
+    entries = store.entries()
     for entry in entries:
         state = entry.why if entry.why == HALF_DONE else f"NOT INTACT: {entry.why}"
         if entry.ok:
             state = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
         click.echo(f"{entry.kind:8} {entry.id[:12]:12} {entry.bytes / 1e6:8.1f} MB  {state}")
     total = sum(entry.bytes for entry in entries) / 1e6
-    click.echo(f"{len(entries)} entries, {total:.1f} MB; {len(opened.rows())} generations recorded")
+    click.echo(f"{len(entries)} entries, {total:.1f} MB; {len(store.rows())} generations recorded")
 
 
 @examples("madlab runs verify runs")
 @runs.command()
 @_store
-def verify(store: Path) -> int:
+def verify(store: "Store") -> int:
     """Check every file and record of a store against its checksum.
 
     The exit code is 1 where one differs.
     """
-    opened = _open(store)
-    problems = opened.verify()
+    problems, path = store.verify(), store.path
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
-        click.echo(f"{len(problems)} problems; `madlab runs prune {store}` removes what is damaged")
+        click.echo(f"{len(problems)} problems; `madlab runs prune {path}` removes what is damaged")
     else:
-        click.echo(f"{store}: all {len(opened.entries())} entries and all records are intact")
+        click.echo(f"{path}: all {len(store.entries())} entries and all records are intact")
     return int(bool(problems))
 
 
@@ -92,26 +100,16 @@ def verify(store: Path) -> int:
 @click.option("--samples", is_flag=True, help="Remove all sample sets as well.")
 @click.option("--models", is_flag=True, help="Remove all fitted models as well.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def prune(store: Path, samples: bool, models: bool, dry_run: bool) -> None:
+def prune(store: "Store", dry_run: bool, **also: bool) -> None:
     """Remove damage and left-overs, and on request samples or models.
 
     Records are kept, so no number is lost; what is needed again is computed again.
     """
-    gone = _open(store).prune(samples=samples, models=models, dry_run=dry_run)
+    gone = store.prune(dry_run=dry_run, **also)
     for entry in gone:
         click.echo(f"{entry.kind:8} {entry.id[:12]:12} {entry.why}".rstrip())
     verb = "would be removed" if dry_run else "removed"
     click.echo(f"{len(gone)} entries {verb}, {sum(e.bytes for e in gone) / 1e6:.1f} MB")
-
-
-def _open(store: Path) -> "Store":
-    from madlab.store import Store
-
-    if not store.exists():
-        raise FileNotFoundError(
-            f"there is no store {store}; give the folder that a chain or notebook was told to use"
-        )
-    return Store(store)
 
 
 @click.group(cls=Ordered)
@@ -213,15 +211,18 @@ def data(context: click.Context) -> None:
     )
 
 
-def _prepared(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of `_prepare` to a command."""
-    size = "Side of the pictures: a multiple of 4 from 16 to 256."
-    resize = "The filter: lanczos, bicubic, bilinear or box."
-    on_bad = "What files that cannot be used do: skip or refuse."
-    command = click.option("--verify", is_flag=True, help="Check every byte of the cache.")(command)
-    command = click.option("--on-bad", default="skip", help=on_bad)(command)
-    command = click.option("--resize", default="lanczos", help=resize)(command)
-    return click.option("--size", default=32, help=size)(command)
+_HOW = [
+    click.Option(["--size"], default=32, help="Side in pixels: a multiple of 4 from 16 to 256."),
+    click.Option(["--resize"], default="lanczos", help="lanczos, bicubic, bilinear or box."),
+    click.Option(["--on-bad"], default="skip", help="With unusable files: skip or refuse."),
+    click.Option(["--verify"], is_flag=True, help="Check every byte of the cache."),
+]
+
+
+def _say(verb: str, done: int, total: int) -> None:
+    """Say now and then, on stderr, how far the work is."""
+    if done % 1000 == 0:
+        click.echo(f"{verb} {done:,} of {total:,}", err=True)
 
 
 def _prepare(name: str, path: Path | None, how: dict[str, Any]) -> None:
@@ -231,7 +232,7 @@ def _prepare(name: str, path: Path | None, how: dict[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("default", RuntimeWarning)
-        prepared = getattr(data, name)(path, **how, progress=_progress("decoded"))
+        prepared = getattr(data, name)(path, **how, progress=partial(_say, "decoded"))
     # Names may have letters that the output, a file on Windows say, cannot hold.
     encoding = sys.stdout.encoding or "utf-8"
     click.echo(str(prepared.report).encode(encoding, "backslashreplace").decode(encoding))
@@ -240,7 +241,7 @@ def _prepare(name: str, path: Path | None, how: dict[str, Any]) -> None:
 @examples(
     "madlab data ffhq thumbnails128x128.zip --size 64", "madlab data ffhq --download --n 2000"
 )
-@data.command()
+@data.command(params=list(_HOW))
 @click.argument(
     "path",
     type=Path,
@@ -248,7 +249,6 @@ def _prepare(name: str, path: Path | None, how: dict[str, Any]) -> None:
     help="A folder, .zip or .tar of FFHQ, or where the download goes. "
     "[default: what MADLAB_FFHQ names; for the download madlab's cache folder]",
 )
-@_prepared
 @click.option("--download", is_flag=True, help="First get NVIDIA's 128-pixel thumbnails.")
 @click.option("--n", type=int, help="Of the download: the first N ids only. [default: all]")
 def ffhq(path: Path | None, download: bool, n: int | None, **how: Any) -> None:
@@ -263,32 +263,18 @@ def ffhq(path: Path | None, download: bool, n: int | None, **how: Any) -> None:
     if n is not None and not download:
         raise ValueError("--n is of the download alone; give --download too, or leave --n out")
     if download:
-        path = thumbnails(path, COUNT if n is None else n, progress=_progress("downloaded"))
+        path = thumbnails(path, COUNT if n is None else n, progress=partial(_say, "downloaded"))
     _prepare("ffhq", path, how)
     if download:
         click.echo(f"the pictures are in {path}; set MADLAB_FFHQ to it for the notebooks")
 
 
 @examples("madlab data folder 'my pictures' --size 64 --on-bad refuse")
-@data.command()
+@data.command(params=list(_HOW))
 @click.argument("path", type=Path, help="A folder, .zip or .tar of JPEG, PNG or WebP.")
-@_prepared
 def folder(path: Path, **how: Any) -> None:
     """Prepare pictures of your own.
 
     They are brought to one size, split by content into training and held-out, and reported.
     """
     _prepare("folder", path, how)
-
-
-def _progress(verb: str) -> Callable[[int, int], None]:
-    """Return what says every few seconds, on stderr, how far the work is."""
-    last = time.monotonic()
-
-    def say(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 5:
-            last = time.monotonic()
-            click.echo(f"{verb} {done:,} of {total:,}", err=True)
-
-    return say

@@ -109,7 +109,7 @@ def test_shapes_measure_distances():
 @pytest.mark.parametrize("size", [32, 128])
 def test_painting_covers_the_area_of_a_shape(size):
     canvas = Canvas(size)
-    canvas.paint(ellipse(canvas.at, 0.1, -0.2, 0.6, 0.3), np.ones(3, np.float32))
+    canvas.paint(np.ones(3, np.float32), ellipse(canvas.at, 0.1, -0.2, 0.6, 0.3))
     area = canvas.picture().mean() / 255 * 4
     # Soft edges keep the area; levels are rounded to 1/255.
     assert area == pytest.approx(np.pi * 0.6 * 0.3, rel=0.01)

@@ -6,6 +6,7 @@ Only exactly rounded operations touch the arrays, so every machine draws the sam
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -23,10 +24,8 @@ class Canvas:
         self.fine = 2 if size < 64 else 1
         side = size * self.fine
         place = (np.arange(side, dtype=np.float32) + np.float32(0.5)) * np.float32(2 / side) - 1
-        self.at: At = (
-            np.broadcast_to(place, (side, side)),
-            np.broadcast_to(place[:, None], (side, side)),
-        )
+        right, down = np.broadcast_arrays(place, place[:, None])
+        self.at: At = right, down
         self.pixels = np.zeros((side, side, 3), np.float32)
         self._sharpness = np.float32(side / 2)
 
@@ -36,27 +35,27 @@ class Canvas:
         c, s = np.float32(math.cos(angle) / scale), np.float32(math.sin(angle) / scale)
         return c * right + s * down, c * down - s * right
 
-    def paint(self, distance: np.ndarray, colour: Colour, opacity: float = 1.0) -> None:
-        """Paint a shape; its edge is one pixel soft."""
-        rows, columns = (
-            np.flatnonzero((distance < 0.5 / self._sharpness).any(axis)) for axis in (1, 0)
-        )
-        if not len(rows):
-            return
-        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        cover = np.float32(0.5) - distance[part] * self._sharpness
-        cover = np.clip(cover, 0, 1) * np.float32(opacity)
-        self.pixels[part] += cover[..., None] * (colour - self.pixels[part])
-
-    def blend(self, share: np.ndarray, colour: Colour) -> None:
-        """Move every pixel a share of its way, from 0 to 1, to a colour."""
-        self.pixels += np.clip(share, 0, 1)[..., None] * (colour - self.pixels)
+    def paint(self, colour: Colour, *shapes: np.ndarray, opacity: float = 1.0) -> None:
+        """Paint shapes, one after the other; their edges are one pixel soft."""
+        for distance in shapes:
+            near = distance < 0.5 / self._sharpness
+            rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
+            if len(rows):
+                part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+                cover = np.float32(0.5) - distance[part] * self._sharpness
+                cover = np.clip(cover, 0, 1) * np.float32(opacity)
+                self.pixels[part] += cover[..., None] * (colour - self.pixels[part])
 
     def picture(self) -> np.ndarray:
         """Return the finished picture, uint8 `(size, size, 3)`."""
         side, fine = len(self.pixels) // self.fine, self.fine
         mean = self.pixels.reshape(side, fine, side, fine, 3).mean((1, 3))
         return np.rint(np.clip(mean, 0, 1) * np.float32(255)).astype(np.uint8)
+
+
+def both(shape: Callable[..., np.ndarray], at: At, *numbers: float) -> list[np.ndarray]:
+    """Return the distances to a shape's mirror image on the left, and to the shape itself."""
+    return [shape((-at[0], at[1]), *numbers), shape(at, *numbers)]
 
 
 def ellipse(at: At, x: float, y: float, a: float, b: float) -> np.ndarray:
