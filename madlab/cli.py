@@ -1,15 +1,13 @@
 """The command `madlab`: JupyterLab, notebooks, stores, the gallery, data and a check-up."""
 
-import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
-from click.exceptions import Exit
 
 from madlab.cli_data import Ordered, data, examples, gallery, runs
 
@@ -76,10 +74,8 @@ def run(notebook: str, parameters: dict[str, Any], output: Path | None) -> None:
     """Run a notebook from start to end and keep it with its outputs."""
     from madlab.execute import find, run_notebook
 
-    source = find(notebook)
-    target = output or Path("reports", f"{source.stem}.ipynb")
-    with _running():
-        run_notebook(source, parameters, target, echo=sys.stderr)
+    target = output or Path("reports", f"{find(notebook).stem}.ipynb")
+    run_notebook(notebook, parameters, target, echo=sys.stderr)
     click.echo(f"wrote {target}")
 
 
@@ -95,8 +91,7 @@ def report(notebook: str, parameters: dict[str, Any], output: Path | None) -> No
     """
     from madlab.report import report as write_report
 
-    with _running():
-        path = write_report(notebook, parameters, output, echo=sys.stderr)
+    path = write_report(notebook, parameters, output, echo=sys.stderr)
     click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -118,38 +113,12 @@ for group in (runs, gallery, data):
     app.add_command(group)
 
 
-@contextmanager
-def _running() -> Iterator[None]:
-    """Say in a line why a notebook stopped before its end."""
-    from madlab.execute import NotebookError
-
-    try:
-        yield
-    except NotebookError as error:
-        raise Exit(_fail(error)) from error
-    except KeyboardInterrupt:
-        # Tasks that were left behind would complain that their kernel is gone.
-        logging.getLogger("asyncio").disabled = True
-        click.echo(
-            "madlab: interrupted. Every generation that was finished is kept in the store of the "
-            "run; the same command goes on from there.",
-            err=True,
-        )
-        raise Exit(130) from None
-
-
 def _split(words: Sequence[str]) -> Iterator[str]:
     """Write `-p NAME=VALUE` as `-p NAME VALUE`, for both are taken."""
     before = ""
     for word in words:
         yield from word.split("=", 1) if before in ("-p", "--parameter") else [word]
         before = word
-
-
-def _fail(error: Exception) -> int:
-    message = error.args[0] if isinstance(error, KeyError) and error.args else error
-    click.echo(f"madlab: {' '.join(str(message).split())}", err=True)
-    return 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -168,7 +137,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.Abort:
-        click.echo("madlab: interrupted", err=True)
+        click.echo(
+            "madlab: interrupted. Every generation that was finished is kept in its store, from "
+            "where the same command goes on.",
+            err=True,
+        )
         return 130
-    except (ValueError, KeyError, OSError, TypeError, ImportError) as error:
-        return _fail(error)
+    except (ValueError, KeyError, OSError, TypeError, ImportError, RuntimeError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        click.echo(f"madlab: {' '.join(str(message).split())}", err=True)
+        return 1

@@ -5,12 +5,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
-_DISK_NEEDED = 2e9
-_MEMORY_NEEDED = 3e9
+# Bytes.
+_DISK_NEEDED, _MEMORY_NEEDED = 2e9, 3e9
 _PAIR = (
     "torch comes from PyTorch's CPU index and torchvision, a CUDA build, from the package index; "
     "take both from one place: pip install --force-reinstall torch torchvision --index-url "
@@ -19,13 +19,8 @@ _PAIR = (
 _INSTALL = "install madlab again as the README says: pip install -c constraints.txt -e ."
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    - `found`: what was found, in words.
-    - `mend`: what to do about it; empty where `ok`.
-    """
+class Finding(NamedTuple):
+    """One thing that was looked at: what was found and what to do about it, empty where `ok`."""
 
     name: str
     ok: bool
@@ -42,12 +37,9 @@ def table(findings: list[Finding]) -> str:
     """Return findings as text, a line each, with the mending below what is wrong."""
     width = max(len(finding.name) for finding in findings)
     lines = []
-    for finding in findings:
-        lines.append(
-            f"{'ok   ' if finding.ok else 'WRONG'} {finding.name:{width}}  {finding.found}"
-        )
-        if finding.mend:
-            lines.append(f"{'':{width + 6}}  -> {finding.mend}")
+    for name, ok, found, mend in findings:
+        lines.append(f"{'ok   ' if ok else 'WRONG'} {name:{width}}  {found}")
+        lines += [f"{'':{width + 6}}  -> {mend}"] if mend else []
     wrong = sum(not finding.ok for finding in findings)
     lines.append(f"{wrong} to mend" if wrong else "Everything madlab needs is here.")
     return "\n".join(lines)
@@ -56,12 +48,12 @@ def table(findings: list[Finding]) -> str:
 def _look(name: str, check: Callable[[], tuple[bool, str, str]]) -> Finding:
     try:
         ok, found, mend = check()
+        return Finding(name, ok, found, "" if ok else mend)
     except metadata.PackageNotFoundError as error:
-        ok, found, mend = False, f"{error.name} is not installed", _INSTALL
+        return Finding(name, False, f"{error.name} is not installed", _INSTALL)
     except Exception as error:
         # A check-up that stops at the first broken library would hide all that follows.
-        ok, found, mend = False, f"{type(error).__name__}: {error}", _INSTALL
-    return Finding(name, ok, found, "" if ok else mend)
+        return Finding(name, False, f"{type(error).__name__}: {error}", _INSTALL)
 
 
 def _python() -> tuple[bool, str, str]:
@@ -79,9 +71,9 @@ def _torch() -> tuple[bool, str, str]:
 def _device() -> tuple[bool, str, str]:
     from madlab.training import device, provenance
 
-    place = {"cpu": "no GPU: the quick presets are made for that", "cuda": "GPU", "mps": "GPU"}
-    where = device().type
-    return True, f"{provenance()['device']} ({place.get(where, where)})", ""
+    cpu = device().type == "cpu"
+    place = "no GPU: the quick presets are made for that" if cpu else "GPU"
+    return True, f"{provenance()['device']} ({place})", ""
 
 
 def _torchvision() -> tuple[bool, str, str]:
@@ -133,27 +125,24 @@ def _widgets() -> tuple[bool, str, str]:
         return False, f"{found}, but JupyterLab does not see its part", _INSTALL
     if any(plugin.split(":")[0] == name for plugin in disabled):
         return False, f"{found}, but disabled there", f"jupyter labextension enable {name}"
-    matching = kernel.startswith("8.") and front.startswith("3.")
     mend = "the two must match: pip install 'ipywidgets>=8.1,<9' 'jupyterlab_widgets>=3,<4'"
-    return matching, found, mend
+    return kernel.startswith("8.") and front.startswith("3."), found, mend
 
 
 def _data() -> tuple[bool, str, str]:
     from madlab.data import mnist
 
-    digits = mnist()
-    count = len(digits) + len(digits.held_out.images)
-    return True, f"all {count:,} MNIST digits, checksums agree", ""
+    digits = len(mnist()) + len(mnist().held_out.images)
+    return True, f"all {digits:,} MNIST digits, checksums agree", ""
 
 
 def _disk() -> tuple[bool, str, str]:
     free = shutil.disk_usage(Path.cwd()).free
-    return (
-        free >= _DISK_NEEDED,
-        f"{free / 1e9:.1f} GB free in {Path.cwd()}",
+    mend = (
         f"free some space: a store takes up to {_DISK_NEEDED / 1e9:.0f} GB; "
-        "`madlab runs prune STORE --samples` helps",
+        "`madlab runs prune STORE --samples` helps"
     )
+    return free >= _DISK_NEEDED, f"{free / 1e9:.1f} GB free in {Path.cwd()}", mend
 
 
 def _memory() -> tuple[bool, str, str]:
@@ -167,15 +156,8 @@ def _memory() -> tuple[bool, str, str]:
     return total >= _MEMORY_NEEDED, f"{cores}, {total / 1e9:.1f} GB of memory", mend
 
 
-_CHECKS: dict[str, Callable[[], tuple[bool, str, str]]] = {
-    "Python": _python,
-    "packages": _packages,
-    "torch": _torch,
-    "device": _device,
-    "torchvision": _torchvision,
-    "widgets": _widgets,
-    "kernel": _kernel,
-    "data": _data,
-    "disk": _disk,
-    "machine": _memory,
-}
+_CHECKS = {
+    "Python": _python, "packages": _packages, "torch": _torch, "device": _device,
+    "torchvision": _torchvision, "widgets": _widgets, "kernel": _kernel, "data": _data,
+    "disk": _disk, "machine": _memory,
+}  # fmt: skip

@@ -1,13 +1,14 @@
 """Find a notebook, check the parameters it is given, and run it from start to end."""
 
 import ast
+import asyncio
+import contextlib
 import datetime
-import logging
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -51,13 +52,11 @@ def find(notebook: str | os.PathLike[str]) -> Path:
         if path.suffix != ".ipynb":
             raise ValueError(f"{path} is not a notebook: its name does not end in .ipynb")
         return path.resolve()
-    known = sorted(path.stem for path in folder().glob("*.ipynb"))
+    known = {path.stem: path for path in sorted(folder().glob("*.ipynb"))}
     wanted = os.fspath(notebook).removesuffix(".ipynb")
     fitting = [name for name in known if wanted and name.startswith(wanted)]
-    if wanted in known:
-        fitting = [wanted]
-    if len(fitting) == 1:
-        return folder() / f"{fitting[0]}.ipynb"
+    if wanted in known or len(fitting) == 1:
+        return known.get(wanted) or known[fitting[0]]
     if fitting:
         raise ValueError(f"{wanted!r} fits {', '.join(fitting)}; write out the one you mean")
     raise FileNotFoundError(
@@ -66,45 +65,28 @@ def find(notebook: str | os.PathLike[str]) -> Path:
     )
 
 
-def _read(path: Path) -> NotebookNode:
+def _read(path: Path) -> tuple[NotebookNode, dict[str, Any]]:
+    """Return a notebook and the defaults of its parameters; of what is no literal, the source."""
     try:
         nb = nbformat.read(path, as_version=4)
+        cells = [cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
+        lines = ast.parse("".join(cells[:1])).body
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError) as error:
         raise ValueError(f"{path} cannot be read as a notebook: {error}") from error
-    # papermill looks the language up here, which a source may leave out.
-    kernel = {"name": "python3", "language": "python", "display_name": "Python 3 (ipykernel)"}
-    nb.metadata.kernelspec = nbformat.from_dict(kernel)
-    return nb
-
-
-def _defaults(nb: NotebookNode, name: str) -> dict[str, Any]:
-    """Return parameters and their defaults, all of which papermill is able to replace."""
-    complaints: list[str] = []
-    catcher = logging.Handler(logging.WARNING)
-    catcher.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("papermill")
-    logger.addHandler(catcher)
-    try:
-        defaults = papermill.inspect_notebook(nb)
-    finally:
-        logger.removeHandler(catcher)
-    if complaints:
-        raise ValueError(
-            f"the parameters cell of {name} is not one `name = literal` a line, with no second "
-            f"equals sign even in a comment: {' '.join(complaints)}"
-        )
-    return {key: _literal(about["default"]) for key, about in defaults.items()}
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    except SyntaxError as error:
+        raise ValueError(f"the parameters cell of {path.name} is not Python: {error}") from error
+    defaults = {}
+    for line in lines:
+        if isinstance(line, ast.Assign | ast.AnnAssign) and line.value:
+            name = ast.unparse(line.target if isinstance(line, ast.AnnAssign) else line.targets[0])
+            defaults[name] = ast.unparse(line.value)
+            with contextlib.suppress(ValueError):
+                defaults[name] = ast.literal_eval(line.value)
+    return nb, defaults
 
 
 def check_output(output: str | os.PathLike[str], suffix: str, source: Path) -> Path:
-    """Return `output` as a path that can be written, its folder made, or raise before any work.
+    """Return `output` as an absolute path, its folder made.
 
     Raises ValueError where its name does not end in `suffix` or it is `source` itself, and
     OSError where it is a folder or cannot be written.
@@ -118,9 +100,7 @@ def check_output(output: str | os.PathLike[str], suffix: str, source: Path) -> P
         raise ValueError(f"the output {path} is the notebook itself; give another name")
     with files.explained(f"the output {path} cannot be written", "give another place"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        probe = files.beside(path)
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=path.parent).close()
     return path
 
 
@@ -157,23 +137,20 @@ def run_notebook(
     - `notebook`: what `find` takes.
     - `parameters`: values for names of its parameters cell; the others keep their defaults.
     - `output`: a `.ipynb` file to write the executed notebook to, frozen.
-    - `keep`: where the notebook goes, as far as it ran, when it stops early; without it,
-      `NAME.partial.ipynb` beside `output`, or nowhere.
+    - `keep`: where the notebook is, as far as it ran, until it is done; `NAME.partial.ipynb`
+      beside `output` where None.
     - `timeout`: the most seconds that one cell may take; None for no limit.
     - `echo`: a text stream that is told of each cell and what it prints, for instance sys.stderr.
 
     Returns the notebook with its outputs and widget state; `metadata.madlab` says with which
     parameters, when, how long, and under which versions it ran. Raises NotebookError where a
-    cell fails or takes too long, and, before anything runs, KeyError for a parameter that the
-    notebook does not have, and what `find` and `check_output` raise.
+    cell fails or takes too long, and, before anything runs, KeyError for an unknown parameter, and
+    what `find` and `check_output` raise.
     """
     source = find(notebook)
-    nb = _read(source)
-    given = {
-        name: os.fspath(value) if isinstance(value, os.PathLike) else value
-        for name, value in (parameters or {}).items()
-    }
-    known = _defaults(nb, source.name)
+    nb, known = _read(source)
+    given = dict(parameters or {})
+    given |= {name: os.fspath(one) for name, one in given.items() if isinstance(one, os.PathLike)}
     for wrong in [name for name in given if name not in known]:
         raise KeyError(
             f"{source.name} has no parameter {wrong!r}{hint(wrong, known) or '.'} "
@@ -181,44 +158,42 @@ def run_notebook(
         )
     target = None if output is None else check_output(output, ".ipynb", source)
     if target is not None and keep is None:
-        keep = target.with_name(f"{target.stem}.partial.ipynb")
-    progress = _Progress(nb, echo)
+        keep = target.with_suffix(".partial.ipynb")
+    progress = _Progress([cell.source for cell in nb.cells if cell.cell_type == "code"], echo)
     started = datetime.datetime.now().astimezone()
     clock = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="madlab-") as aside:
-        so_far = Path(aside) / "executed.ipynb"
-        try:
-            done = papermill.execute_notebook(
-                nb,
-                so_far,
-                given,
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                kernel_manager_class=_OwnKernel,
-                extra_arguments=["--log-level=CRITICAL"],
-                on_cell_start=progress,
-                stdout_file=echo,
-                execution_timeout=timeout,
-            )
-        except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
-            where = f"{source.name} stopped in code cell {progress.cell!r}"
-            raise NotebookError(where + _why(error, timeout) + _keep(so_far, keep)) from error
-        except KeyboardInterrupt:
-            _keep(so_far, keep)
-            raise
+    try:
+        done = papermill.execute_notebook(
+            nb,
+            # papermill fills parameters into braces.
+            None if keep is None else str(keep).replace("{", "{{").replace("}", "}}"),
+            given,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            kernel_manager_class=_OwnKernel,
+            extra_arguments=["--log-level=CRITICAL"],
+            on_cell_start=progress,
+            stdout_file=echo,
+            execution_timeout=timeout,
+        )
+    except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+        where = f"{source.name} stopped in code cell {progress.cell!r}{_why(error, timeout)}"
+        kept = f" The notebook as far as it ran, with the whole traceback, is {keep}."
+        raise NotebookError(where + (kept if keep else "")) from error
+    if keep is not None:
+        keep.unlink(missing_ok=True)
     from madlab.training import provenance
 
-    done.metadata.papermill = nbformat.from_dict({"parameters": given})
-    done.metadata.madlab = nbformat.from_dict(
-        {
-            "notebook": source.stem,
-            "parameters": {**known, **given},
-            "date": started.isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - clock, 1),
-            "provenance": provenance(),
-        }
-    )
+    about = {
+        "notebook": source.stem,
+        "parameters": {**known, **given},
+        "date": started.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 1),
+        "provenance": provenance(),
+    }
+    parts = {"papermill": {"parameters": given}, "madlab": about}
+    done.metadata.update(nbformat.from_dict(parts))
     if target is not None:
         files.write(target, nbformat.writes(freeze(done)))
     return done
@@ -231,14 +206,22 @@ class _OwnKernel(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         return KernelSpec(**get_kernel_dict())
 
+    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+        # After an interrupt the cell's tasks still wait, and would complain that it is gone.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await super().shutdown_kernel(now, restart)
 
+
+@dataclass
 class _Progress:
     """Follows a run from cell to cell: `cell` is the number and first line of the latest one."""
 
-    def __init__(self, nb: NotebookNode, echo: TextIO | None) -> None:
-        self.sources = [cell.source for cell in nb.cells if cell.cell_type == "code"]
-        self.echo = echo
-        self.cell = ""
+    sources: list[str]
+    echo: TextIO | None
+    cell: str = ""
 
     def __call__(self, cell: NotebookNode, cell_index: int) -> None:
         # The cell of given parameters that papermill puts in is none of the notebook's own.
@@ -247,15 +230,7 @@ class _Progress:
             number = self.sources.index(cell.source) + 1
             self.cell = f"[{number}/{len(self.sources)}] {begins[:70]}"
             if self.echo is not None:
-                self.echo.write(f"{self.cell}\n")
-                self.echo.flush()
-
-
-def _keep(so_far: Path, keep: Path | None) -> str:
-    if keep is None or not so_far.exists():
-        return ""
-    shutil.copyfile(so_far, keep)
-    return f" The notebook as far as it ran, with the whole traceback, is {keep}."
+                print(self.cell, file=self.echo, flush=True)
 
 
 def _why(error: Exception, timeout: float | None) -> str:

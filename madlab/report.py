@@ -18,9 +18,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from madlab import files
-from madlab.execute import NotebookError, check_output, find, freeze, run_notebook
-
-__all__ = ["NotebookError", "find", "freeze", "report", "run_notebook", "to_html"]
+from madlab.execute import check_output, find, freeze, run_notebook
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _IMAGES = ["image/svg+xml", "image/png", "image/jpeg"]
@@ -42,23 +40,17 @@ def report(
     - `output`: the `.html` file; without it, `reports/NAME.html` in the current folder.
 
     Returns the path of the file, which is written whole or not at all. Raises what
-    `run_notebook` raises; where a cell fails, the notebook as far as it ran is kept beside the
-    output as `NAME.partial.ipynb`.
+    `run_notebook` raises, which keeps `NAME.partial.ipynb` beside the output.
     """
     source = find(notebook)
     target = check_output(output or Path("reports", f"{source.stem}.html"), ".html", source)
-    partial = target.with_name(f"{target.stem}.partial.ipynb")
+    partial = target.with_suffix(".partial.ipynb")
     nb = run_notebook(source, parameters, keep=partial, timeout=timeout, echo=echo)
-    files.write(target, to_html(nb, _title(nb, source.stem), source.parent))
+    prose = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    heading = re.search(r"^# +(.+)$", prose, re.MULTILINE)
+    title = re.sub(r"[*_`]", "", heading[1]).strip() if heading else source.stem
+    files.write(target, to_html(nb, title, source.parent))
     return target
-
-
-def _title(nb: NotebookNode, otherwise: str) -> str:
-    for cell in nb.cells:
-        heading = re.search(r"^# +(.+)$", cell.source, re.MULTILINE)
-        if cell.cell_type == "markdown" and heading:
-            return re.sub(r"[*_`]", "", heading[1]).strip()
-    return otherwise
 
 
 def to_html(nb: NotebookNode, title: str, images: Path | None = None) -> str:
@@ -78,10 +70,11 @@ def to_html(nb: NotebookNode, title: str, images: Path | None = None) -> str:
         filters={"mathml": lambda tex: _mathml(tex, "block")},
         config=Config(NbConvertBase={"display_data_priority": _SHOWN}),
     )
-    facts = _facts(nb.metadata.get("madlab", {}))
-    resources = {"metadata": {"name": title, "path": str(images or "")}, "facts": facts}
-    body, _ = exporter.from_notebook_node(freeze(nb), resources)
-    return _offline(body)
+    resources = {
+        "metadata": {"name": title, "path": str(images or "")},
+        "facts": _facts(nb.metadata.get("madlab", {})),
+    }
+    return _offline(exporter.from_notebook_node(freeze(nb), resources)[0])
 
 
 class _Renderer(IPythonRenderer):
@@ -118,21 +111,20 @@ class _Exporter(HTMLExporter):
         return str(MarkdownWithMath(renderer=renderer).render(source))
 
 
-def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(about: Mapping[str, Any]) -> dict[str, str]:
     if not about:
-        return []
+        return {}
     minutes, seconds = divmod(round(about["seconds"]), 60)
-    facts = [
-        ("notebook", about["notebook"]),
-        ("parameters", ", ".join(f"{k} = {v!r}" for k, v in about["parameters"].items())),
-        ("date", about["date"].replace("T", " ")),
-        ("duration", f"{minutes} min {seconds} s" if minutes else f"{seconds} s"),
-    ]
-    made = dict(about.get("provenance", {}))
-    machine = [(name, made.pop(name, None)) for name in ("device", "threads", "commit")]
-    facts.append(("versions", ", ".join(f"{name} {version}" for name, version in made.items())))
-    facts += [(name, "unknown" if value is None else str(value)) for name, value in machine]
-    return [(name, value) for name, value in facts if value]
+    made = dict(about["provenance"])
+    machine = {name: made.pop(name, None) for name in ("device", "threads", "commit")}
+    return {
+        "notebook": about["notebook"],
+        "parameters": ", ".join(f"{k} = {v!r}" for k, v in about["parameters"].items()),
+        "date": about["date"].replace("T", " "),
+        "duration": f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
+        "versions": ", ".join(f"{name} {version}" for name, version in made.items()),
+        **{name: "unknown" if value is None else str(value) for name, value in machine.items()},
+    }
 
 
 def _offline(page: str) -> str:

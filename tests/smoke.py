@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from nbformat import NotebookNode
 
-from madlab.report import run_notebook
+from madlab.execute import run_notebook
 
 
 class Ran(NamedTuple):

@@ -1,5 +1,7 @@
 """Finding, checking and running notebooks."""
 
+import asyncio
+import gc
 import io
 import json
 import signal
@@ -8,10 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from cells import PANEL, PARAMETERS
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 
 from madlab import execute
@@ -59,13 +64,18 @@ def test_other_files_are_no_notebooks(tmp_path: Path) -> None:
         run_notebook(broken)
 
 
-@pytest.mark.parametrize("line", ["a = 1; b = 2", "a = 1  # b=2"])
-def test_a_parameters_cell_that_papermill_would_skip_is_refused(
-    tmp_path: Path, make_notebook: Make, line: str
+def test_parameters_are_those_that_python_finds_in_their_cell(
+    tmp_path: Path, make_notebook: Make
 ) -> None:
-    source = make_notebook(tmp_path / "x.ipynb", parameters=f"{PARAMETERS}\n{line}")
-    with pytest.raises(ValueError, match=rf"x\.ipynb.*second equals sign.*line 4 '{line}'"):
-        run_notebook(source, {"seed": 1})
+    lines = f"{PARAMETERS}\na = 1; b = 2  # c=3\nd: int = 4\ne = -2 * b"
+    source = make_notebook(tmp_path / "x.ipynb", "print(a, b, d, e)", parameters=lines)
+    nb = run_notebook(source, {"b": 5, "d": 6})
+    assert nb.cells[-1].outputs[0].text == "1 5 6 -4\n"
+    known = {"preset": "quick", "seed": 0, "store": "runs", "a": 1, "b": 5, "d": 6, "e": "-2 * b"}
+    assert nb.metadata.madlab.parameters == known
+    broken = make_notebook(tmp_path / "y.ipynb", parameters=f"{PARAMETERS}\n%magic")
+    with pytest.raises(ValueError, match=r"parameters cell of y\.ipynb is not Python: .*line 4"):
+        run_notebook(broken)
 
 
 def test_a_misspelt_parameter_is_refused_before_anything_runs(
@@ -202,6 +212,36 @@ def test_a_cell_that_takes_too_long_or_kills_its_kernel_is_an_error(
     dead = make_notebook(tmp_path / "dead.ipynb", "import os\nos._exit(1)")
     with pytest.raises(NotebookError, match=r"dead\.ipynb .*'\[1/1\] import os': its kernel died"):
         run_notebook(dead)
+
+
+def test_an_interrupt_leaves_no_task_that_complains_of_its_kernel(
+    tmp_path: Path, make_notebook: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(io.StringIO):
+        def write(self, text: str) -> int:
+            if "started" in text:
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    shut_down = AsyncKernelManager.shutdown_kernel
+
+    async def slowly(self: AsyncKernelManager, now: bool = False, restart: bool = False) -> None:
+        await shut_down(self, now, restart)
+        # nbclient asks every second whether the kernel lives.
+        await asyncio.sleep(1.5)
+
+    monkeypatch.setattr(AsyncKernelManager, "shutdown_kernel", slowly)
+    complaints: list[dict[str, Any]] = []
+    loop = ensure_event_loop()
+    loop.set_exception_handler(lambda _, about: complaints.append(about))
+    source = make_notebook(tmp_path / "{x}.ipynb", "import time\nprint('started')\ntime.sleep(60)")
+    with pytest.raises(KeyboardInterrupt):
+        run_notebook(source, output=tmp_path / "{y}.ipynb", echo=Stop())
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert complaints == []
+    assert not asyncio.all_tasks(loop)
+    assert (tmp_path / "{y}.partial.ipynb").exists()
 
 
 def test_an_interrupt_keeps_the_notebook_so_far(tmp_path: Path, make_notebook: Make) -> None:

@@ -11,8 +11,8 @@ from cells import PANEL, PARAMETERS
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from madlab.execute import WIDGET_VIEW, NotebookError
-from madlab.report import freeze, report, to_html
+from madlab.execute import WIDGET_VIEW, NotebookError, freeze
+from madlab.report import report, to_html
 
 Make = Callable[..., Path]
 
