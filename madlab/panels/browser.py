@@ -19,7 +19,7 @@ from madlab.panels.chain_pictures import (
 from madlab.panels.chain_view import ChainView, chain_views
 from madlab.panels.panel import Panel, buttons, dropdown, labelled, slider, stepped_slider
 from madlab.plots.picture import Picture
-from madlab.plots.timelapse import timelapse
+from madlab.plots.sheets import timelapse
 
 if TYPE_CHECKING:
     from madlab.panels.chain_view import Source

@@ -97,7 +97,7 @@ class GaussianLoop(Panel):
         which = {1: "three chains in two dimensions", 2: "the three chains of the thin lines"}
         more = "the three chains of the thin lines, first two coordinates"
         lower.suptitle(which.get(d, more), fontsize=11)
-        draw_chains(lower, plane, _SINGLES)
+        draw_chains(lower, plane)
         theory = f"theory: mean {number(float(expected_variance(generations, bias)))}"
         if d == 1:
             theory += f", median {number(float(median_variance(generations, n, bias)))}"

@@ -9,9 +9,8 @@ from madlab import checks
 from madlab.loops import Loop
 from madlab.panels.background import BackgroundPanel, Run
 from madlab.panels.panel import dropdown, slider
-from madlab.plots.lines import number
-from madlab.plots.phase import Map, Points, phase_figure, phase_sheet
-from madlab.plots.picture import Picture
+from madlab.plots.phase import Map, Points, phase_picture
+from madlab.plots.picture import Picture, show
 from madlab.streams import derive, generator
 from madlab.theory import (
     Estimate,
@@ -152,10 +151,8 @@ class PhaseDiagram(BackgroundPanel):
         edge = {"n_real": n_real, "bias": bias, across: float(phase.x[-1])}
         last = admissible_synthetic(d, **edge)
         reach = "always help" if last == np.inf else f"help up to n_synthetic = {last:,.0f}"
-        said = (
-            f"n_e / n_real, {title}: from {_range(phase)} by the closed form. "
-            f"At {phase.x_name} = {phase.x[-1]:g} synthetic data {reach}."
-        )
+        picture = phase_picture({title: phase}, cuts)
+        said = f"{picture.alt} At {phase.x_name} = {phase.x[-1]:g} synthetic data {reach}."
         points = phase.points
         if len(points.x):
             closed = _ratio(chosen, points.x, points.y)
@@ -169,7 +166,7 @@ class PhaseDiagram(BackgroundPanel):
             f"and error bars (two standard errors): simulation of {self._options['chains']} chains "
             f"a point, seed {self._seed}. Black line: n_e = n_real."
         )
-        return Picture(phase_figure(phase, cuts, title), said, about)
+        return show(picture, said, about)
 
     def sheet(self) -> list[Picture]:
         """Return the present state, and below it the plane of sizes for three biases."""
@@ -178,14 +175,10 @@ class PhaseDiagram(BackgroundPanel):
             f"λ = {bias:g}": _map({**chosen, "bias": bias}, self._side, self.found)
             for bias in _SHEET
         }
-        largest = "; ".join(f"{title}: {_range(phase)}" for title, phase in maps.items())
-        alt = f"The same plane for three sampling biases, n_e / n_real in {largest}."
         below = "The paper's Fig. 11 by the closed form, with the points that were simulated."
-        return [self._shown, Picture(phase_sheet(maps), alt, below)]
-
-
-def _range(phase: Map) -> str:
-    return f"{number(phase.ratio.min())} to {number(phase.ratio.max())}"
+        picture = phase_picture(maps)
+        alt = f"The same plane for three sampling biases: {picture.alt}"
+        return [self._shown, show(picture, alt, below)]
 
 
 def _across(chosen: Mapping[str, Any]) -> str:

@@ -8,10 +8,9 @@ from madlab.plots.curves import curves, size_curves, tidy
 from madlab.plots.families import failure_table, families
 from madlab.plots.picture import Picture, png, show
 from madlab.plots.points import balls, clouds, digit_map, draw_cloud
-from madlab.plots.sheets import sheet
+from madlab.plots.sheets import sheet, timelapse
 from madlab.plots.simulations import Drift, Settling, drift, ellipses, fans, settling, tails
 from madlab.plots.spectra import draw_spectrum, sameness, spectra
-from madlab.plots.timelapse import timelapse
 
 __all__ = [
     "Drift",

@@ -1,7 +1,7 @@
 """Where synthetic data help and where they harm: maps of what they are worth."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,15 +9,16 @@ from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from madlab.plots.lines import Facet, Line, draw_facet
+from madlab.plots.lines import Facet, Line, draw_facet, number
+from madlab.plots.picture import Picture
 from madlab.plots.style import BLACK, GREY, LOOKS, WIDTH
 
 # Orange harms, purple helps, white is neither: told apart with any colour vision.
 _COLOURS, _NORM = "PuOr", TwoSlopeNorm(vmin=0, vcenter=1, vmax=2.5)
 _LEVELS = np.linspace(0, 2.5, 26)
-WORTH = "n_e / n_real"
+_WORTH = "n_e / n_real"
 
 
 class Points(NamedTuple):
@@ -45,79 +46,73 @@ class Map(NamedTuple):
     points: Points
 
 
-def draw_phase(axes: Axes, phase: Map, title: str = "") -> ScalarMappable:
-    """Draw the map as colours with the line n_e = n_real, and its points as discs over it.
+Cuts = Mapping[str, tuple[float, np.ndarray]]
 
-    A disc that cannot be seen agrees with the map. Returns what a colour bar is made from.
+
+def phase_picture(maps: Mapping[str, Map], cuts: Cuts | None = None) -> Picture:
+    """Draw maps as colours, side by side on one scale, with a line where n_e = n_real.
+
+    Simulated points are discs over them: one that cannot be seen agrees with the map.
+
+    - `maps`: by title; `cuts`: along y through the first one, drawn beside it with two standard
+      errors of the points that lie on them: by label, the place x and the ratio there `(rows,)`.
+
+    Raises ValueError where there is no map.
     """
+    if not maps:
+        raise ValueError("there are no maps to draw: give at least one")
+    figure = Figure(figsize=(WIDTH, 3.9 if cuts else 3.2), layout="constrained")
+    ratios = [1.25] * len(maps) + [1.0] * bool(cuts)
+    grid = figure.subplots(1, len(ratios), squeeze=False, width_ratios=ratios)[0].tolist()
+    said = []
+    for axes, (title, phase) in zip(grid, maps.items(), strict=not cuts):
+        colours = _draw_map(axes, phase)
+        axes.set_title(title, fontsize=11, loc="left")
+        axes.label_outer()
+        said.append(f"{title}: {number(phase.ratio.min())} to {number(phase.ratio.max())}")
+    shown = grid[: len(maps)]
+    bar = figure.colorbar(colours, ax=shown, label=_WORTH, ticks=[0, 0.5, 1, 1.5, 2, 2.5])
+    bar.ax.tick_params(labelsize=9)
+    if cuts:
+        _draw_cuts(grid[-1], next(iter(maps.values())), cuts)
+    return Picture(figure, f"{_WORTH}, {'; '.join(said)} by the closed form.")
+
+
+def _draw_map(axes: Axes, phase: Map) -> ScalarMappable:
+    look: dict[str, Any] = {"cmap": _COLOURS, "norm": _NORM}
+    plane = phase.x, phase.y, phase.ratio
     # Steps, not shades: what a report keeps of a figure has 256 colours.
-    colours = axes.contourf(
-        phase.x, phase.y, phase.ratio, levels=_LEVELS, cmap=_COLOURS, norm=_NORM, extend="max"
-    )
+    colours = axes.contourf(*plane, levels=_LEVELS, extend="max", **look)
     axes.set_xscale("log" if phase.logarithmic else "linear")
     axes.set_yscale("log")
     if phase.ratio.min() < 1 < phase.ratio.max():
-        axes.contour(phase.x, phase.y, phase.ratio, levels=[1], colors=BLACK, linewidths=2)
-    axes.contour(phase.x, phase.y, phase.ratio, levels=[0.5, 1.5, 2], colors=GREY, linewidths=0.8)
-    found = phase.points
-    discs = axes.scatter(
-        found.x, found.y, c=found.ratio, s=42, cmap=_COLOURS, norm=_NORM, edgecolors=BLACK, zorder=3
-    )
+        axes.contour(*plane, levels=[1], colors=BLACK, linewidths=2)
+    axes.contour(*plane, levels=[0.5, 1.5, 2], colors=GREY, linewidths=0.8)
+    x, y, ratio, _ = phase.points
+    discs = axes.scatter(x, y, c=ratio, s=42, edgecolors=BLACK, zorder=3, **look)
     discs.set(linewidth=0.7, clip_on=False)
     for axis in (axes.xaxis, axes.yaxis)[not phase.logarithmic :]:
         _plain(axis)
     axes.set(xlabel=phase.x_name, ylabel="n_synthetic")
-    axes.set_title(title, fontsize=11, loc="left")
     axes.tick_params(labelsize=9)
     return colours
 
 
-def draw_cuts(axes: Axes, phase: Map, cuts: Mapping[str, tuple[float, np.ndarray]]) -> None:
-    """Draw cuts of the map along y, with the error bars of the points that lie on them.
-
-    - `cuts`: by label, the place x and the ratio there `(rows,)`.
-    """
+def _draw_cuts(axes: Axes, phase: Map, cuts: Cuts) -> None:
     lines = []
     for (label, (x, ratio)), (colour, marker, dash) in zip(cuts.items(), LOOKS, strict=False):
         lines.append(Line(label, phase.y, ratio, (colour, "", dash), 1.6))
         y, simulated, error = (one[np.isclose(phase.points.x, x)] for one in phase.points[1:])
-        # Two standard errors either way.
         lines.append(Line("", y, simulated, (colour, marker, ""), errors=2 * error))
-    draw_facet(axes, Facet(WORTH, lines, x_name="n_synthetic", log="x"))
+    draw_facet(axes, Facet(_WORTH, lines, x_name="n_synthetic", log="x"))
     axes.axhline(1, color=BLACK, linewidth=1)
     _plain(axes.xaxis)
     axes.legend(fontsize=9, frameon=False, handlelength=3.5)
-
-
-def phase_figure(
-    phase: Map, cuts: Mapping[str, tuple[float, np.ndarray]], title: str = ""
-) -> Figure:
-    """Draw a map beside cuts through it."""
-    figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    colours = draw_phase(left, phase, title)
-    bar = figure.colorbar(colours, ax=left, label=WORTH, ticks=[0, 0.5, 1, 1.5, 2, 2.5])
-    bar.ax.tick_params(labelsize=9)
-    draw_cuts(right, phase, cuts)
-    return figure
-
-
-def phase_sheet(maps: Mapping[str, Map]) -> Figure:
-    """Draw several maps side by side, on one scale of colours; ValueError where there is none."""
-    if not maps:
-        raise ValueError("there are no maps to draw: give at least one")
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    grid = figure.subplots(1, len(maps), sharey=True, squeeze=False)[0]
-    for axes, (title, phase) in zip(grid, maps.items(), strict=True):
-        colours = draw_phase(axes, phase, title)
-        axes.set_ylabel("n_synthetic" if axes is grid[0] else "")
-    figure.colorbar(colours, ax=list(grid), label=WORTH, ticks=[0, 0.5, 1, 1.5, 2, 2.5])
-    return figure
 
 
 def _plain(axis: Axis) -> None:
     """Label a logarithmic axis at 1, 2 and 5 of every power of ten, in plain numbers."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 20 * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_major_formatter("{x:,.0f}")
     axis.set_minor_formatter(NullFormatter())

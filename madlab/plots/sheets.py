@@ -1,11 +1,14 @@
-"""Sheets of digits and of colour pictures, and histograms of what digits are read as."""
+"""Sheets of digits and of colour pictures, still or moving, and histograms of what is read."""
 
+import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from matplotlib.patches import Rectangle
+from PIL import Image, ImageDraw, ImageFont
 
 from madlab import checks
 from madlab.data.samples import Samples
@@ -14,9 +17,12 @@ from madlab.plots.style import BLACK, SKY, VERMILLION, WIDTH, style_axes
 
 # The ink of a place where no picture is, or none yet: a pale grey.
 EMPTY = 10
+_GAP = 2
+# Pixels of a GIF's heading, and those of its 256 colours that are the heading's greys.
+_BAND, _FONT, _GREYS = 30, 18, 16
 
 
-def mosaic(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+def mosaic(images: np.ndarray, columns: int, gap: int = _GAP) -> np.ndarray:
     """Return uint8 images as one uint8 picture, row after row, on white.
 
     - `images`: `(n, h, w)`, which become dark ink on white, or in colour `(n, h, w, 3)`, which stay
@@ -39,26 +45,24 @@ def draw_sheet(
     rows: Sequence[str] = (),
     heads: Sequence[str] = (),
     frame: int | None = None,
-    gap: int = 2,
 ) -> None:
     """Draw uint8 images in rows of `columns`, with names for rows and columns.
 
-    - `images`: `(n, h, w)`, drawn as dark ink on white, or in colour `(n, h, w, 3)`.
-    - `frame`: the image that gets a coloured frame.
+    - `images`: as for `sheet`; `frame`: the one that gets a coloured frame.
     """
     images = checks.pictures(images)
-    h, w = images.shape[1:3]
+    h, w = np.add(images.shape[1:3], _GAP)
     # Colour pictures are smoothed where pixels would be uneven or lost: that looks like scars.
     smooth = "none" if images.ndim == 3 else "antialiased"
-    axes.imshow(mosaic(images, columns, gap), cmap="gray", vmin=0, vmax=255, interpolation=smooth)
-    axes.set_yticks([i * (h + gap) + h / 2 for i in range(len(rows))], rows, fontsize=9)
-    axes.set_xticks([i * (w + gap) + w / 2 for i in range(len(heads))], heads, fontsize=9)
+    axes.imshow(mosaic(images, columns), cmap="gray", vmin=0, vmax=255, interpolation=smooth)
+    axes.set_yticks((np.arange(len(rows)) + 0.5) * h - _GAP / 2, rows, fontsize=9)
+    axes.set_xticks((np.arange(len(heads)) + 0.5) * w - _GAP / 2, heads, fontsize=9)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     if frame is not None:
         y, x = divmod(frame, columns)
-        corner = (x * (w + gap) - 1, y * (h + gap) - 1)
-        box = Rectangle(corner, w + 1, h + 1, fill=False, edgecolor=VERMILLION, linewidth=2)
+        corner = (x * w - 1, y * h - 1)
+        box = Rectangle(corner, w - 1, h - 1, fill=False, edgecolor=VERMILLION, linewidth=2)
         axes.add_patch(box).set_clip_on(False)
 
 
@@ -81,39 +85,33 @@ def sheet(
     return Picture(figure, f"{alt}.", colours=256 if images.ndim == 3 else None)
 
 
-def one_of_each(samples: Samples, columns: int = 10) -> np.ndarray:
-    """Return the first image of each label 0, 1, ..., pale grey where there is none.
+def one_of_each(samples: Samples) -> np.ndarray:
+    """Return the first image of each label 0 to 9, pale grey where there is none.
 
-    Without labels, the first `columns` images.
+    Without labels, the first ten images.
     """
     images = checks.pictures(samples.images)
     labels = np.arange(len(images)) if samples.labels is None else samples.labels
-    found = _blank(columns, images.shape[1:])
-    for label in range(columns):
-        own = images[labels == label][:1]
-        found[label : label + len(own)] = own
+    found = _blank(images.shape[1:])
+    for label, place in enumerate(found):
+        place[:] = next(iter(images[labels == label]), place)
     return found
 
 
-def _blank(n: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Return n pale grey pictures."""
-    return np.full((n, *shape), EMPTY if len(shape) == 2 else 255 - EMPTY, np.uint8)
+def _blank(shape: tuple[int, ...]) -> np.ndarray:
+    return np.full((10, *shape), EMPTY if len(shape) == 2 else 255 - EMPTY, np.uint8)
 
 
-def draw_generations(
-    axes: Axes, samples: Mapping[int, Samples], total: int | None = None, heads: bool = True
-) -> None:
+def draw_generations(axes: Axes, samples: Mapping[int, Samples], total: int = 1) -> None:
     """Draw one row of ten pictures a generation, leaving rows for `total` generations.
 
     They are the digits 0 to 9 under their names, or in colour the first ten.
     """
-    last = max([total or 1, *samples])
+    shown = range(1, max([total, *samples]) + 1)
     size = next((found.images.shape[1:] for found in samples.values()), (28, 28))
-    empty = _blank(10, size)
-    rows = [one_of_each(samples[t]) if t in samples else empty for t in range(1, last + 1)]
-    names = [f"{t}" for t in range(1, last + 1)]
-    digits = [str(i) for i in range(10)] if heads and len(size) == 2 else ()
-    draw_sheet(axes, np.concatenate(rows), rows=names, heads=digits)
+    rows = [one_of_each(samples[t]) if t in samples else _blank(size) for t in shown]
+    digits = [str(i) for i in range(10)] if len(size) == 2 else ()
+    draw_sheet(axes, np.concatenate(rows), rows=[str(t) for t in shown], heads=digits)
     axes.set_ylabel("generation")
 
 
@@ -128,3 +126,74 @@ def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None
     style_axes(axes, None, "digits as the separate reader sees them")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
     axes.legend(fontsize=9, frameon=False, ncols=2, loc="upper right")
+
+
+def timelapse(
+    samples: Mapping[int, Samples], columns: int = 8, scale: int = 3, seconds: float = 0.8
+) -> bytes:
+    """Return an animated GIF of a sheet of pictures, one frame a generation, in an endless loop.
+
+    Each frame gets the 240 colours that suit its pictures best, and every pixel the nearest of
+    these, without dithering: dots that imitate further colours would look like the scars that one
+    is looking for. Soft shades of a large sheet can show faint steps instead; a PNG of one
+    generation, `sheet`, has none. Digits lose nothing.
+
+    - `samples`: the generations, for instance `{t: chain.preview(t) for t in range(1, 6)}`, of
+      which the first `columns` x `columns` pictures are shown, dark ink on white where grey. Each
+      frame names its generation.
+    - `columns`: pictures in a row, at least 1.
+    - `scale`: pixels of the GIF for each pixel of a picture, at least 1.
+    - `seconds`: how long a generation is shown, 0.02 to 300 (a GIF holds no more); the last one
+      is shown twice as long.
+
+    Raises TypeError for samples that are no pictures, ValueError where there are none, where
+    generations have pictures of other sizes, and for a number that is not allowed.
+    """
+    checks.count("columns", columns, least=1)
+    checks.count("scale", scale, least=1)
+    checks.between("seconds", seconds, 0.02, 300, ends=True)
+    shown = {t: checks.pictures(samples[t].images)[: columns**2] for t in sorted(samples)}
+    shapes = {images.shape for images in shown.values()}
+    if len(shapes) != 1 or not next(iter(shapes))[0]:
+        raise ValueError(
+            f"generations {', '.join(map(str, shown)) or 'none'} have pictures of shapes "
+            f"{', '.join(map(str, sorted(shapes))) or 'none'}; all must have as many, at least "
+            "one, of one size"
+        )
+    # It comes with matplotlib, so every machine draws the same letters.
+    font = ImageFont.truetype(findfont("DejaVu Sans"), _FONT)
+    heads = [f"generation {t}" for t in shown]
+    least = 8 + int(np.ceil(max(map(font.getlength, heads))))
+    frames = [
+        _frame(mosaic(images, columns), head, font, scale, least)
+        for head, images in zip(heads, shown.values(), strict=True)
+    ]
+    spans = [round(1000 * seconds)] * (len(frames) - 1) + [round(2000 * seconds)]
+    stream = io.BytesIO()
+    # All frames, for ever, each drawn over the last one.
+    played = {"save_all": True, "append_images": frames[1:], "duration": spans, "loop": 0}
+    frames[0].save(stream, "gif", optimize=False, disposal=1, **played)
+    return stream.getvalue()
+
+
+def _frame(
+    pixels: np.ndarray, head: str, font: ImageFont.FreeTypeFont, scale: int, least: int
+) -> Image.Image:
+    """Return a mosaic under its heading, at least so wide, as a picture of at most 256 colours."""
+    sheet = Image.fromarray(pixels)
+    width, height = sheet.width * scale, sheet.height * scale
+    page = Image.new("L", (max(width, least), _BAND + height), 255)
+    ImageDraw.Draw(page).text((4, _BAND // 2), head, fill=0, font=font, anchor="lm")
+    if sheet.mode == "RGB":
+        # Chosen before pixels are enlarged, which changes no colour and is quicker.
+        kinds = Image.Quantize.MEDIANCUT
+        sheet = sheet.quantize(256 - _GREYS, kinds, kmeans=1, dither=Image.Dither.NONE)
+        palette = np.zeros((256, 3), np.uint8)
+        own = np.array(sheet.getpalette(), np.uint8).reshape(-1, 3)[: 256 - _GREYS]
+        palette[: len(own)] = own
+        palette[-_GREYS:] = np.linspace(0, 255, _GREYS).round().astype(np.uint8)[:, None]
+        ink = 256 - _GREYS + np.round(np.asarray(page) / 255 * (_GREYS - 1))
+        page = Image.fromarray(ink.astype(np.uint8))
+        page.putpalette(palette.tobytes())
+    page.paste(sheet.resize((width, height), Image.Resampling.NEAREST), (0, _BAND))
+    return page

@@ -8,31 +8,20 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from madlab import checks
+from madlab.plots import style
 from madlab.plots.lines import Facet, Line, number, picture, words
 from madlab.plots.picture import Picture
-from madlab.plots.style import (
-    BLACK,
-    BLUE,
-    DASHES,
-    GREY,
-    LOOKS,
-    VERMILLION,
-    WIDTH,
-    Dash,
-    legend,
-    style_axes,
-)
 
 if TYPE_CHECKING:
     from madlab.theory import Simulation
 
 Curves = Mapping[str, np.ndarray]
 Steps = Sequence[int] | np.ndarray
-Chain = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-_THEORY: dict[str, Dash] = {"mean, theory": (0, (4, 2)), "median, theory": (0, (1, 1.2))}
+_THEORY: dict[str, style.Dash] = {"mean, theory": (0, (4, 2)), "median, theory": (0, (1, 1.2))}
+_RED: style.Look = (style.VERMILLION, "", "solid")
 _CIRCLE = np.stack([f(np.linspace(0, 2 * np.pi, 100)) for f in (np.cos, np.sin)])
-_ELLIPSES = 6
 
 
 def fans(
@@ -64,29 +53,23 @@ def fan(
     - `generations`: `(g,)`, rising; `values`: `(chains, g)`, finite and not negative, such as the
       traces, W2 squared or squared means of a `madlab.theory.Simulation`.
     - `theory`: curves `(g,)` by the names of the legend, drawn in black dashes.
-    - `log`: whether the axis is logarithmic; what is below 1e-12 then lies at 1e-12, and a note
-      says so. A linear axis begins at 0.
+    - `log`: whether the axis is logarithmic. A linear axis begins at 0.
 
     Raises ValueError for values that do not fit.
     """
-    t = np.asarray(generations)
-    _check(f"{title or 'a fan'}, of the chains,", values, t, several=True)
-    for name, curve in (theory or {}).items():
-        _check(f"theory {name!r}", curve, t)
-    if not np.isfinite(values).all() or np.min(values) < 0:
-        raise ValueError("values hold numbers below 0 or not finite: a fan is of squares only")
-    spread = {
-        "90% of chains": np.quantile(values, (0.05, 0.95), axis=0),
-        "half of chains": np.quantile(values, (0.25, 0.75), axis=0),
-    }
+    t, values = np.asarray(generations), _chains(title or "a fan", values, generations)
+    if np.min(values) < 0:
+        raise ValueError(f"{title or 'a fan'} has numbers below 0: a fan is of squares only")
+    bands = {"90% of chains": (0.05, 0.95), "half of chains": (0.25, 0.75)}
+    spread = {name: np.quantile(values, ends, axis=0) for name, ends in bands.items()}
     chains: dict[str, Any] = {"unit": "chains", "band": None}
-    red, blue = (VERMILLION, "", "solid"), (BLUE, "", "-.")
     lines = [
-        Line("median", t, values, red, 2.6, "median", spread=spread, thin=3, **chains),
-        Line("mean", t, values, blue, **chains),
+        Line("median", t, values, _RED, 2.6, "median", spread=spread, thin=3, **chains),
+        Line("mean", t, values, (style.BLUE, "", "-."), **chains),
     ]
     for name, curve in (theory or {}).items():
-        lines.append(Line(name, t, curve, (BLACK, "", _THEORY.get(name, DASHES[4])), 1.2))
+        look = (style.BLACK, "", _THEORY.get(name, style.DASHES[4]))
+        lines.append(Line(name, t, _chains(f"theory {name!r}", [curve], t), look, 1.2))
     return Facet(title, lines, span=(t[0], max(t[-1], t[0] + 1)), log="y" if log else "")
 
 
@@ -105,15 +88,13 @@ class Settling(NamedTuple):
 def settling(lines: Mapping[str, Settling], limits: Mapping[str, float] | None = None) -> Picture:
     """Draw the mean of W2 squared against the generation, with a band of two standard errors.
 
-    - `lines`: by label, at most six; `limits`: by label, values drawn as grey lines across.
+    - `lines`: by label; `limits`: by label, values drawn as grey lines across.
 
     Raises ValueError for more lines than can be told apart.
     """
-    if len(lines) > len(LOOKS):
-        raise ValueError(f"{len(lines)} lines cannot be told apart; draw at most {len(LOOKS)}")
     drawn = [
-        Line(label, t, w2, look, band=("se", 2), unit="chains")
-        for (label, (t, w2)), look in zip(lines.items(), LOOKS, strict=False)
+        Line(label, *lines[label], look, band=("se", 2), unit="chains")
+        for label, look in style.distinct(lines).items()
     ]
     title = "W2 squared to the real distribution"
     return picture([Facet(title, drawn, across=limits or {})], inches=4.2)
@@ -141,31 +122,27 @@ def drift(found: Drift) -> Picture:
     Chains are thin lines, their mean a thick one; neutral drift is dashed, its band holds 90% of
     its simulations. Raises ValueError for shapes that do not fit.
     """
-    t = found.generations
-    for name, values in found._asdict().items():
-        _check(name, values, t, several=name not in ("generations", "neutral_differ"))
-    law, dashed = "neutral drift, mean", (BLUE, "", DASHES[1])
-    band = np.quantile(found.neutral_alive, (0.05, 0.95), axis=0)
-    spread = {"neutral drift, 90% of simulations": band}
-    alive = Line(law, t, found.neutral_alive.mean(0), dashed, spread=spread)
-    differ = Line(law, t, found.neutral_differ, dashed)
-
-    def chains(own: np.ndarray) -> Line:
-        red = (VERMILLION, "", "solid")
-        return Line("mixture, mean", t, own, red, band=None, unit="chains", thin=len(own))
-
-    name = "chance that two samples differ in mode"
-    facets = [
-        Facet("modes alive", [alive, chains(found.alive)]),
-        Facet(name, [differ, chains(found.differ)], limits=(0, 1)),
-    ]
+    t, law, dashed = found.generations, "neutral drift, mean", (style.BLUE, "", style.DASHES[1])
+    neutral = _chains("neutral_alive", found.neutral_alive, t)
+    band = {"neutral drift, 90% of simulations": np.quantile(neutral, (0.05, 0.95), axis=0)}
+    alive = Line(law, t, neutral.mean(0), dashed, spread=band)
+    differ = Line(law, t, _chains("neutral_differ", [found.neutral_differ], t), dashed)
+    sides = {
+        "alive": ("modes alive", alive, None),
+        "differ": ("chance that two samples differ in mode", differ, 1),
+    }
+    facets = []
+    for field, (title, drifting, top) in sides.items():
+        own = _chains(field, getattr(found, field), t)
+        mixture = Line("mixture, mean", t, own, _RED, band=None, unit="chains", thin=len(own))
+        facets.append(Facet(title, [drifting, mixture], limits=(0, top)))
     return picture(facets, inches=3.7, columns=4)
 
 
 def tails(
     generations: np.ndarray,
-    shares: Mapping[str, np.ndarray],
-    expected: Mapping[str, np.ndarray] | None = None,
+    shares: Curves,
+    expected: Curves | None = None,
     title: str = "share with |x| > 2",
 ) -> Picture:
     """Draw the share of samples in the tails against the generation, one look a label.
@@ -177,35 +154,31 @@ def tails(
     - `shares`: by label, `(seeds, g)`; `expected`: by label, `(g,)`, drawn dashed in the same
       colour.
 
-    Raises ValueError where there is nothing to draw and for shapes that do not fit.
+    Raises ValueError where there is nothing to draw and for what does not fit.
     """
     t, expected = np.asarray(generations), expected or {}
     if not shares or not t.size:
         raise ValueError("there are no shares to draw: give one label and one generation at least")
+    if alone := set(expected) - set(shares):
+        raise ValueError(f"expected has {alone.pop()!r}, but shares are of {', '.join(shares)}")
     lines = []
-    for (label, own), look in zip(shares.items(), LOOKS, strict=False):
-        _check(f"the share of {label!r}", own, t, several=True)
-        lines.append(Line(label, t, own, (*look[:2], "solid"), thin=len(own)))
+    for label, (colour, marker, _) in style.distinct(shares).items():
+        own = _chains(f"the share of {label!r}", shares[label], t)
+        lines.append(Line(label, t, own, (colour, marker, "solid"), thin=len(own)))
         if label in expected:
-            dashed = (look[0], "", DASHES[1])
-            lines.append(Line(f"{label}, expected", t, expected[label], dashed, 1.4))
-    for label, line in expected.items():
-        if label not in shares:
-            raise ValueError(f"expected has {label!r}, but shares are of {', '.join(shares)}")
-        _check(f"expected[{label!r}]", line, t)
+            law = _chains(f"expected[{label!r}]", [expected[label]], t)
+            dashed = (colour, "", style.DASHES[1])
+            lines.append(Line(f"{label}, expected", t, law, dashed, 1.4))
     return picture([Facet(title, lines, ticks=t[:: -(-len(t) // 10)])], inches=3.7, columns=4)
 
 
-def _check(name: str, values: np.ndarray, t: np.ndarray, several: bool = False) -> None:
-    """Raise unless there is a value for each generation, of one chain or of `several`."""
-    shape, g = np.shape(values), np.size(t)
-    if not g or len(shape) != 1 + several or shape[-1] != g or not shape[0]:
-        wanted = f"(chains, {g})" if several else f"({g},)"
-        raise ValueError(f"{name} has shape {shape}; it must be {wanted}, with one value at least")
+def _chains(name: str, values: Any, t: Steps) -> np.ndarray:
+    """Return finite float64 `(chains, g)`, or raise unless there is a value for each generation."""
+    return checks.rows(name, values, d=len(t), least=1)
 
 
-def ellipses(run: "Simulation", chains: int = 3) -> Picture:
-    """Draw the first chains of a simulation in the plane of their first two coordinates.
+def ellipses(run: "Simulation") -> Picture:
+    """Draw the first three chains of a simulation in the plane of their first two coordinates.
 
     Their models are ellipses of one standard deviation, later ones darker, joined at the means;
     that of the real data, N(0, I), is grey.
@@ -214,26 +187,28 @@ def ellipses(run: "Simulation", chains: int = 3) -> Picture:
 
     Raises ValueError where the covariances or the second dimension are missing.
     """
-    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
-    draw_chains(figure, run, chains)
-    return Picture(figure, f"{chains} chains; the first {ellipse_words(*in_the_plane(run, 0))}.")
+    figure = Figure(figsize=(style.WIDTH, 3.8), layout="constrained")
+    draw_chains(figure, run)
+    alt = f"{len(figure.axes)} chains; the first {ellipse_words(*in_the_plane(run, 0))}."
+    return Picture(figure, alt)
 
 
-def draw_chains(target: Figure | SubFigure, run: "Simulation", chains: int = 3) -> None:
+def draw_chains(target: Figure | SubFigure, run: "Simulation") -> None:
     """Draw `ellipses` into a figure or a part of one, all on the same square axes."""
-    grid = target.subplots(1, chains, squeeze=False, sharex=True, sharey=True)[0]
+    chains = min(3, len(run.means))
+    grid = style.places(target, chains, chains, sharex=True, sharey=True)
     for i, axes in enumerate(grid):
         _draw_ellipses(axes, *in_the_plane(run, i))
-        style_axes(axes, "both", f"chain {i + 1}")
+        style.style_axes(axes, "both", f"chain {i + 1}")
     reach = 1.05 * max(float(abs(axes.dataLim.extents).max()) for axes in grid)
     grid[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
-    legend(target, grid[0])
+    style.legend(target, grid[0])
 
 
 def _draw_ellipses(axes: Axes, means: np.ndarray, covariances: np.ndarray, t: np.ndarray) -> None:
-    axes.fill(*_CIRCLE, facecolor=GREY, alpha=0.25, label="real data")
-    axes.plot(*_CIRCLE, color=GREY, linewidth=1)
-    axes.plot(*means.T, color=GREY, linewidth=0.8)
+    axes.fill(*_CIRCLE, facecolor=style.GREY, alpha=0.25, label="real data")
+    axes.plot(*_CIRCLE, color=style.GREY, linewidth=1)
+    axes.plot(*means.T, color=style.GREY, linewidth=0.8)
     # The palest end of the map would be lost on white.
     shades = colormaps["cividis_r"](np.linspace(0.2, 1, len(t)))
     named = {0, len(t) // 2, len(t) - 1}
@@ -247,20 +222,20 @@ def _draw_ellipses(axes: Axes, means: np.ndarray, covariances: np.ndarray, t: np
     axes.locator_params(nbins=5)
 
 
-def in_the_plane(run: "Simulation", chain: int, most: int = _ELLIPSES) -> Chain:
+def in_the_plane(run: "Simulation", chain: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return means `(g, 2)`, covariances `(g, 2, 2)` and generations `(g,)` of one chain.
 
-    - `run`: as for `ellipses`; `most`: how many generations, first and last among them.
+    - `run`: as for `ellipses`; g is six at most, with the first and the last generation.
     """
-    if run.covariances is None or run.means.shape[-1] < 2:
+    dimensions, covariances = run.means.shape[-1], run.covariances
+    if covariances is None or dimensions < 2:
         raise ValueError(
-            f"the run has {run.means.shape[-1]} dimensions and "
-            f"{'no' if run.covariances is None else 'its'} covariances; ellipses need two "
-            "dimensions and covariances=True"
+            f"the run has {dimensions} dimensions and {'no' if covariances is None else 'its'} "
+            "covariances; ellipses need two dimensions and covariances=True"
         )
     g = len(run.generations)
-    at = np.unique(np.linspace(0, g - 1, min(g, most)).round().astype(int))
-    return run.means[chain, at, :2], run.covariances[chain, at, :2, :2], run.generations[at]
+    at = np.unique(np.linspace(0, g - 1, min(g, 6)).round().astype(int))
+    return run.means[chain, at, :2], covariances[chain, at, :2, :2], run.generations[at]
 
 
 def ellipse_words(means: np.ndarray, covariances: np.ndarray, generations: Steps) -> str:
@@ -273,9 +248,7 @@ def ellipse_words(means: np.ndarray, covariances: np.ndarray, generations: Steps
         variances = np.linalg.eigvalsh(covariances[i])
         # What rounding leaves of the width of a needle is none.
         short, long = np.sqrt(np.where(variances > 1e-14 * variances[-1], variances, 0))
-        x, y = means[i]
-        said.append(
-            f"in generation {generations[i]} centred at ({x:.2f}, {y:.2f}), half-axes "
-            f"{number(long)} and {number(short)}"
-        )
+        where = "({:.2f}, {:.2f})".format(*means[i])
+        half = f"half-axes {number(long)} and {number(short)}"
+        said.append(f"in generation {generations[i]} centred at {where}, {half}")
     return "; ".join(said)

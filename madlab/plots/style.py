@@ -1,5 +1,6 @@
 """Colours, markers and dashes, and the plain look that all figures share."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from matplotlib.artist import Artist
@@ -39,6 +40,14 @@ INKS = (
 LOOKS: tuple[Look, ...] = tuple(
     (*ink, dash) for ink, dash in zip(INKS[:5] + INKS[6:], DASHES, strict=True)
 )
+
+
+def distinct(labels: Iterable[str]) -> dict[str, Look]:
+    """Return a look for each label, or raise ValueError where there are too many to tell apart."""
+    names = list(labels)
+    if len(names) > len(LOOKS):
+        raise ValueError(f"{len(names)} lines cannot be told apart: draw at most {len(LOOKS)}")
+    return dict(zip(names, LOOKS, strict=False))
 
 
 def stroke(look: Look, width: float = 1.8) -> dict[str, Any]:

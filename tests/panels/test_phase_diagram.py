@@ -9,7 +9,7 @@ import pytest
 from madlab import panels
 from madlab.panels import background, phase_diagram
 from madlab.panels.phase_diagram import _map, _places
-from madlab.plots.phase import phase_sheet
+from madlab.plots.phase import phase_picture
 from madlab.streams import derive
 from madlab.theory import effective_ratio, effective_size, settled_distance
 
@@ -143,7 +143,7 @@ def test_reports_show_the_state_and_three_biases():
     assert "closed form" in page
     assert "seed 0" in page
     with pytest.raises(ValueError, match="no maps"):
-        phase_sheet({})
+        phase_picture({})
 
 
 def test_the_two_views_cover_their_planes():
