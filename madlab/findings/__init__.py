@@ -9,8 +9,7 @@ from madlab import renamed
 from madlab.findings.changes import failures
 from madlab.findings.claims import Claim, Conclusion
 from madlab.findings.figures import FIGURES, PaperFigure, figure
-from madlab.findings.grids import with_grid
-from madlab.findings.records import frame, largest, of_one_size
+from madlab.findings.records import frame, largest, of_one_size, with_grid
 
 __all__ = [
     "FIGURES",

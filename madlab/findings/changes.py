@@ -11,6 +11,7 @@ import pandas as pd
 COMPARED = ("precision", "density", "read", "recall", "fd")
 LEAST_SHARE, LEAST_ERRORS = 0.05, 2.0
 
+_KIND = ["family", "loop", "bias"]
 _SIZES = ["n_real", "n_synthetic", "n_evaluate", "features"]
 
 
@@ -31,6 +32,24 @@ class Change(NamedTuple):
     error: float
     trend: str
     halves: float
+
+    @property
+    def percent(self) -> str:
+        """The change with its standard error where it is known, such as "−25 ± 2%"."""
+        if math.isnan(self.lost):
+            return "not scored"
+        error = "" if math.isnan(self.error) else f" ± {100 * self.error:.0f}"
+        return f"{signed(self.lost)}{error}%"
+
+    @property
+    def soon(self) -> str:
+        """In how many generations it halves, in words; `percent` where it does not."""
+        return f"halves in {self.halves:.1f}" if math.isfinite(self.halves) else self.percent
+
+
+def signed(lost: float) -> str:
+    """Return a loss as a change in per cent, with a true minus sign and no sign on a zero."""
+    return f"{round(-100 * lost):+d}".replace("-", "−").replace("+0", "0")
 
 
 class Replicates(NamedTuple):
@@ -76,8 +95,7 @@ def replicates(records: pd.DataFrame, scores: Sequence[str] = COMPARED) -> list[
     - `scores`: the columns whose changes are wanted.
     """
     found = []
-    for _, rows in with_family(records).groupby(["family", "loop", "bias"], sort=False):
-        family, loop, bias = (rows[name].iloc[0] for name in ("family", "loop", "bias"))
+    for (family, loop, bias), rows in with_family(records).groupby(_KIND, sort=False):
         chains = _chains(rows, f"{family}, {loop}, bias {bias:g}")
         last = int(min(chain.index.max() for chain in chains))
         changes = {

@@ -1,7 +1,7 @@
 """Claims in words, such as "recall falls at every λ", judged on records.
 
-A claim is a score, a verb and where it holds. `VERBS` and `WHERE` say what these can be, and
-`OTHERS` what else can be claimed of a score.
+A claim is a score and words: a verb of `VERBS` and where it holds, of `WHERE`; a row of `OTHERS`;
+or, of a grid over faces, of `OF_GRIDS`.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from madlab.findings.changes import LEAST_ERRORS, LEAST_SHARE, Change, halving, replicates
-from madlab.findings.grids import GRIDS, kept
+from madlab.findings.records import GRIDS
 from madlab.metrics.scores import SCORES, score_label
 
 HELD, IN_PART, NOT_HELD, NOT_RUN = "held", "held in part", "did not hold", "not run yet"
@@ -48,27 +48,6 @@ class Conclusion(NamedTuple):
     text: str
 
 
-def name(score: str) -> str:
-    """Return what claims call a score."""
-    return score_label(score, short=True).split(" / ")[0] if score in SCORES else score
-
-
-def percent(change: Change) -> str:
-    """Return a change in percent, with its standard error where it is known."""
-    if math.isnan(change.lost):
-        return "not scored"
-    error = "" if math.isnan(change.error) else f" ± {100 * change.error:.0f}"
-    return f"{-100 * change.lost:+.0f}{error}%".replace("-", "−")
-
-
-class Evidence(NamedTuple):
-    """What a claim is judged on: chains of one family in one loop, and in another, `against`."""
-
-    records: pd.DataFrame
-    compared: pd.DataFrame
-    against: str
-
-
 def conclude(claims: Iterable[Claim]) -> Conclusion:
     """Return what claims come to."""
     found = list(claims)
@@ -82,6 +61,19 @@ def conclude(claims: Iterable[Claim]) -> Conclusion:
     return Conclusion(whole if all(known) else IN_PART if any(known) else NOT_HELD, text)
 
 
+class Evidence(NamedTuple):
+    """What a claim is judged on: chains of one family in one loop, and those in another."""
+
+    records: pd.DataFrame
+    compared: pd.DataFrame
+
+
+# What was found, in words, and whether the claim holds; None where that cannot be told.
+Found = tuple[str, bool | None]
+Measure = Callable[[Evidence, str], Found]
+Biases = Callable[[list[float]], list[float]]
+
+
 def judge(claims: Sequence[str], records: pd.DataFrame, against: str = "") -> list[Claim]:
     """Return these claims with what was found, and whether each holds.
 
@@ -92,41 +84,39 @@ def judge(claims: Sequence[str], records: pd.DataFrame, against: str = "") -> li
     - `against`: the loop that the others are compared with, where a claim does.
     """
     other = records["loop"] == against
-    evidence = Evidence(records[~other], records[other], against)
-    return [_judged(claim, evidence) for claim in claims]
+    evidence, judged = Evidence(records[~other], records[other]), []
+    for claim in claims:
+        score, words = claim.split(" ", 1)
+        found, holds = how(score, words)(evidence, score)
+        text = f"{_name(score)} {words}".replace("the other loop", f"the {against} loop")
+        judged.append(Claim(f"{text} ({found})" if found else text, holds))
+    return judged
 
 
-def _judged(claim: str, evidence: Evidence) -> Claim:
-    score, words = claim.split(" ", 1)
-    if words in OTHERS:
-        return OTHERS[words](evidence, score)
+def how(score: str, words: str) -> Measure:
+    """Return how a claim is judged; raises KeyError for words that no table has."""
     if score in GRIDS:
-        return _grid_grows(evidence, score, words == "rises")
-    verb, _, where = words.partition(" ")
-    (said, test), (place, chosen) = VERBS[verb], WHERE[where]
+        return OF_GRIDS[words]
+    if words in OTHERS:
+        return OTHERS[words]
+    where = next(where for where in WHERE if words.endswith(where))
+    verb = words.removesuffix(where).rstrip()
+    return partial(_verb, so=VERBS[verb], chosen=WHERE[where])
+
+
+def _name(score: str) -> str:
+    named = score_label(score, short=True).split(" / ")[0] if score in SCORES else score
+    return GRIDS.get(score, named)
+
+
+# Verbs, and where they hold.
+
+
+def _verb(evidence: Evidence, score: str, so: Callable[[Change], bool], chosen: Biases) -> Found:
     every = _changes(evidence.records, score)
     changes = {bias: every[bias] for bias in chosen([*every])}
-    found = _listed(changes) if len(changes) != 1 else percent(*changes.values())
-    text = f"{name(score)} {said}{place} ({found})"
-    return Claim(text, all(map(test, changes.values())) if _all_known(changes) else None)
-
-
-def _changes(records: pd.DataFrame, score: str) -> dict[float, Change]:
-    return {run.bias: run.changes[score] for run in replicates(records, [score])}
-
-
-def _listed(changes: dict[float, Change], said: Callable[[Change], str] = percent) -> str:
-    found = ", ".join(f"λ = {bias:g} {said(change)}" for bias, change in changes.items())
-    return found or "no chains"
-
-
-def _all_known(changes: dict[float, Change]) -> bool:
-    return bool(changes) and not any(math.isnan(change.lost) for change in changes.values())
-
-
-def _curve(records: pd.DataFrame, score: str) -> pd.Series:
-    """Return the means of a score over chains, by generation."""
-    return records.groupby("generation")[score].mean().astype(float).sort_index()
+    found = _listed(changes) if len(changes) != 1 else next(iter(changes.values())).percent
+    return found, all(map(so, changes.values())) if _all_known(changes) else None
 
 
 def _moves(change: Change, way: str) -> bool:
@@ -134,95 +124,99 @@ def _moves(change: Change, way: str) -> bool:
     return change.trend == way or (change.trend == "one seed" and lost > LEAST_SHARE)
 
 
-# What is said of a score, and when it is so.
-VERBS: dict[str, tuple[str, Callable[[Change], bool]]] = {
-    "falls": ("falls", lambda change: _moves(change, "falls")),
-    "rises": ("rises", lambda change: _moves(change, "rises")),
-    "stays": ("does not fall", lambda change: not _moves(change, "falls")),
+VERBS: dict[str, Callable[[Change], bool]] = {
+    "falls": lambda change: _moves(change, "falls"),
+    "rises": lambda change: _moves(change, "rises"),
+    "does not fall": lambda change: not _moves(change, "falls"),
 }
-# Where it is so, in words, and which biases are meant.
-WHERE: dict[str, tuple[str, Callable[[list[float]], list[float]]]] = {
-    "": ("", list),
-    "at every λ": (" at every λ", list),
-    "at every λ, smallest first": (" at every λ", sorted),
-    "at λ = 1": (" at λ = 1", lambda biases: [bias for bias in biases if bias == 1]),
-    "at the smallest λ": (
-        " at the smallest λ",
-        lambda biases: [bias for bias in sorted(biases)[:1] if bias < 1],
-    ),
-    "with bias": ("", lambda biases: [bias for bias in biases if bias < 1]),
+# Of which biases; words that say nothing of them come last.
+WHERE: dict[str, Biases] = {
+    "at every λ": list,
+    "at λ = 1": lambda biases: [bias for bias in biases if bias == 1],
+    "at the smallest λ": lambda biases: [bias for bias in sorted(biases)[:1] if bias < 1],
+    "with bias": lambda biases: [bias for bias in biases if bias < 1],
+    "": list,
 }
 
 
-def _sooner(evidence: Evidence, score: str) -> Claim:
+def _changes(records: pd.DataFrame, score: str) -> dict[float, Change]:
+    return {run.bias: run.changes[score] for run in replicates(records, [score])}
+
+
+def _listed(changes: dict[float, Change], said: str = "percent") -> str:
+    found = (f"λ = {bias:g} {getattr(change, said)}" for bias, change in changes.items())
+    return ", ".join(found) or "no chains"
+
+
+def _all_known(changes: dict[float, Change]) -> bool:
+    return bool(changes) and not any(math.isnan(change.lost) for change in changes.values())
+
+
+# What else is claimed of a score.
+
+
+def _sooner(evidence: Evidence, score: str) -> Found:
     """In fewer generations until it has halved; where neither bias gets there, more of it lost."""
     changes = dict(sorted(_changes(evidence.records, score).items(), reverse=True))
-    text = f"{name(score)} falls sooner the smaller λ ({_listed(changes, _soon)})"
-    if len(changes) < 2 or not _all_known(changes):
-        return Claim(text, None)
     order = [(one.halves, -one.lost if math.isinf(one.halves) else 0) for one in changes.values()]
-    return Claim(text, all(b < a for a, b in pairwise(order)))
+    known = len(changes) > 1 and _all_known(changes)
+    return _listed(changes, "soon"), all(b < a for a, b in pairwise(order)) if known else None
 
 
-def _soon(change: Change) -> str:
-    return f"halves in {change.halves:.1f}" if math.isfinite(change.halves) else percent(change)
-
-
-def _less(evidence: Evidence, score: str, verb: str) -> Claim:
+def _less(evidence: Evidence, score: str, sign: int) -> Found:
     """Less by over two standard errors of the difference, where both are known."""
-    text = f"{name(score)} {verb} less than in the {evidence.against} loop"
-    ends = [_changes(part, score) for part in (evidence.records, evidence.compared)]
+    ends = [_changes(part, score) for part in evidence]
     if not all(ends):
-        return Claim(text, None)
+        return "", None
     own, other = (next(iter(changes.values())) for changes in ends)
-    text = f"{text} ({percent(own)} and {percent(other)})"
-    more = (other.lost - own.lost) * (1 if verb == "falls" else -1)
+    more = sign * (other.lost - own.lost)
     error = np.nan_to_num(math.hypot(own.error, other.error))
-    return Claim(text, None if math.isnan(more) else bool(more > LEAST_ERRORS * error))
+    holds = None if math.isnan(more) else bool(more > LEAST_ERRORS * error)
+    return f"{own.percent} and {other.percent}", holds
 
 
-def _halves(evidence: Evidence, score: str, by: int) -> Claim:
+def _halves(evidence: Evidence, score: str, by: int) -> Found:
     curve = _curve(evidence.records, score).loc[:by]
-    text = f"the {name(score)} halves by generation {by}"
     if len(curve) < 2 or curve.isna().any():
-        return Claim(text, None)
-    ends = f"{curve.iloc[0]:.2f} to {curve.iloc[-1]:.2f} in generation {curve.index[-1]}"
-    half = bool(np.isfinite(halving(curve)))
+        return "", None
+    last, half = curve.index[-1], bool(np.isfinite(halving(curve)))
     # A chain that is not that long may still get there.
-    return Claim(f"{text} ({ends})", half if half or curve.index[-1] == by else None)
+    holds = half if half or last == by else None
+    return f"{curve.iloc[0]:.2f} to {curve.iloc[-1]:.2f} in generation {last}", holds
 
 
-def _can_rise(evidence: Evidence, score: str) -> Claim:
+def _curve(records: pd.DataFrame, score: str) -> pd.Series:
+    """Return the means of a score over chains, by generation."""
+    return records.groupby("generation")[score].mean().astype(float).sort_index()
+
+
+def _can_rise(evidence: Evidence, score: str) -> Found:
     # So near to 1 a rise is small: 1% is one where that is more than two standard errors.
     changes = {b: one for b, one in _changes(evidence.records, score).items() if b < 1}
     known = [change for change in changes.values() if not math.isnan(change.lost)]
     rise = any(-change.lost > np.nanmax([0.01, 2 * change.error]) for change in known)
-    text = f"{name(score)} rises at some λ below 1 ({_listed(changes)})"
-    return Claim(text, rise if known else None)
+    return _listed(changes), rise if known else None
 
 
-def _ends_lowest(evidence: Evidence, score: str, bias: float) -> Claim:
+def _ends_lowest(evidence: Evidence, score: str, best: float) -> Found:
     records = evidence.records
     last = records[records["generation"] == records["generation"].max()]
     ends = last.groupby("bias")[score].mean()
-    found = ", ".join(f"λ = {b:g}: {end:.3g}" for b, end in ends[::-1].items())
-    holds = bool(ends.idxmin() == bias) if bias in ends and len(ends) > 2 else None
-    return Claim(f"λ = {bias:g} ends with the lowest {name(score)} ({found})", holds)
+    found = ", ".join(f"λ = {bias:g}: {end:.3g}" for bias, end in ends[::-1].items())
+    return found, bool(ends.idxmin() == best) if best in ends and len(ends) > 2 else None
 
 
-def _one_level(evidence: Evidence, score: str) -> Claim:
-    levels = _levels(evidence.records, score)
-    ends = [last for _, last in levels.values()]
-    found = ", ".join(f"{n:,}: {last:.3g}" for n, last in zip(levels, ends, strict=True))
-    text = f"{name(score)} ends at one level for every n_initial, within {LEVEL:.0%} ({found})"
-    return Claim(text, max(ends) - min(ends) <= LEVEL * float(np.mean(ends)) if ends else None)
+def _one_level(evidence: Evidence, score: str) -> Found:
+    ends = {n: last for n, (_, last) in _levels(evidence.records, score).items()}
+    found = ", ".join(f"{n:,}: {last:.3g}" for n, last in ends.items())
+    levels = [*ends.values()]
+    return found, np.ptp(levels) <= LEVEL * float(np.mean(levels)) if levels else None
 
 
-def _settles(evidence: Evidence, score: str) -> Claim:
+def _settles(evidence: Evidence, score: str) -> Found:
     levels = _levels(evidence.records, score).values()
-    text = f"over the last third it is what it was over the one before, within {LEVEL:.0%}"
     still = all(abs(last / before - 1) <= LEVEL for before, last in levels)
-    return Claim(text, still if levels else None)
+    return "", still if levels else None
 
 
 def _levels(records: pd.DataFrame, score: str) -> dict[int, tuple[float, float]]:
@@ -238,66 +232,73 @@ def _levels(records: pd.DataFrame, score: str) -> dict[int, tuple[float, float]]
     return {n: (float(end[:third].mean()), float(end[third:].mean())) for n, end in ends.items()}
 
 
-def _steadily(evidence: Evidence, score: str) -> Claim:
+def _steadily(evidence: Evidence, score: str) -> Found:
     curve = _curve(evidence.records, score)
-    text = f"{name(score)} rises steadily, rank correlation with the generation above {STEADY}"
     if len(curve) < LONG:
-        return Claim(text, None)
+        return "", None
     ranks = np.corrcoef(np.arange(len(curve)), curve.rank())[0, 1]
-    return Claim(f"{text} ({ranks:.2f})", bool(ranks > STEADY))
+    return f"{ranks:.2f}", bool(ranks > STEADY)
 
 
-def _slows_down(evidence: Evidence, score: str) -> Claim:
+def _slows_down(evidence: Evidence, score: str) -> Found:
     curve = _curve(evidence.records, score)
     if len(curve) < LONG:
-        return Claim("it slows down", None)
+        return "", None
     start, middle, end = (float(curve.iloc[i]) for i in (0, len(curve) // 2, -1))
-    text = f"it slows down ({start:.3g}, half-way {middle:.3g}, at the end {end:.3g})"
-    return Claim(text, middle > start and end - middle < middle - start)
+    found = f"{start:.3g}, half-way {middle:.3g}, at the end {end:.3g}"
+    return found, middle > start and end - middle < middle - start
 
 
-def _grid_grows(evidence: Evidence, score: str, wanted: bool) -> Claim:
-    """Where the last faces kept have over 5% and two standard errors more than generation 1."""
-    text = f"{GRIDS[score]} {'rises' if wanted else 'does not rise'}"
-    found = _grids(score, evidence.records)
-    if found is None:
-        return Claim(f"{text} (no faces)", None)
-    t, [(value, error)] = found
-    grown = value - 1 > max(LEAST_SHARE, LEAST_ERRORS * error)
-    return Claim(f"{text} (× {value:.2f} ± {error:.2f} in generation {t})", grown == wanted)
-
-
-def _grid_lower(evidence: Evidence, score: str) -> Claim:
-    text = f"{GRIDS[score]} is lower than in the {evidence.against} loop"
-    found = _grids(score, evidence.records, evidence.compared)
-    if found is None:
-        return Claim(f"{text} (no faces)", None)
-    t, [(a, e), (b, f)] = found
-    text = f"{text} (× {a:.2f} ± {e:.2f} and × {b:.2f} ± {f:.2f} in generation {t})"
-    return Claim(text, b - a > LEAST_ERRORS * math.hypot(e, f))
-
-
-def _grids(score: str, *records: pd.DataFrame) -> tuple[int, list[tuple[float, float]]] | None:
-    """Return the last generation whose faces all have, then each one's grid with its error."""
-    known = [kept(one, score).drop_duplicates("generation") for one in records]
-    shared = set.intersection(*(set(one["generation"]) for one in known))
-    if not shared:
-        return None
-    rows = [one.set_index("generation").loc[max(shared)] for one in known]
-    return max(shared), [(float(row[score]), float(row[f"{score}_error"])) for row in rows]
-
-
-# What else is claimed of a score.
-OTHERS: dict[str, Callable[[Evidence, str], Claim]] = {
+OTHERS: dict[str, Measure] = {
     "falls sooner the smaller λ": _sooner,
-    "falls less than in the other loop": partial(_less, verb="falls"),
-    "rises less than in the other loop": partial(_less, verb="rises"),
+    "falls less than in the other loop": partial(_less, sign=1),
+    "rises less than in the other loop": partial(_less, sign=-1),
     "halves by generation 10": partial(_halves, by=10),
     "rises at some λ below 1": _can_rise,
-    "ends lowest at λ = 0.8": partial(_ends_lowest, bias=0.8),
-    "ends at one level for every n_initial": _one_level,
-    "settles": _settles,
-    "rises steadily": _steadily,
+    "ends lowest at λ = 0.8": partial(_ends_lowest, best=0.8),
+    f"ends at one level for every n_initial, within {LEVEL:.0%}": _one_level,
+    f"is over the last third what it was over the one before, within {LEVEL:.0%}": _settles,
+    f"rises steadily, rank correlation with the generation above {STEADY}": _steadily,
     "slows down": _slows_down,
-    "is lower than in the other loop": _grid_lower,
+}
+
+
+# What is claimed of a grid over faces, as multiples of what generation 1 has.
+
+
+def _grows(evidence: Evidence, score: str, wanted: bool) -> Found:
+    """Where the last faces kept have over 5% and two standard errors more than generation 1."""
+    found, grids = _grids(score, evidence.records)
+    grown = [value - 1 > max(LEAST_SHARE, LEAST_ERRORS * error) for value, error in grids]
+    return found, grown == [wanted] if grids else None
+
+
+def _lower(evidence: Evidence, score: str) -> Found:
+    found, grids = _grids(score, *evidence)
+    if not grids:
+        return found, None
+    (a, e), (b, f) = grids
+    return found, b - a > LEAST_ERRORS * math.hypot(e, f)
+
+
+def _grids(score: str, *parts: pd.DataFrame) -> tuple[str, list[tuple[float, float]]]:
+    """Return each part's grid and its error in the last generation whose faces all have."""
+    known = [
+        part.dropna(subset=score).sort_values("seed").drop_duplicates("generation")
+        for part in parts
+        if score in part
+    ]
+    shared = set.intersection(*(set(part["generation"]) for part in known)) if known else set()
+    if not shared:
+        return "no faces", []
+    rows = [part.set_index("generation").loc[max(shared)] for part in known]
+    grids = [(float(row[score]), float(row[f"{score}_error"])) for row in rows]
+    found = " and ".join(f"× {value:.2f} ± {error:.2f}" for value, error in grids)
+    return f"{found} in generation {max(shared)}", grids
+
+
+OF_GRIDS: dict[str, Measure] = {
+    "rises": partial(_grows, wanted=True),
+    "does not rise": partial(_grows, wanted=False),
+    "is lower than in the other loop": _lower,
 }

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from madlab.findings.changes import COMPARED, Change, Replicates, replicates
+from madlab.findings.changes import COMPARED, Change, Replicates, replicates, signed
 from madlab.plots.curves import LOOPS
 from madlab.plots.picture import Picture
 from madlab.plots.style import BLUE, GREY, SKY, VERMILLION, WIDTH
@@ -60,8 +60,9 @@ def families(records: pd.DataFrame) -> Picture:
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     said: dict[str, list[str]] = {}
     for kind in found:
-        known = {score: _change(kind.changes[score].lost) for score in BARS}
-        numbers = ", ".join(f"{score} {change}%" for score, change in known.items() if change)
+        lost = {score: kind.changes[score].lost for score in BARS}
+        known = (f"{name} {signed(one)}%" for name, one in lost.items() if not math.isnan(one))
+        numbers = ", ".join(known)
         words = f"{kind.loop}, λ = {kind.bias:g}: {failure(kind)} ({numbers or 'no scores'})"
         said.setdefault(kind.family, []).append(words)
     falls = ". ".join(f"{family}: {'; '.join(lines)}" for family, lines in said.items())
@@ -110,18 +111,11 @@ def _place(column: tuple[str, float]) -> tuple[int, str, float]:
     return (names.index(loop) if loop in names else len(names), loop, -bias)
 
 
-def _change(lost: float) -> str:
-    # A true minus sign, and no sign on a zero.
-    percent = round(-100 * lost) if math.isfinite(lost) else None
-    return "" if percent is None else f"{percent:+d}".replace("-", "−").replace("+0", "0")
-
-
-def _cell(loss: Change) -> str:
-    if math.isnan(loss.lost):
+def _cell(change: Change) -> str:
+    if math.isnan(change.lost):
         return ""
-    error = "" if math.isnan(loss.error) else f" ± {100 * loss.error:.0f}"
-    words = f"{_change(loss.lost)}{error}% {MARKS[loss.trend]}".strip()
-    return f"{words}, halves in {loss.halves:.1f}" if math.isfinite(loss.halves) else words
+    words = f"{change.percent} {MARKS[change.trend]}".strip()
+    return f"{words}, {change.soon}" if math.isfinite(change.halves) else words
 
 
 def _draw_cell(axes: Axes, kind: Replicates | None) -> None:
@@ -155,5 +149,5 @@ def _draw_bar(axes: Axes, x: int, score: str, loss: Change) -> None:
         axes.plot([x, x], ends, color="black", linewidth=1.2)
     # The number stands beyond the bar's end, the mark on the other side of zero.
     away, near, gap = ("top", "bottom", -0.05) if tip <= 0 else ("bottom", "top", 0.05)
-    axes.text(x, tip + gap, _change(loss.lost), ha="center", va=away, fontsize=7)
+    axes.text(x, tip + gap, signed(loss.lost), ha="center", va=away, fontsize=7)
     axes.text(x, -gap, MARKS[loss.trend], ha="center", va=near, fontsize=7)
