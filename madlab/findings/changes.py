@@ -95,7 +95,8 @@ def replicates(records: pd.DataFrame, scores: Sequence[str] = COMPARED) -> list[
     - `scores`: the columns whose changes are wanted.
     """
     found = []
-    for (family, loop, bias), rows in with_family(records).groupby(_KIND, sort=False):
+    for _, rows in with_family(records).groupby(_KIND, sort=False):
+        family, loop, bias = rows[_KIND].iloc[0]
         chains = _chains(rows, f"{family}, {loop}, bias {bias:g}")
         last = int(min(chain.index.max() for chain in chains))
         changes = {

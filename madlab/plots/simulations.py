@@ -200,7 +200,7 @@ def draw_chains(target: Figure | SubFigure, run: "Simulation") -> None:
     for i, axes in enumerate(grid):
         _draw_ellipses(axes, *in_the_plane(run, i))
         style.style_axes(axes, "both", f"chain {i + 1}")
-    reach = 1.05 * max(float(abs(axes.dataLim.extents).max()) for axes in grid)
+    reach = 1.05 * max(float(np.abs(axes.dataLim.extents).max()) for axes in grid)
     grid[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
     style.legend(target, grid[0])
 
