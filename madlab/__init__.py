@@ -1,42 +1,22 @@
 """madlab: learn, teach and study what happens when generative models train on their own output."""
 
-import importlib
-from typing import Any
+from madlab import renamed
 
 __version__ = "0.4.0"
 
 _NAMES = {
-    "Chain": "madlab.chain",
-    "Generation": "madlab.chain",
-    "Loop": "madlab.loops",
-    "Samples": "madlab.data.samples",
-    "Store": "madlab.store",
-}
+    "Chain": "chain", "Generation": "chain", "Loop": "loops", "Samples": "data.samples",
+    "Store": "store",
+}  # fmt: skip
 _MODULES = (
-    "data",
-    "doctor",
-    "example",
-    "findings",
-    "gallery",
-    "metrics",
-    "models",
-    "panels",
-    "plots",
-    "presets",
-    "report",
-    "theory",
-)
+    "data", "doctor", "example", "findings", "gallery", "metrics", "models", "panels", "plots",
+    "presets", "report", "theory",
+)  # fmt: skip
 
 __all__ = [*_NAMES, *_MODULES, "__version__"]
 
-
-def __getattr__(name: str) -> Any:
-    # Names are looked up on first use, so that `import madlab` loads neither torch nor Jupyter.
-    if name in _MODULES:
-        return importlib.import_module(f"madlab.{name}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(_NAMES[name]), name)
-    return importlib.import_module("madlab.renamed").find("madlab", name)
+# On first use, so that `import madlab` loads neither torch nor Jupyter.
+__getattr__ = renamed.lazy(__name__, **_NAMES, **dict.fromkeys(_MODULES, ""))
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,10 @@
-"""Public names of version 0.4 that are called something else now; each works for one release."""
+"""Names that a package looks up when asked: on first use, or as version 0.4 called them.
+
+The old ones work for one release.
+"""
 
 import functools
-import importlib
+import pkgutil
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +12,6 @@ from typing import Any
 # Old name: module and name of what it is now; a module alone where the whole module moved; with
 # "()" and an attribute where what it returned is that attribute of what is returned now.
 NAMES: dict[str, str] = {
-    "madlab.findings.DigitFigure": "madlab.findings:PaperFigure",
-    "madlab.findings.FaceFigure": "madlab.findings:PaperFigure",
-    "madlab.findings.Figure": "madlab.findings:PaperFigure",
-    "madlab.findings.PictureFigure": "madlab.findings:PaperFigure",
-    "madlab.findings.ToyFigure": "madlab.findings:PaperFigure",
     "madlab.findings.Verdict": "madlab.findings:Conclusion",
     "madlab.metrics.PictureReference": "madlab.metrics.reference:picture_reference",
     "madlab.metrics.choice": "madlab.metrics.reference",
@@ -29,19 +27,9 @@ NAMES: dict[str, str] = {
     "madlab.models.coupling": "madlab.models.realnvp",
     "madlab.models.recipes": "madlab.models.objectives",
     "madlab.paper": "madlab.findings",
-    "madlab.plots.describe_calibration": "madlab.plots:calibration().alt",
-    "madlab.plots.describe_clouds": "madlab.plots:clouds().alt",
-    "madlab.plots.describe_curves": "madlab.plots:curves().alt",
-    "madlab.plots.describe_digit_map": "madlab.plots:digit_map().alt",
-    "madlab.plots.describe_drift": "madlab.plots:drift().alt",
     "madlab.plots.describe_ellipses": "madlab.plots.simulations:ellipse_words",
-    "madlab.plots.describe_families": "madlab.plots:families().alt",
     "madlab.plots.describe_fan": "madlab.plots.simulations:fan_words",
-    "madlab.plots.describe_sameness": "madlab.plots:sameness().alt",
-    "madlab.plots.describe_settling": "madlab.plots:settling().alt",
     "madlab.plots.describe_sizes": "madlab.plots:size_curves().alt",
-    "madlab.plots.describe_spectra": "madlab.plots:spectra().alt",
-    "madlab.plots.describe_tails": "madlab.plots:tails().alt",
     "madlab.training.AnotherTrainingError": "madlab.training:CheckpointMismatch",
     "madlab.training.Replay": "madlab.training:CudaGraph",
     "madlab.training.Slots": "madlab.training:Checkpoints",
@@ -55,6 +43,15 @@ NAMES: dict[str, str] = {
 }
 
 
+_FIGURES = ("Figure", "DigitFigure", "FaceFigure", "PictureFigure", "ToyFigure")
+NAMES |= {f"madlab.findings.{name}": "madlab.findings:PaperFigure" for name in _FIGURES}
+_TOLD = (
+    *("calibration", "clouds", "curves", "digit_map", "drift"),
+    *("families", "sameness", "settling", "spectra", "tails"),
+)
+NAMES |= {f"madlab.plots.describe_{name}": f"madlab.plots:{name}().alt" for name in _TOLD}
+
+
 def find(module: str, name: str) -> Any:
     """Return what `module.name` was renamed to: the last resort of a module's `__getattr__`.
 
@@ -65,12 +62,25 @@ def find(module: str, name: str) -> Any:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     words = f"{module}.{name} is {now.replace(':', '.')} now; the old name goes in the next release"
     warnings.warn(words, DeprecationWarning, stacklevel=3)
-    where, _, what = now.partition(":")
-    what, _, part = what.partition("().")
-    found = importlib.import_module(where)
-    if part:
-        return _part_of(getattr(found, what), part)
-    return getattr(found, what) if what else found
+    where, _, part = now.partition("().")
+    found = pkgutil.resolve_name(where)
+    return _part_of(found, part) if part else found
+
+
+def lazy(package: str, **names: str) -> Callable[[str], Any]:
+    """Return a package's `__getattr__`, for names that are looked up on first use and for old ones.
+
+    - `names`: for each name the module of the package that has it, "" where it is a module itself.
+    """
+
+    def look_up(name: str) -> Any:
+        if name not in names:
+            return find(package, name)
+        module = names[name]
+        where = f"{package}.{module}:{name}" if module else f"{package}.{name}"
+        return pkgutil.resolve_name(where)
+
+    return look_up
 
 
 @functools.cache

@@ -3,8 +3,6 @@
 Numbers are those of arXiv v1 (2307.01850); the camera-ready version's differ.
 """
 
-from typing import Any
-
 from madlab import renamed
 from madlab.findings.changes import failures
 from madlab.findings.claims import Claim, Conclusion
@@ -24,6 +22,4 @@ __all__ = [
     "with_grid",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    return renamed.find(__name__, name)
+__getattr__ = renamed.lazy(__name__)

@@ -64,8 +64,7 @@ def load(folder: Path) -> Model:
     return kind(name).from_folder(Path(folder))
 
 
-def __getattr__(name: str) -> Any:
-    return renamed.find(__name__, name)
+__getattr__ = renamed.lazy(__name__)
 
 
 __all__ = ["Model", "NotFittedError", "check_model", "create", "kind", "load", "names"]

@@ -1,8 +1,5 @@
 """Panels: controls over a chain or its records, and pictures that follow them."""
 
-import importlib
-from typing import Any
-
 from madlab import renamed
 
 _WHERE = {
@@ -24,9 +21,5 @@ _WHERE = {
 
 __all__ = [*_WHERE]
 
-
-def __getattr__(name: str) -> Any:
-    # Looked up on first use, so that a notebook loads the panels that it shows and no others.
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"madlab.panels.{_WHERE[name]}"), name)
-    return renamed.find(__name__, name)
+# On first use, so that a notebook loads the panels that it shows and no others.
+__getattr__ = renamed.lazy(__name__, **_WHERE)

@@ -1,7 +1,5 @@
 """Pure functions that turn records and samples into pictures, in one visual language."""
 
-from typing import Any
-
 from madlab import renamed
 from madlab.plots.calibration import calibration
 from madlab.plots.curves import curves, size_curves, tidy
@@ -40,6 +38,4 @@ __all__ = [
     "timelapse",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    return renamed.find(__name__, name)
+__getattr__ = renamed.lazy(__name__)

@@ -1,7 +1,5 @@
 """Training shared by the network models: device, data order, averaged weights, the step loop."""
 
-from typing import Any
-
 from madlab import renamed
 from madlab.training.checkpoint import CheckpointMismatch, Checkpoints
 from madlab.training.device import (
@@ -21,9 +19,7 @@ from madlab.training.learner import Learner, OneLoss, adam, descend
 from madlab.training.loop import train
 from madlab.training.schedule import Draws, Ema, batch_rows, rate, seeded
 
-
-def __getattr__(name: str) -> Any:
-    return renamed.find(__name__, name)
+__getattr__ = renamed.lazy(__name__)
 
 
 __all__ = [
