@@ -1,10 +1,11 @@
-"""Training shared by the network models: device, data order, averaged weights, the step loop."""
+"""Training shared by the network models: device, half-done work on disk, the step loop."""
 
 from madlab import renamed
 from madlab.training.checkpoint import CheckpointMismatch, Checkpoints
 from madlab.training.device import (
     MODES,
     Clock,
+    Draws,
     Precision,
     TensorFunction,
     captured,
@@ -13,11 +14,10 @@ from madlab.training.device import (
     mode,
     one_thread,
     provenance,
+    seeded,
 )
 from madlab.training.graph import CudaGraph
-from madlab.training.learner import Learner, OneLoss, adam, descend
-from madlab.training.loop import train
-from madlab.training.schedule import Draws, Ema, batch_rows, rate, seeded
+from madlab.training.loop import Ema, Learner, OneLoss, adam, batch_rows, descend, rate, train
 
 __getattr__ = renamed.lazy(__name__)
 

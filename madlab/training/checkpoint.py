@@ -5,7 +5,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,13 +13,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from madlab import files
-from madlab.training.learner import Learner
-from madlab.training.schedule import Ema
+
+if TYPE_CHECKING:
+    from madlab.training.loop import Ema, Learner
 
 FILES = ("a.safetensors", "b.safetensors")
 
 
-def state(learner: Learner, average: Ema) -> dict[str, Tensor]:
+def state(learner: "Learner", average: "Ema") -> dict[str, Tensor]:
     """Return copies on the CPU of everything that a step of training changes."""
     found = {f"network/{name}": value for name, value in learner.networks.state_dict().items()}
     found |= {f"average/{i}": value for i, value in enumerate(average.average)}
@@ -34,7 +35,7 @@ def state(learner: Learner, average: Ema) -> dict[str, Tensor]:
     }
 
 
-def restore(learner: Learner, average: Ema, step: int, found: Mapping[str, Tensor]) -> None:
+def restore(learner: "Learner", average: "Ema", step: int, found: Mapping[str, Tensor]) -> None:
     """Put back what `state` returned after `step` steps."""
     networks = {
         name.removeprefix("network/"): value

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 import madlab
 from madlab import checks
+from madlab.streams import derive, generator
 
 MODES = ("eager", "graph", "compiled")
 
+Made = TypeVar("Made")
 TensorFunction = Callable[[Mapping[str, Tensor]], Tensor]
 
 
@@ -214,3 +216,44 @@ def _git(tree: Path, *command: str) -> str:
     return subprocess.run(
         ["git", "-C", str(tree), *command], capture_output=True, text=True, check=True, timeout=10
     ).stdout.strip()
+
+
+class Draws:
+    """Random numbers on a device, in a stream that words name.
+
+    On the CPU they are numpy's, from `madlab.streams`; elsewhere the device draws its own, which
+    are others, but just as much a function of the words.
+
+    - `where`: the device they are wanted on.
+    - `seed`, `purpose`: as `madlab.streams.generator` takes them.
+    """
+
+    def __init__(self, where: torch.device, seed: int, *purpose: int | str) -> None:
+        self._where = where
+        self._numpy = generator(seed, *purpose) if where.type == "cpu" else None
+        if self._numpy is None:
+            self._torch = torch.Generator(where).manual_seed(derive(seed, *purpose))
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return standard normal numbers, float32 of `shape`."""
+        if self._numpy is not None:
+            return torch.from_numpy(self._numpy.standard_normal(shape, dtype=np.float32))
+        return torch.randn(shape, generator=self._torch, device=self._where)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return numbers that are uniform in [0, 1), float32 of `shape`."""
+        if self._numpy is not None:
+            # Rounding to float32 would make 1 of the largest numbers below it.
+            drawn = torch.from_numpy(self._numpy.random(shape)).float()
+            return drawn.clamp_(max=1 - 2**-24)
+        return torch.rand(shape, generator=self._torch, device=self._where)
+
+
+def seeded(make: Callable[[], Made], seed: int) -> Made:
+    """Return what `make` makes, with torch's random numbers on the CPU set by the seed.
+
+    Used for initial weights: they are the same for every device.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "weights"))
+        return make()

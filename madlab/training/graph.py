@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from madlab.training.device import TensorFunction, mode
+from madlab.training.device import TensorFunction
 
 WARM_UP = 3
 
@@ -15,11 +15,11 @@ class CudaGraph:
     """A function of tensors that becomes one CUDA graph after a few plain calls.
 
     A graph saves the launching of each kernel, which is most of the time of small networks. Where
-    there is no CUDA, where the mode is "eager" and where capturing fails, every call is plain.
+    capturing fails, every call is plain.
 
     - `function`: maps tensors by name, of the same shapes in every call, to a tensor. It may
       change weights; it must not wait for the device nor draw random numbers.
-    - `where`: the device.
+    - `where`: a CUDA device.
 
     What a call returns is overwritten by the next call.
     """
@@ -27,7 +27,7 @@ class CudaGraph:
     def __init__(self, function: TensorFunction, where: torch.device) -> None:
         self._function = function
         self._where = where
-        self._plain = mode(where) == "eager"
+        self._plain = False
         self._calls = 0
         self._inputs: dict[str, Tensor] = {}
         self._output: Tensor | None = None

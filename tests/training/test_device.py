@@ -4,13 +4,15 @@ import importlib
 import json
 import threading
 
+import numpy as np
 import pytest
 import torch
 
 from madlab import training
 from madlab.training import (
-    CudaGraph,
+    Draws,
     Precision,
+    captured,
     device,
     mode,
     provenance,
@@ -41,17 +43,11 @@ def test_device_refuses_what_is_not_there(name):
         device(name)
 
 
-def test_a_function_is_called_plainly_on_the_cpu():
-    calls = []
-
+def test_a_function_stays_as_it_is_on_the_cpu():
     def double(given):
-        calls.append(1)
         return 2 * given["x"]
 
-    graph = CudaGraph(double, torch.device("cpu"))
-    for value in range(6):
-        assert graph({"x": torch.tensor(value)}).item() == 2 * value
-    assert len(calls) == 6
+    assert captured(double, torch.device("cpu")) is double
 
 
 def test_precision_and_mode_are_chosen_and_can_be_set(monkeypatch):
@@ -134,3 +130,22 @@ def test_provenance_is_json_and_says_what_numbers_depend_on(monkeypatch):
     monkeypatch.setattr(module, "_git", no_git)
     assert provenance()["commit"] is None
     module._commit.cache_clear()
+
+
+def test_uniform_numbers_stay_below_one(monkeypatch):
+    class Largest:
+        def random(self, shape):
+            return np.full(shape, 1 - 2.0**-53)
+
+    module = importlib.import_module("madlab.training.device")
+    monkeypatch.setattr(module, "generator", lambda *_: Largest())
+    assert Draws(torch.device("cpu"), 0).uniform(3).max() < 1
+
+
+@pytest.mark.parametrize("name", ["normal", "uniform"])
+def test_draws_are_a_function_of_their_words(name):
+    cpu = torch.device("cpu")
+    one = getattr(Draws(cpu, 3, "noise", 7), name)(50, 2)
+    assert torch.equal(one, getattr(Draws(cpu, 3, "noise", 7), name)(50, 2))
+    assert not torch.equal(one, getattr(Draws(cpu, 3, "noise", 8), name)(50, 2))
+    assert one.dtype == torch.float32
