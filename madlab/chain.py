@@ -95,7 +95,10 @@ class Chain:
         self.store = _open(store, self)
         self.progress = progress
         self._order = generator(self.seed, "permutation").permutation(len(data))
-        self._frequencies = self._label_frequencies()
+        self._frequencies = None
+        if data.labels is not None:
+            first, classes = self._order[: loop.n_initial], int(data.labels.max()) + 1
+            self._frequencies = np.bincount(data.labels[first], minlength=classes) / len(first)
         self._model_names: dict[int, str] = {}
         self._label_sets: dict[tuple[str, int], tuple[np.ndarray | None, str | None]] = {}
         self._fitted_to = ""
@@ -212,7 +215,6 @@ class Chain:
     def _record(self, t: int, samples: Samples) -> dict[str, Any]:
         """Return the record of generation `t`: read, or measured and kept."""
         evaluation = self._samples_config(_Set(t, "evaluation", self.n_evaluate))
-        scored = name_of({"samples": name_of(evaluation), "reference": self.reference.id})
         composition = self.loop.compose(t)
         row: dict[str, Any] = {
             "generation": t,
@@ -224,7 +226,7 @@ class Chain:
             "n_synthetic": composition.n_synthetic,
             "n_evaluate": self.n_evaluate,
             "features": self.reference.features,
-            "scored": scored,
+            "scored": name_of({"samples": name_of(evaluation), "reference": self.reference.id}),
             "config": {
                 "loop": asdict(self.loop),
                 "settings": self.model.settings,
@@ -237,17 +239,16 @@ class Chain:
         if row["id"] in known:
             return known[row["id"]]
         # Another chain may have come to the same samples: generation 1 is in every loop.
-        same = next((old for old in known.values() if old["scored"] == scored), None)
+        same = next((old for old in known.values() if old["scored"] == row["scored"]), None)
         if same is None:
             scores = self._measure(t, samples)
             measuring = scores.pop("cost")
         else:
             scores = Scores.of(same).record()
             measuring = same["cost"]["measure"]
-        model = self._model_config(t)
         cost = {
-            "compose": self._cost("models", model, "composing"),
-            "fit": self._cost("models", model),
+            "compose": self._cost("models", self._model_config(t), "composing"),
+            "fit": self._cost("models", self._model_config(t)),
             "sample": self._cost("samples", evaluation),
             "measure": measuring,
         }
@@ -312,19 +313,12 @@ class Chain:
             self._label_sets[purpose, n] = labels, digest
         return self._label_sets[purpose, n]
 
-    def _label_frequencies(self) -> np.ndarray | None:
-        if self.data.labels is None:
-            return None
-        first = self.data.labels[self._order[: self.loop.n_initial]]
-        return np.bincount(first, minlength=int(self.data.labels.max()) + 1) / len(first)
-
     def _cost(self, kind: str, config: dict[str, Any], part: str = "cost") -> dict[str, float]:
         """Return what making an entry cost, from its manifest; nothing where it was pruned."""
         name = name_of(config)
         if self.store.find(kind, name) is None:
             return {"seconds": 0.0, "cpu_seconds": 0.0}
-        cost: dict[str, float] = self.store.manifest(kind, name)[part]
-        return cost
+        return self.store.manifest(kind, name)[part]
 
     def _tell(self, t: int, stage: str, fraction: float) -> None:
         if self.progress is not None:

@@ -23,7 +23,7 @@ NAMES: dict[str, str] = {
     "madlab.metrics.pairwise": "madlab.metrics.distances",
     "madlab.metrics.pictures": "madlab.metrics.reference",
     "madlab.metrics.reference_for": "madlab.metrics.reference:Reference",
-    "madlab.models.adversarial": "madlab.models.adversaries",
+    "madlab.models.adversarial": "madlab.models.gan",
     "madlab.models.coupling": "madlab.models.realnvp",
     "madlab.models.recipes": "madlab.models.objectives",
     "madlab.paper": "madlab.findings",

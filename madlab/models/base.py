@@ -2,8 +2,8 @@
 
 import functools
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
@@ -25,8 +25,9 @@ class Model(Protocol):
 
     `version` rises whenever the same settings and data would give other samples; with `name`
     and `settings` it is part of every name the model's work is stored under. `conditional` says
-    whether it uses class labels where there are any, and `follows_noise` whether one seed gives
-    corresponding pictures in models trained on different data.
+    whether it uses class labels where there are any, `follows_noise` whether one seed gives
+    corresponding pictures in models trained on different data, and `biased` whether it has a
+    sampling bias below 1.
     """
 
     name: ClassVar[str]
@@ -36,7 +37,7 @@ class Model(Protocol):
 
     @property
     def biased(self) -> bool:
-        """Whether it has a sampling bias below 1; a class attribute will do."""
+        """A class attribute will do."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -53,19 +54,30 @@ class Model(Protocol):
     ) -> None:
         """Train from nothing, whatever was fitted before.
 
-        `progress` is called with the fraction done, from 0 to 1; an exception that it raises
-        stops the training and passes through. `checkpoint` names a folder in which a long fit
-        keeps its half-done work, so that the same fit goes on from there; quick ones ignore it.
+        - `images`, `labels`: training data of the kind that the class says.
+        - `seed`: sets all that is random in the fit.
+        - `progress`: called with the fraction done, from 0 to 1; an exception that it raises
+          stops the training, leaves no model and passes through.
+        - `checkpoint`: a folder in which a long fit keeps its half-done work, so that the same fit
+          goes on from there; quick ones ignore it.
+
+        Raises TypeError or ValueError for other data, which leave the model as it was;
+        FloatingPointError where training diverges, MemoryError where the device has too little.
         """
 
     def sample(
         self, n: int, *, bias: float = 1.0, seed: int, labels: np.ndarray | None = None
     ) -> Samples:
-        """Draw `n` samples under sampling bias `bias`, 0 < bias <= 1.
+        """Draw `n` samples of the training data's kind.
 
-        Sample i depends on `(seed, i)` and its label alone: asking for more changes none of
-        the first ones. Class-conditional models draw labels from the training frequencies
-        where `labels` is None.
+        Sample i depends on `(seed, i)` and its label alone: asking for more changes none of the
+        first ones.
+
+        - `bias`: in (0, 1]; the class says what it does.
+        - `labels`: of a class-conditional model, whole numbers `(n,)` among the training labels;
+          None draws them from the training frequencies.
+
+        Raises ValueError or TypeError for bad arguments, NotFittedError before `fit`.
         """
 
     def save(self, folder: Path) -> None:
@@ -96,7 +108,7 @@ def setting(default: Any, check: Callable[..., Any], **limits: Any) -> Any:
     return field(default=default, metadata={"check": functools.partial(check, **limits)})
 
 
-class Base(ABC):
+class Base(Model):
     """What madlab's own models share: settings, the questions asked of a caller, and files.
 
     A model is a dataclass whose fields are its settings, see `setting`. It says which data it takes
@@ -104,7 +116,6 @@ class Base(ABC):
     how samples are drawn from these (`_draw`).
     """
 
-    name: ClassVar[str]
     version: ClassVar[int] = 1
     conditional: ClassVar[bool] = False
     follows_noise: ClassVar[bool] = True
@@ -154,51 +165,37 @@ class Base(ABC):
         progress: Progress | None = None,
         checkpoint: Path | None = None,
     ) -> None:
-        """Fit from nothing, whatever was fitted before.
-
-        - `images`, `labels`: training data of the kind that the class says.
-        - `seed`: sets all that is random in the fit.
-        - `progress`: called with the fraction done; an exception that it raises stops the fit,
-          leaves no model and passes through.
-        - `checkpoint`: a folder for half-done training, see `madlab.training.train`; models that
-          are fitted in seconds do not use it.
-
-        Raises TypeError or ValueError for other data, which leave the model as it was;
-        FloatingPointError where training diverges, MemoryError where the device has too little.
-        """
+        """Fit from nothing, see `Model.fit`."""
         data = self._checked(np.asarray(images), labels)
         self._fitted = None
-        self._keep(self._fit(*data, How(seed, progress or _tell_nobody, checkpoint)))
+        self._keep(self._fit(*data, How(seed, progress or (lambda fraction: None), checkpoint)))
 
     def sample(
         self, n: int, *, bias: float = 1.0, seed: int, labels: np.ndarray | None = None
     ) -> Samples:
-        """Draw `n` samples of the training data's kind; sample i depends on (`seed`, i) alone.
-
-        - `bias`: in (0, 1]; the class says what it does.
-        - `labels`: of a class-conditional model, whole numbers `(n,)` among the training labels,
-          on which sample i depends too; None draws them from the training frequencies.
-
-        Raises ValueError or TypeError for bad arguments, NotFittedError before `fit`.
-        """
+        """Draw `n` samples, see `Model.sample`."""
         n, bias = checks.count("n", n), check_model_bias(self, bias)
         return self._draw(self.fitted, n, bias, seed, labels)
 
     def save(self, folder: Path) -> None:
         """Write the fitted model into an existing folder: safetensors and JSON only."""
-        save_model(Path(folder), self, self.fitted)
+        save_file(self.fitted, Path(folder) / "model.safetensors")
+        about = {"name": self.name, "version": self.version, "settings": self.settings}
+        (Path(folder) / "model.json").write_text(json.dumps(about, indent=1, sort_keys=True))
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
         """Read what `save` wrote; the result samples exactly as the saved model did."""
-        settings, found = load_model(Path(folder), cls)
-        model = cls(**settings)
-        model._keep(found)
+        about = json.loads((Path(folder) / "model.json").read_text())
+        if about["name"] != cls.name or about["version"] != cls.version:
+            raise ValueError(
+                f"{folder} holds {about['name']!r} version {about['version']}, "
+                f"not {cls.name!r} version {cls.version}"
+            )
+        model = cls(**about["settings"])
+        # Read whole: a file that is mapped can be neither removed nor replaced on Windows.
+        model._keep(load((Path(folder) / "model.safetensors").read_bytes()))
         return model
-
-
-def _tell_nobody(fraction: float) -> None:
-    pass
 
 
 def check_model_bias(model: Model, bias: float) -> float:
@@ -251,22 +248,3 @@ def in_batches(
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
     """Clip pixel values on the 0 to 255 scale and round them to uint8."""
     return np.asarray(np.clip(np.rint(pixels), 0, 255), dtype=np.uint8)
-
-
-def save_model(folder: Path, model: Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `arrays` and the model's name, version and settings into `folder`."""
-    save_file(dict(arrays), folder / "model.safetensors")
-    about = {"name": model.name, "version": model.version, "settings": model.settings}
-    (folder / "model.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-
-
-def load_model(folder: Path, kind: type[Model]) -> tuple[dict[str, Any], Arrays]:
-    """Read settings and arrays that `save_model` wrote for a model of class `kind`."""
-    about = json.loads((folder / "model.json").read_text())
-    if about["name"] != kind.name or about["version"] != kind.version:
-        raise ValueError(
-            f"{folder} holds {about['name']!r} version {about['version']}, "
-            f"not {kind.name!r} version {kind.version}"
-        )
-    # Read whole: a file that is mapped can be neither removed nor replaced on Windows.
-    return about["settings"], load((folder / "model.safetensors").read_bytes())

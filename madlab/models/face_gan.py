@@ -10,9 +10,9 @@ from torch import Tensor
 
 from madlab import checks, training
 from madlab.models._nets.faces import LATENT, UPSAMPLINGS, Discriminator, Generator
-from madlab.models.adversaries import Adversarial, R3Gan
 from madlab.models.augment import Augment
 from madlab.models.base import setting
+from madlab.models.gan import Adversarial, R3Gan
 from madlab.models.neural import Shape, where_is
 from madlab.models.principal import principal_components
 from madlab.streams import generator
@@ -31,7 +31,7 @@ def _share(name: str, value: float) -> float:
 class FaceGan(Adversarial):
     """A small StyleGAN2 that starts at its pictures' principal components: faces in a minute.
 
-    Its training step is the digits' `gan`'s (`madlab.models.adversaries.R3Gan`), with averaged
+    Its training step is the digits' `gan`'s (`madlab.models.gan.R3Gan`), with averaged
     weights. Real pictures are mirrored at random, and `Augment` changes all that the
     discriminator sees. Karras et al. 2020 (arXiv 1912.04958) describe mapping network, modulated
     convolutions and minibatch deviation. The generator starts as the Gaussian of the pictures'

@@ -38,12 +38,9 @@ def weights_of(network: nn.Module) -> Arrays:
 
 def set_weights(network: nn.Module, found: Arrays) -> None:
     """Put into a network what `weights_of` gave, among other arrays or not."""
+    ours = {name: value for name, value in found.items() if name.startswith("network.")}
     network.load_state_dict(
-        {
-            name.removeprefix("network."): torch.from_numpy(value)
-            for name, value in found.items()
-            if name.startswith("network.")
-        }
+        {name.removeprefix("network."): torch.from_numpy(value) for name, value in ours.items()}
     )
 
 
@@ -88,11 +85,10 @@ class Neural(Base):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.channels = checks.count("channels", self.channels, least=4)
+        for name, least in (("channels", 4), ("steps", 1), ("batch", 1)):
+            setattr(self, name, checks.count(name, getattr(self, name), least=least))
         if self.channels % 4:
             raise ValueError(f"channels is {self.channels}; it must be a multiple of 4")
-        self.steps = checks.count("steps", self.steps, least=1)
-        self.batch = checks.count("batch", self.batch, least=1)
         self.learning_rate = checks.positive("learning_rate", self.learning_rate)
 
     @abstractmethod
@@ -160,13 +156,11 @@ class Neural(Base):
 
     @torch.no_grad()
     def _draw(self, found: Arrays, n: int, bias: float, seed: int, labels: Labels) -> Samples:
-        given = np.zeros(n, np.int64)
-        if self.conditional:
-            rng = generator(seed, "labels")
-            given = labels_of_samples(labels, n, found["frequencies"], rng)
+        known, rng = found["frequencies"], generator(seed, "labels")
+        given = labels_of_samples(labels if self.conditional else None, n, known, rng)
         shape, where = _shape(found), where_is(self._network)
-        # Always whole batches of one size, padded with zeros: sums run in the same order for
-        # picture i whatever n is.
+        # Always whole batches of one size, the last one filled up with copies: sums run in the same
+        # order for picture i whatever n is.
         size = CPU_BATCH if where.type == "cpu" else DEVICE_BATCH
         rng = generator(seed, "noise")
         sampler = self._sampler(self._network, bias)
@@ -174,7 +168,7 @@ class Neural(Base):
         for start in range(0, n, size):
             stop = min(start + size, n)
             noise, asked = (
-                torch.from_numpy(_padded(rows, size)).to(where)
+                torch.from_numpy(np.resize(rows, (size, *rows.shape[1:]))).to(where)
                 for rows in (self._noise(rng, stop - start, shape), given[start:stop])
             )
             drawn = sampler(noise, asked, Draws(where, seed, "sampling", start))[: stop - start]
@@ -186,10 +180,3 @@ class Neural(Base):
 def _shape(found: Arrays) -> Shape:
     height, width = found["shape"].tolist()
     return height, width
-
-
-def _padded(rows: np.ndarray, size: int) -> np.ndarray:
-    """Return `rows` with zeros after them, `size` in all."""
-    padded = np.zeros((size, *rows.shape[1:]), rows.dtype)
-    padded[: len(rows)] = rows
-    return padded

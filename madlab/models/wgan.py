@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from madlab import checks
-from madlab.models._nets.digits import Discriminator
-from madlab.models.adversaries import LATENT, Adversarial, Adversaries
 from madlab.models.base import setting
+from madlab.models.gan import LATENT, Adversarial, Adversaries, Discriminator
 from madlab.models.neural import Shape, scaled
 from madlab.training import Learner
 

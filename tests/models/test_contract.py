@@ -9,7 +9,7 @@ import torch
 from madlab import models
 from madlab.data import Samples, gaussian, mnist
 from madlab.models import check_model, create, load
-from madlab.models.base import Model, NotFittedError, save_model
+from madlab.models.base import Model, NotFittedError
 from madlab.models.contract import spread
 from madlab.models.gaussian import Gaussian
 from madlab.models.mixture import Mixture
@@ -188,8 +188,10 @@ class SavesLossily(Gaussian):
     def save(self, folder):
         if self._fitted is None:
             super().save(folder)
-        halves = {name: array.astype(np.float16) for name, array in self.fitted.items()}
-        save_model(folder, self, {name: half.astype(float) for name, half in halves.items()})
+        kept = self.fitted
+        self._fitted = {name: a.astype(np.float16).astype(float) for name, a in kept.items()}
+        super().save(folder)
+        self._fitted = kept
 
 
 class SavesOtherFiles(Gaussian):

@@ -7,9 +7,7 @@ import torch
 from toys import data_of, learner_and_batch, tiny
 
 from madlab.models import gan
-from madlab.models._nets.digits import Discriminator, Generator
-from madlab.models.adversaries import relative_loss, squared_slopes
-from madlab.models.gan import Gan
+from madlab.models.gan import Discriminator, Gan, Generator, relative_loss, squared_slopes
 from madlab.models.neural import CPU_BATCH
 from madlab.streams import generator
 
