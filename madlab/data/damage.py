@@ -1,6 +1,6 @@
 """Ways to damage digits by a known strength, so that one can watch which score notices what.
 
-Every function takes and returns uint8 images. Images keep their places, and a larger strength goes
+Every function takes the arguments of `Damage`. Images keep their places, and a larger strength goes
 on from what a smaller one did, so strengths can be compared picture by picture; only the pictures
 that `drop` puts in others' places differ from one strength to another.
 """
@@ -21,7 +21,7 @@ NOISE = 127.5
 
 
 class Damage(Protocol):
-    """A way to damage digits; all of `DAMAGES` take the same arguments."""
+    """A way to damage digits."""
 
     def __call__(
         self, samples: Samples, strength: float, *, seed: int = 0, n: int | None = None
@@ -49,7 +49,7 @@ def drop(samples: Samples, strength: float, *, seed: int = 0, n: int | None = No
     their order; only where those do not suffice by copies, beginning with the first. Labels are
     of what stands in the places.
 
-    Arguments and errors are those of `Damage`; ValueError also for samples without labels.
+    Raises as `Damage` does, and ValueError for samples without labels.
     """
     images, _ = _first(samples, strength, n)
     if samples.labels is None:
@@ -75,9 +75,8 @@ def shrink(samples: Samples, strength: float, *, seed: int = 0, n: int | None = 
     """Move every image towards the mean of its class, `strength` of the way.
 
     Variances within a class become (1 - strength)^2 of what they were, up to the rounding of
-    pixels: what a sampling bias of that size does to a Gaussian.
-
-    Arguments and errors are those of `Damage`. Means are of all m samples; `seed` is not used.
+    pixels: what a sampling bias of that size does to a Gaussian. Means are of all m samples;
+    `seed` is not used.
     """
     images, labels = _first(samples, strength, n)
     classes = _classes(samples)
@@ -92,9 +91,8 @@ def shrink(samples: Samples, strength: float, *, seed: int = 0, n: int | None = 
 def shift(samples: Samples, strength: float, *, seed: int = 0, n: int | None = None) -> Samples:
     """Move all images to the right, by `strength` times 5 pixels, rounded to whole pixels.
 
-    Columns that leave the picture are lost; empty ones, 0, come in from the left.
-
-    Arguments and errors are those of `Damage`; `seed` is not used.
+    Columns that leave the picture are lost; empty ones, 0, come in from the left. `seed` is not
+    used.
     """
     images, labels = _first(samples, strength, n)
     pixels = round(strength * PIXELS)
@@ -107,8 +105,6 @@ def duplicate(samples: Samples, strength: float, *, seed: int = 0, n: int | None
 
     The seed chooses one original a class, which stays; `strength` times the other samples, in an
     order that the seed sets too, become copies of it. So they are all alike at strength 1.
-
-    Arguments and errors are those of `Damage`.
     """
     images, labels = _first(samples, strength, n)
     order = generator(seed, "duplicate").permutation(len(images))
@@ -126,8 +122,6 @@ def noise(samples: Samples, strength: float, *, seed: int = 0, n: int | None = N
     """Add Gaussian noise to every pixel, round, and clip to 0 and 255.
 
     Its standard deviation is `strength` times 127.5; every strength scales the same noise.
-
-    Arguments and errors are those of `Damage`.
     """
     images, labels = _first(samples, strength, n)
     normal = generator(seed, "noise").standard_normal(images.shape, np.float32)
@@ -135,22 +129,16 @@ def noise(samples: Samples, strength: float, *, seed: int = 0, n: int | None = N
 
 
 DAMAGES: Mapping[str, Damage] = {
-    "drop": drop,
-    "shrink": shrink,
-    "shift": shift,
-    "duplicate": duplicate,
-    "noise": noise,
+    change.__name__: change for change in (drop, shrink, shift, duplicate, noise)
 }
 
 
-def _first(
-    samples: Samples, strength: float, n: int | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the first n images and labels, or raise for what cannot be damaged."""
+def _first(samples: Samples, strength: float, n: int | None) -> Samples:
+    """Return the first n samples, or raise for what cannot be damaged."""
     images = checks.pictures(samples.images, colour=False)
     checks.between("strength", strength, 0, 1, ends=True)
     n = len(images) if n is None else checks.count("n", n, 0, len(images))
-    return images[:n], None if samples.labels is None else samples.labels[:n]
+    return Samples(images[:n], None if samples.labels is None else samples.labels[:n])
 
 
 def _classes(samples: Samples) -> np.ndarray:

@@ -10,7 +10,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -221,12 +221,10 @@ def fetch(remotes: Mapping[str, Remote], folder: Path, progress: Progress | None
     for place in {(folder / name).parent for name in remotes}:
         place.mkdir(exist_ok=True)
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        jobs = [pool.submit(one, name) for name in remotes]
         try:
-            for done, job in enumerate(as_completed(jobs), start=1):
-                job.result()
+            for done, _ in enumerate(pool.map(one, remotes), start=1):
                 if progress is not None:
-                    progress(done, len(jobs))
+                    progress(done, len(remotes))
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -48,29 +48,24 @@ def mnist() -> Dataset:
 def load(file: Traversable | Path) -> Dataset:
     """Read and check a file that `scripts/build_mnist.py` wrote; raises as `mnist` does."""
     try:
-        packed = file.read_bytes()
+        content = lzma.decompress(file.read_bytes())
     except OSError as error:
         raise OSError(
             f"the MNIST digits cannot be read from {file}: {error}. {_REBUILD}"
         ) from error
-    try:
-        content = lzma.decompress(packed)
     except (lzma.LZMAError, EOFError) as error:
         raise OSError(f"{file} is cut short or damaged: {error}. {_REBUILD}") from error
-    expected = sum(math.prod(shape) for _, shape, _ in SECTIONS)
-    if len(content) != expected:
-        raise OSError(f"{file} holds {len(content)} bytes instead of {expected}. {_REBUILD}")
-
-    arrays, start = [], 0
-    for name, shape, digest in SECTIONS:
-        section = memoryview(content)[start : start + math.prod(shape)]
-        if hashlib.sha256(section).hexdigest() != digest:
+    ends = np.cumsum([math.prod(shape) for _, shape, _ in SECTIONS])
+    if len(content) != ends[-1]:
+        raise OSError(f"{file} holds {len(content)} bytes instead of {ends[-1]}. {_REBUILD}")
+    arrays = []
+    parts = np.split(np.frombuffer(content, np.uint8), ends[:-1])
+    for (name, shape, digest), part in zip(SECTIONS, parts, strict=True):
+        if hashlib.sha256(part.data).hexdigest() != digest:
             raise OSError(f"{file}: the {name} are not those of MNIST. {_REBUILD}")
-        array = np.frombuffer(section, np.uint8).reshape(shape)
-        array = array.astype(np.int64) if array.ndim == 1 else array
+        array = part.astype(np.int64) if len(shape) == 1 else part.reshape(shape)
         array.flags.writeable = False
         arrays.append(array)
-        start += len(section)
     digests = "".join(digest for _, _, digest in SECTIONS)
     id = f"mnist-{hashlib.sha256(digests.encode()).hexdigest()[:8]}"
     return Dataset(id, arrays[0], arrays[1], Samples(arrays[2], arrays[3]))

@@ -1,5 +1,6 @@
 """One picture: from the bytes of a JPEG, PNG or WebP file to a small square of colour pixels."""
 
+import contextlib
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,8 +53,6 @@ def decode(content: bytes, size: int, resize: str) -> Decoded:
     """
     from PIL import Image, UnidentifiedImageError
 
-    if not content:
-        raise UnusableError("is empty")
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             _check(image, content, size)
@@ -98,7 +97,10 @@ def _square(image: "Image.Image", size: int, resize: str) -> Decoded:
     from PIL import Image
 
     changes = []
-    turn = _UPRIGHT.get(_orientation(image))
+    turn = None
+    # A camera's notes that cannot be read spoil no picture.
+    with contextlib.suppress(Exception):
+        turn = _UPRIGHT.get(int(image.getexif().get(0x0112, 1)))
     if image.mode == "CMYK":
         changes.append("converted from CMYK")
     elif image.mode in ("P", "PA"):
@@ -121,11 +123,3 @@ def _square(image: "Image.Image", size: int, resize: str) -> Decoded:
         image = image.crop((left, top, left + side, top + side))
     image = image.resize((size, size), Image.Resampling[resize.upper()])
     return Decoded(np.asarray(image, np.uint8), tuple(changes))
-
-
-def _orientation(image: "Image.Image") -> int:
-    """Return the orientation that a camera noted, or 1; unreadable notes spoil no picture."""
-    try:
-        return int(image.getexif().get(0x0112, 1))
-    except Exception:
-        return 1

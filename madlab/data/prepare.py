@@ -162,7 +162,7 @@ def folder(
         "format": cache.FORMAT,
         "kind": rules.prefix,
         "path": str(place),
-        "stamp": source.stamp(),
+        "stamp": source.stamp,
         "size": size,
         "resize": resize,
     }

@@ -11,11 +11,12 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from madlab.data.pictures import UnusableError
 
@@ -65,20 +66,21 @@ class Listing(NamedTuple):
     ignored: int
 
 
-class Source:
-    """A folder or an archive of pictures at `path`, which is never unpacked."""
+class Source(NamedTuple):
+    """A folder or an archive of pictures, which is never unpacked.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    - `path`: where it is.
+    - `stamp`: a text that differs once the content does, made without reading the pictures.
+    - `members`: yields every file and what opens it, which works until the next is asked for.
+    """
 
-    def stamp(self) -> str:
-        """Return a text that differs once the content does, without reading the pictures."""
-        found = self.path.stat()
-        return f"{found.st_size} {found.st_mtime_ns}"
+    path: Path
+    stamp: str
+    members: Callable[[], Iterable[Member]]
 
     def listing(self) -> Listing:
         """Return what there is; raises ValueError for an archive that cannot be trusted."""
-        files = sorted(file for file, _ in self._members())
+        files = sorted(file for file, _ in self.members())
         times = Counter(file.name for file in files)
         names, skipped, ignored = [], {}, 0
         for name, size, why in files:
@@ -105,7 +107,7 @@ class Source:
     def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:
         """Yield each of `names` with its bytes, or with why it has none, in any order."""
         wanted = set(names)
-        for file, opened in self._members():
+        for file, opened in self.members():
             if file.name not in wanted:
                 continue
             content: Content
@@ -121,13 +123,9 @@ class Source:
                 content = UnusableError(f"cannot be read{where} ({why})")
             yield file.name, content
 
-    def _members(self) -> Iterator[Member]:
-        """Yield every file and what opens it, which works until the next one is asked for."""
-        raise NotImplementedError
-
 
 def open_source(path: Path) -> Source:
-    """Return the source at `path`.
+    """Return the source at `path`; of a folder hidden files and folders are passed over.
 
     Raises FileNotFoundError where there is nothing, ValueError for a file that is no archive.
     """
@@ -136,50 +134,39 @@ def open_source(path: Path) -> Source:
             f"there is no {path}; give a folder, a .zip or a .tar of JPEG, PNG or WebP pictures"
         )
     if path.is_dir():
-        return Folder(path)
-    name = path.name.lower()
-    if name.endswith((".zip", *_TARS)):
-        return Zip(path) if name.endswith(".zip") else Tar(path)
-    raise ValueError(
-        f"{path} is neither a folder nor a .zip or .tar; give one that holds the pictures"
-    )
+        found = sorted(_walk(path))
+        text = "\n".join(f"{file!r} {time}" for file, time in found)
+        stamp = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        members = [(file, partial((path / file.name).open, "rb")) for file, _ in found]
+        return Source(path, stamp, lambda: members)
+    name, about = path.name.lower(), path.stat()
+    if not name.endswith((".zip", *_TARS)):
+        raise ValueError(
+            f"{path} is neither a folder nor a .zip or .tar; give one that holds the pictures"
+        )
+    read = _zip if name.endswith(".zip") else _tar
+    return Source(path, f"{about.st_size} {about.st_mtime_ns}", partial(read, path))
 
 
-class Folder(Source):
-    """A folder with all that is in it; hidden files and folders are passed over."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._found = sorted(self._walk())
-
-    def _walk(self) -> Iterator[tuple[File, int]]:
-        """Yield every file with the time of its last change; links to folders are not followed."""
-        problems: list[OSError] = []
-        count = 0
-        for top, folders, names in os.walk(self.path, onerror=problems.append):
-            folders[:] = [name for name in folders if not _hidden(name)]
-            for name in names + [name for name in folders if Path(top, name).is_symlink()]:
-                file = Path(top, name)
-                # Desktops rewrite theirs at every visit; they are ignored whatever they are.
-                size, time, why = (0, 0, "") if _hidden(name) else _inspect(file)
-                yield File(file.relative_to(self.path).as_posix(), size, why), time
-                count += 1
-                _check_bounds(self.path, count)
-        if problems:
-            raise OSError(
-                problems[0].errno,
-                f"{problems[0].filename} cannot be read ({problems[0].strerror}); mend its "
-                "permissions, or give a folder that can be read",
-            )
-
-    def stamp(self) -> str:
-        """Return a hash of the names, sizes and times of all files."""
-        text = "\n".join(f"{file!r} {time}" for file, time in self._found)
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-    def _members(self) -> Iterator[Member]:
-        for file, _ in self._found:
-            yield file, partial((self.path / file.name).open, "rb")
+def _walk(path: Path) -> Iterator[tuple[File, int]]:
+    """Yield every file with the time of its last change; links to folders are not followed."""
+    problems: list[OSError] = []
+    count = 0
+    for top, folders, names in os.walk(path, onerror=problems.append):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        for name in names + [name for name in folders if Path(top, name).is_symlink()]:
+            file = Path(top, name)
+            # Desktops rewrite theirs at every visit; they are ignored whatever they are.
+            size, time, why = (0, 0, "") if _hidden(name) else _inspect(file)
+            yield File(file.relative_to(path).as_posix(), size, why), time
+            count += 1
+            _check_bounds(path, count)
+    if problems:
+        raise OSError(
+            problems[0].errno,
+            f"{problems[0].filename} cannot be read ({problems[0].strerror}); mend its "
+            "permissions, or give a folder that can be read",
+        )
 
 
 def _inspect(file: Path) -> tuple[int, int, str]:
@@ -200,59 +187,48 @@ def _inspect(file: Path) -> tuple[int, int, str]:
     return found.st_size, found.st_mtime_ns, why
 
 
-class Zip(Source):
-    """A zip archive."""
-
-    def _members(self) -> Iterator[Member]:
-        with _intact(self.path), zipfile.ZipFile(self.path) as archive:
-            members = [info for info in archive.infolist() if not info.filename.endswith("/")]
-            _check_bounds(self.path, len(members), sum(info.file_size for info in members))
-            for info in members:
-                why = _outside(info.filename)
-                if stat.S_ISLNK(info.external_attr >> 16):
-                    why = "is a link"
-                elif info.flag_bits & 1:
-                    why = "is encrypted; unpack the archive with its password"
-                yield File(info.filename, info.file_size, why), partial(archive.open, info)
+def _zip(path: Path) -> Iterator[Member]:
+    with _intact(path), zipfile.ZipFile(path) as archive:
+        members = [info for info in archive.infolist() if not info.filename.endswith("/")]
+        _check_bounds(path, len(members), sum(info.file_size for info in members))
+        for info in members:
+            why = _outside(info.filename)
+            if stat.S_ISLNK(info.external_attr >> 16):
+                why = "is a link"
+            elif info.flag_bits & 1:
+                why = "is encrypted; unpack the archive with its password"
+            yield File(info.filename, info.file_size, why), partial(archive.open, info)
 
 
-class Tar(Source):
-    """A tar archive, plain or compressed, read as a stream of which every byte is counted."""
+def _tar(path: Path) -> Iterator[Member]:
+    """Yield the members of a tar, plain or compressed, as of a stream whose bytes are counted."""
+    total = 0
 
-    def _members(self) -> Iterator[Member]:
-        with _intact(self.path), self.path.open("rb") as raw:
-            magic = next((magic for magic in _UNPACK if raw.peek(6).startswith(magic)), None)
-            counted: Any = _Counted(_UNPACK[magic](raw) if magic else raw, self.path)
-            with tarfile.open(fileobj=counted, mode="r|") as archive:
-                plain = (member for member in archive if not member.isdir())
-                for count, member in enumerate(plain, start=1):
-                    _check_bounds(self.path, count)
-                    why = _outside(member.name) if member.isreg() else "is a link or a device"
-                    yield (
-                        File(member.name, member.size, why),
-                        partial(archive.extractfile, member),
-                    )
-                # A damaged header in the middle looks like the end to tarfile.
-                stream: Any = archive.fileobj
-                while rest := stream.read(1 << 20):
-                    if rest.strip(b"\0"):
-                        raise tarfile.ReadError("there is more after what reads as its end")
-                # So does a cut within or before a header, where the block of zeros is missing.
-                if stream.tell() < archive.offset + tarfile.BLOCKSIZE:
-                    raise tarfile.ReadError("unexpected end of data")
-
-
-class _Counted:
-    """A stream that stops where an archive unpacks to far more than its size."""
-
-    def __init__(self, stream: IO[bytes], path: Path) -> None:
-        self._stream, self._path, self._total = stream, path, 0
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._stream.read(size)
-        self._total += len(content)
-        _check_bounds(self._path, 0, self._total)
+    def read(size: int) -> bytes:
+        nonlocal total
+        content: bytes = unpacked.read(size)
+        total += len(content)
+        _check_bounds(path, 0, total)
         return content
+
+    with _intact(path), path.open("rb") as raw:
+        magic = next((magic for magic in _UNPACK if raw.peek(6).startswith(magic)), None)
+        unpacked = _UNPACK[magic](raw) if magic else raw
+        counted: Any = SimpleNamespace(read=read)
+        with tarfile.open(fileobj=counted, mode="r|") as archive:
+            plain = (member for member in archive if not member.isdir())
+            for count, member in enumerate(plain, start=1):
+                _check_bounds(path, count)
+                why = _outside(member.name) if member.isreg() else "is a link or a device"
+                yield File(member.name, member.size, why), partial(archive.extractfile, member)
+            # A damaged header in the middle looks like the end to tarfile.
+            stream: Any = archive.fileobj
+            while rest := stream.read(1 << 20):
+                if rest.strip(b"\0"):
+                    raise tarfile.ReadError("there is more after what reads as its end")
+            # So does a cut within or before a header, where the block of zeros is missing.
+            if stream.tell() < archive.offset + tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("unexpected end of data")
 
 
 @contextmanager

@@ -10,8 +10,7 @@ from madlab.data.samples import Dataset, Samples
 from madlab.streams import generator
 
 # The grid of Che et al. 2020 (arXiv 2003.06060): 25 modes one apart, of variance 0.01 each.
-MODES = np.stack(np.meshgrid(np.arange(-2.0, 3), np.arange(-2.0, 3), indexing="ij"), -1)
-MODES = MODES.reshape(25, 2)
+MODES = np.mgrid[-2.0:3, -2.0:3].reshape(2, 25).T.copy()
 MODES.flags.writeable = False
 MODE_STD = 0.1
 
@@ -42,9 +41,7 @@ def modes(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dataset:
     Means are one apart, from -2 to 2 in each coordinate (`MODES`), and every mode has variance
     0.01 in each coordinate, so the trace of the covariance is 4.02, of which a mode has 0.02.
 
-    - `n`, `seed`, `n_held_out`: as for `gaussian`; points are float64 `(n, 2)`.
-
-    Raises ValueError for a size below 1 and TypeError for one that is no whole number.
+    - `n`, `seed`, `n_held_out`: as for `gaussian`, as are errors; points are float64 `(n, 2)`.
 
     Source: the 25-mode set-up of Che et al. 2020, which the paper follows in its appendix B.2
     without saying these numbers; they fit the axes of its Fig. 15.
@@ -61,9 +58,7 @@ def rosenbrock(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dat
 
     So x is standard normal and y, given x, normal with mean x^2 and variance 1/2.
 
-    - `n`, `seed`, `n_held_out`: as for `gaussian`; points are float64 `(n, 2)`.
-
-    Raises ValueError for a size below 1 and TypeError for one that is no whole number.
+    - `n`, `seed`, `n_held_out`: as for `gaussian`, as are errors; points are float64 `(n, 2)`.
 
     Source: the Rosenbrock density of the paper's appendix B.4, whose inner coefficient is
     uncertain.
