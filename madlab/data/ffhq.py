@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -31,15 +31,9 @@ _SECONDS = 30
 _CONNECTIONS = 8
 
 
-class Remote(NamedTuple):
-    """A file to download: its address and its MD5, which guards against accidents, not attacks."""
-
-    url: str
-    md5: str
-
-
-# `json_spec` of download_ffhq.py. Beyond 100 MB Drive asks to confirm, which this address does.
-TABLE = Remote(
+# Address and MD5, which guards against accidents, not attacks; `json_spec` of download_ffhq.py.
+# Beyond 100 MB Drive asks to confirm, which this address does.
+TABLE = (
     "https://drive.usercontent.google.com/download"
     "?id=16N0RV4fHI6joBuKbQAoG34V_cQk7vxSA&export=download&confirm=t",
     "425ae20f06a4da1d4dc0f46d40ba5fd6",
@@ -174,21 +168,23 @@ def _tidy(folder: Path) -> None:
             left.unlink()
 
 
-def _first(table: str, n: int) -> dict[str, Remote]:
-    """Return the first n thumbnails in the table, by the names of their files."""
+def _first(table: str, n: int) -> dict[str, tuple[str, str]]:
+    """Return address and MD5 of the first n thumbnails in the table, by names for their files."""
     # Of a face only its thumbnail is kept: all that is said of all would fill gigabytes.
     faces = json.loads(table, object_hook=lambda found: found.get("thumbnail", found))
     return {
-        f"{id - id % 1000:05d}/{id:05d}.png": Remote(face["file_url"], face["file_md5"])
+        f"{id - id % 1000:05d}/{id:05d}.png": (face["file_url"], face["file_md5"])
         for id, face in ((int(text), face) for text, face in faces.items())
         if id < n
     }
 
 
-def fetch(remotes: Mapping[str, Remote], folder: Path, progress: Progress | None = None) -> None:
-    """Download files into a folder, by their names there; what is there and intact stays.
+def fetch(
+    remotes: Mapping[str, tuple[str, str]], folder: Path, progress: Progress | None = None
+) -> None:
+    """Download files into a folder, each known by its name there: its address and its MD5.
 
-    Raises OSError as `thumbnails` does.
+    What is there and intact stays. Raises OSError as `thumbnails` does.
     """
     import pooch
 
@@ -196,8 +192,8 @@ def fetch(remotes: Mapping[str, Remote], folder: Path, progress: Progress | None
     registry = pooch.create(
         folder,
         base_url="",
-        registry={name: f"md5:{remote.md5}" for name, remote in remotes.items()},
-        urls={name: remote.url for name, remote in remotes.items()},
+        registry={name: f"md5:{md5}" for name, (_, md5) in remotes.items()},
+        urls={name: url for name, (url, _) in remotes.items()},
         retry_if_failed=3,
     )
     get = pooch.HTTPDownloader(timeout=_SECONDS, hooks={"response": _refuse})
@@ -212,7 +208,7 @@ def fetch(remotes: Mapping[str, Remote], folder: Path, progress: Progress | None
             registry.fetch(name, downloader=download)
         except (ValueError, OSError) as error:
             raise OSError(
-                f"{remotes[name].url} could not be downloaded ({error}). The same command goes on "
+                f"{remotes[name][0]} could not be downloaded ({error}). The same command goes on "
                 "with what is missing; it needs a network that reaches this address. Or get the "
                 f"pictures by hand from {PAGE} and give their path"
             ) from error

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,23 +26,15 @@ class UnusableError(ValueError):
     """A file that gives no picture; the message is the end of a sentence about it."""
 
 
-class Decoded(NamedTuple):
-    """A decoded picture.
-
-    - `pixels`: uint8 `(size, size, 3)`, red, green and blue.
-    - `changes`: what was done to it besides resizing, in words.
-    """
-
-    pixels: np.ndarray
-    changes: tuple[str, ...]
-
-
-def decode(content: bytes, size: int, resize: str) -> Decoded:
+def decode(content: bytes, size: int, resize: str) -> tuple[np.ndarray, list[str]]:
     """Return the picture in `content`, upright, its middle square, resized from full size.
 
     - `content`: the bytes of a JPEG, PNG or WebP file, whatever its name.
     - `size`: the side of the result, pixels.
     - `resize`: one of `RESIZE`; all of them average over the pixels that become one.
+
+    Returns its pixels, uint8 `(size, size, 3)`, red, green and blue, and what was done to it
+    besides resizing, in words.
 
     CMYK and palettes become red, green and blue, transparency is laid on white, and of a file with
     a picture and its previews (MPO, as phones write it) the picture is taken. Colour profiles are
@@ -93,7 +85,7 @@ def _check(image: "Image.Image", content: bytes, size: int) -> None:
         raise UnusableError("is grey (1 channel), not in colour")
 
 
-def _square(image: "Image.Image", size: int, resize: str) -> Decoded:
+def _square(image: "Image.Image", size: int, resize: str) -> tuple[np.ndarray, list[str]]:
     from PIL import Image
 
     changes = []
@@ -122,4 +114,4 @@ def _square(image: "Image.Image", size: int, resize: str) -> Decoded:
         left, top = (width - side) // 2, (height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     image = image.resize((size, size), Image.Resampling[resize.upper()])
-    return Decoded(np.asarray(image, np.uint8), tuple(changes))
+    return np.asarray(image, np.uint8), changes

@@ -18,9 +18,9 @@ import numpy as np
 
 from madlab import checks, files
 from madlab.data import cache
-from madlab.data.pictures import RESIZE, Decoded, UnusableError, decode
+from madlab.data.pictures import RESIZE, UnusableError, decode
 from madlab.data.samples import Dataset, Samples
-from madlab.data.sources import Content, Source, open_source
+from madlab.data.sources import Source, open_source
 from madlab.streams import generator
 
 ON_BAD = ("skip", "refuse")
@@ -192,30 +192,31 @@ def _make(
 ) -> Mapping[str, Any]:
     """Decode, split and publish all pictures of a source; return what the cache says of them."""
     start = time.perf_counter()
-    listing = source.listing()
-    names, refused = rules.choose(listing.names)
-    skipped = {**listing.skipped, **refused}
+    known, skipped, ignored = source.listing()
+    names, refused = rules.choose(known)
+    skipped |= refused
     size, total = about["size"], len(names) + len(skipped)
 
     def write(folder: Path) -> dict[str, Any]:
         # Of every picture its place in the rough file, its SHA-256 and what was changed.
-        arrived: dict[str, tuple[int, bytes, tuple[str, ...]]] = {}
+        arrived: dict[str, tuple[int, bytes, list[str]]] = {}
         rough = folder / "rough.u8"
         decoded = closing(_decoded(source, names, size, about["resize"]))
         with rough.open("wb") as stream, decoded as pictures:
             for name, digest, picture in pictures:
-                if isinstance(picture, UnusableError):
-                    skipped[name] = str(picture)
+                if isinstance(picture, str):
+                    skipped[name] = picture
                 else:
-                    stream.write(picture.pixels.tobytes())
-                    arrived[name] = len(arrived), digest, picture.changes
+                    pixels, changes = picture
+                    stream.write(pixels.tobytes())
+                    arrived[name] = len(arrived), digest, changes
                 if progress is not None:
                     progress(len(arrived) + len(skipped), total)
         if not arrived:
             first = f" ({_first_few(skipped)})" if skipped else ""
             raise ValueError(
                 f"there is no picture in {_printable(source.path)} that can be used: "
-                f"{listing.ignored:,} files that are no pictures, {len(skipped):,} that cannot be "
+                f"{ignored:,} files that are no pictures, {len(skipped):,} that cannot be "
                 f"used{first}; give a folder, .zip or .tar of JPEG, PNG or WebP files"
             )
         kept = [name for name in names if name in arrived]
@@ -241,7 +242,7 @@ def _make(
             "skipped": dict(sorted(skipped.items())),
             "changed": changed,
             "copies": len(digests) - len(set(digests)),
-            "ignored": listing.ignored,
+            "ignored": ignored,
             "seconds": time.perf_counter() - start,
         }
 
@@ -249,20 +250,23 @@ def _make(
     return cache.publish(name, 2 * len(names) * size * size * 3, write)
 
 
+Decoded = tuple[str, bytes, tuple[np.ndarray, list[str]] | str]
+
+
 def _decoded(
     source: Source, names: Collection[str], size: int, resize: str
-) -> Generator[tuple[str, bytes, Decoded | UnusableError], None, None]:
-    """Yield every picture, or why there is none, as files are read; a few threads decode."""
+) -> Generator[Decoded, None, None]:
+    """Yield name, SHA-256 and picture of each file, or why there is none, as files are read."""
     from PIL import Image
 
-    def one(file: tuple[str, Content]) -> tuple[str, bytes, Decoded | UnusableError]:
+    def one(file: tuple[str, bytes | str]) -> Decoded:
         name, content = file
-        if isinstance(content, UnusableError):
+        if isinstance(content, str):
             return name, b"", content
         try:
             return name, hashlib.sha256(content).digest(), decode(content, size, resize)
         except UnusableError as why:
-            return name, b"", why
+            return name, b"", str(why)
 
     # Each may hold a picture of `PIXELS` pixels, a quarter of a gigabyte.
     workers = min(os.cpu_count() or 1, 16)

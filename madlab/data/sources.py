@@ -18,8 +18,6 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from madlab.data.pictures import UnusableError
-
 # Files in a source, bytes of one picture's file, and how many times its own size an archive may
 # unpack to: pictures are compressed already.
 COUNT = 300_000
@@ -39,7 +37,6 @@ _UNPACK: dict[bytes, Callable[..., Any]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ": lzma.open,
 }
-Content = bytes | UnusableError
 
 
 class File(NamedTuple):
@@ -51,19 +48,6 @@ class File(NamedTuple):
 
 
 Member = tuple[File, Callable[[], Any]]
-
-
-class Listing(NamedTuple):
-    """What a source holds.
-
-    - `names`: of the files that may be pictures, sorted.
-    - `skipped`: why others that look like pictures cannot be used, by their names.
-    - `ignored`: how many files are no pictures at all.
-    """
-
-    names: list[str]
-    skipped: dict[str, str]
-    ignored: int
 
 
 class Source(NamedTuple):
@@ -78,8 +62,12 @@ class Source(NamedTuple):
     stamp: str
     members: Callable[[], Iterable[Member]]
 
-    def listing(self) -> Listing:
-        """Return what there is; raises ValueError for an archive that cannot be trusted."""
+    def listing(self) -> tuple[list[str], dict[str, str], int]:
+        """Return what there is; raises ValueError for an archive that cannot be trusted.
+
+        That is the sorted names of the files that may be pictures, why others that look like
+        pictures cannot be used, by their names, and how many files are no pictures at all.
+        """
         files = sorted(file for file, _ in self.members())
         times = Counter(file.name for file in files)
         names, skipped, ignored = [], {}, 0
@@ -102,26 +90,24 @@ class Source(NamedTuple):
                 skipped[name] = _too_large(size) if size else "is empty"
             else:
                 names.append(name)
-        return Listing(names, skipped, ignored)
+        return names, skipped, ignored
 
-    def contents(self, names: Collection[str]) -> Iterator[tuple[str, Content]]:
-        """Yield each of `names` with its bytes, or with why it has none, in any order."""
+    def contents(self, names: Collection[str]) -> Iterator[tuple[str, bytes | str]]:
+        """Yield each of `names` with its bytes, or in words why it has none, in any order."""
         wanted = set(names)
         for file, opened in self.members():
             if file.name not in wanted:
                 continue
-            content: Content
             try:
                 with opened() as stream:
                     # The size may not be what the archive says.
-                    found = stream.read(BYTES + 1)
-                size = len(found)
-                content = found if size <= BYTES else UnusableError(_too_large(size))
+                    content = stream.read(BYTES + 1)
+                size = len(content)
+                yield file.name, content if size <= BYTES else _too_large(size)
             except _DAMAGED as error:
                 where = "" if self.path.is_dir() else " from the archive"
                 why = getattr(error, "strerror", None) or error
-                content = UnusableError(f"cannot be read{where} ({why})")
-            yield file.name, content
+                yield file.name, f"cannot be read{where} ({why})"
 
 
 def open_source(path: Path) -> Source:

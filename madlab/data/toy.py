@@ -13,6 +13,7 @@ from madlab.streams import generator
 MODES = np.mgrid[-2.0:3, -2.0:3].reshape(2, 25).T.copy()
 MODES.flags.writeable = False
 MODE_STD = 0.1
+_Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
 def gaussian(
@@ -72,12 +73,7 @@ def rosenbrock(n: int = 100_000, seed: int = 0, n_held_out: int = 10_000) -> Dat
 
 
 def _points(
-    name: str,
-    points: Callable[[np.random.Generator, int], np.ndarray],
-    n: int,
-    n_held_out: int,
-    seed: int,
-    more: str = "",
+    name: str, points: _Draw, n: int, n_held_out: int, seed: int, more: str = ""
 ) -> Dataset:
     pool = points(generator(seed, name, "pool"), checks.count("n", n, 1))
     size = checks.count("n_held_out", n_held_out, 1)

@@ -25,7 +25,7 @@ from madlab.cli import main
 from madlab.data import ffhq
 
 download = import_module("madlab.data.ffhq")
-Remote = download.Remote
+Remote = tuple[str, str]
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
@@ -41,9 +41,7 @@ class Server(ThreadingHTTPServer):
         self.misbehave: Callable[[Handler, bytes], bool] | None = None
 
     def remote(self, path: str = "/table", content: bytes = CONTENT) -> Remote:
-        return Remote(
-            f"http://127.0.0.1:{self.server_port}{path}", hashlib.md5(content).hexdigest()
-        )
+        return f"http://127.0.0.1:{self.server_port}{path}", hashlib.md5(content).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -108,11 +106,11 @@ def fetch(server: Server, folder: Path) -> None:
 
 def refused(server: Server, folder: Path, message: str) -> None:
     """Fetch in vain; the error says where it was, why, and what to do, and nothing is left."""
-    remote = server.remote()
+    url, _ = server.remote()
     with pytest.raises(OSError, match=message) as caught:
         fetch(server, folder)
     said = str(caught.value)
-    assert said.startswith(f"{remote.url} could not be downloaded (")
+    assert said.startswith(f"{url} could not be downloaded (")
     assert "by hand from https://github.com/NVlabs/ffhq-dataset" in said
     assert len(said.splitlines()) == 1
     assert list(folder.iterdir()) == []
@@ -206,9 +204,9 @@ def test_a_silent_server_is_given_up(
 def test_a_full_disk_is_named_and_nothing_is_left(server: Server, tmp_path: Path) -> None:
     code = (
         "import resource, sys; from pathlib import Path; "
-        "from madlab.data.ffhq import Remote, fetch; "
+        "from madlab.data.ffhq import fetch; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
-        "fetch({'table': Remote(*sys.argv[2:])}, Path(sys.argv[1]))"
+        "fetch({'table': tuple(sys.argv[2:])}, Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path), *server.remote()]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
@@ -230,7 +228,7 @@ def test_without_a_network_the_command_says_so_in_a_line(
         (f"http://127.0.0.1:{port}/table", "refused"),
         ("https://no-such-host.invalid/table", "resolve"),
     ):
-        monkeypatch.setattr(download, "TABLE", Remote(url, "0" * 32))
+        monkeypatch.setattr(download, "TABLE", (url, "0" * 32))
         assert main(["data", "ffhq", str(tmp_path / "faces"), "--download"]) == 1
         said = capsys.readouterr()
         assert said.err.startswith(f"madlab: {url} could not be downloaded (")
@@ -250,8 +248,8 @@ def table(server: Server, monkeypatch: pytest.MonkeyPatch) -> Remote:
         pixels = np.random.default_rng(i).integers(0, 256, (128, 128, 3), np.uint8)
         Image.fromarray(pixels).save(stream, "PNG")
         server.files[f"/uc?id={i}"] = stream.getvalue()
-        remote = server.remote(f"/uc?id={i}", stream.getvalue())
-        thumb = {"file_url": remote.url, "file_size": 5, "file_md5": remote.md5}
+        url, md5 = server.remote(f"/uc?id={i}", stream.getvalue())
+        thumb = {"file_url": url, "file_size": 5, "file_md5": md5}
         landmarks = [[1.5, -2.0], {"a, b": "}"}]
         faces[str(i)] = {"category": "training", "image": landmarks, "thumbnail": thumb}
     content = json.dumps(faces, indent=1).encode()
@@ -316,7 +314,7 @@ def test_a_wrong_request_is_answered_with_what_is_allowed(table: Remote, tmp_pat
 def background(place: Path, remote: Remote) -> "subprocess.Popen[str]":
     code = (
         "import sys; from importlib import import_module; from pathlib import Path; "
-        "module = import_module('madlab.data.ffhq'); module.TABLE = module.Remote(*sys.argv[2:]); "
+        "module = import_module('madlab.data.ffhq'); module.TABLE = tuple(sys.argv[2:]); "
         "print(module.thumbnails(Path(sys.argv[1]), 30))"
     )
     command = [sys.executable, "-c", code, str(place), *remote]
