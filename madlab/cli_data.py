@@ -34,12 +34,6 @@ def examples(*lines: str) -> Callable[[_C], _C]:
     return add
 
 
-def _many(name: str, metavar: str, about: str, **how: Any) -> Callable[[Any], Any]:
-    """Return an option that can be given again and again."""
-    text = f"{about}; give it again for more."
-    return click.option(name, metavar=metavar, help=text, multiple=True, **how)
-
-
 def _open(_context: click.Context, _store: click.Parameter, path: Path) -> "Store":
     from madlab.store import Store
 
@@ -161,9 +155,9 @@ def list_chains(folder: Path | None) -> None:
     "stores", metavar="STORE...", nargs=-1, required=True, type=Path, help="Folders of chains."
 )
 @click.option("-o", "--output", type=Path, default="gallery", help="The folder for the gallery.")
-@_many("--faces", "PATH", "The FFHQ faces that chains were trained on", type=Path)
-@_many("--folder", "PATH", "Pictures of your own that chains were trained on", type=Path)
-@_many("--size", "PIXELS", "The side of these", default=[32])
+@click.option("--faces", type=Path, multiple=True, help="FFHQ that chains were trained on.")
+@click.option("--folder", type=Path, multiple=True, help="Pictures of your own, likewise.")
+@click.option("--size", metavar="PIXELS", multiple=True, default=[32], help="The side of these.")
 def build_gallery(stores: Sequence[Path], output: Path, **pictures: Sequence[Any]) -> None:
     """Build a gallery of every complete chain in stores.
 
@@ -171,7 +165,8 @@ def build_gallery(stores: Sequence[Path], output: Path, **pictures: Sequence[Any
     is replaced.
 
     Faces and other pictures are shown where --faces or --folder name what they were trained on:
-    only those are that are no near copy of a real picture.
+    only those are that are no near copy of a real picture. These options and --size can be given
+    again for more.
     """
     from madlab import data, gallery
 

@@ -183,9 +183,7 @@ def paint_beard(canvas: Canvas, person: Person, rng: np.random.Generator) -> Non
 def paint_on_top(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
     """Paint the hair that lies on the head."""
     u, v = at = person.head
-    style, hair, wide, high, light = (
-        person.style, person.hair, person.wide, person.high, person.light
-    )  # fmt: skip
+    style, hair, wide, high = person.style, person.hair, person.wide, person.high
     if person.hat == "hijab" or style == "bald":
         return
     cap = person.skull(_GROWN.get(style, 0.07))
@@ -221,8 +219,8 @@ def paint_on_top(canvas: Canvas, person: Person, rng: np.random.Generator) -> No
             curl = ellipse(at, (turn - 2.5) * 0.16, height - 0.06 - 0.02 * (turn % 2), 0.11, 0.1)
             canvas.paint(shade(hair, 0.9 if turn % 2 else 1.08), curl)
     elif style == "quiff":
-        canvas.paint(hair, ellipse(at, 0.1 * light, -high + 0.02, 0.42, 0.2))
-        canvas.paint(shine, bow(at, 0.1 * light, -high + 0.03, 0.3, -0.1, 0.02))
+        canvas.paint(hair, ellipse(at, 0.1 * person.light, -high + 0.02, 0.42, 0.2))
+        canvas.paint(shine, bow(at, 0.1 * person.light, -high + 0.03, 0.3, -0.1, 0.02))
     elif style == "spiky":
         for x, y in map(_around, (np.arange(7) + 0.5) / 7):
             tip = 1.28 * wide * x, -0.18 - (high + 0.02) * y
@@ -232,7 +230,7 @@ def paint_on_top(canvas: Canvas, person: Person, rng: np.random.Generator) -> No
     elif style == "afro":
         canvas.paint(hair, ellipse(at, 0, -high + 0.06, wide + 0.05, 0.24))
     elif style not in ("buzz", "bun"):
-        canvas.paint(shine, bow(at, -0.14 * light, -high + 0.17, 0.2, -0.06, 0.025))
+        canvas.paint(shine, bow(at, -0.14 * person.light, -high + 0.17, 0.2, -0.06, 0.025))
 
 
 def paint_hat(canvas: Canvas, person: Person, rng: np.random.Generator) -> None:
