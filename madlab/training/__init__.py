@@ -4,7 +4,6 @@ from madlab import renamed
 from madlab.training.checkpoint import CheckpointMismatch, Checkpoints
 from madlab.training.device import (
     MODES,
-    Clock,
     Draws,
     Precision,
     TensorFunction,
@@ -13,11 +12,11 @@ from madlab.training.device import (
     device,
     mode,
     one_thread,
-    provenance,
     seeded,
 )
 from madlab.training.graph import CudaGraph
 from madlab.training.loop import Ema, Learner, OneLoss, adam, batch_rows, descend, rate, train
+from madlab.training.provenance import Clock, provenance
 
 __getattr__ = renamed.lazy(__name__)
 

@@ -125,7 +125,7 @@ def test_provenance_is_json_and_says_what_numbers_depend_on(monkeypatch):
     def no_git(*_):
         raise FileNotFoundError("git")
 
-    module = importlib.import_module("madlab.training.device")
+    module = importlib.import_module("madlab.training.provenance")
     module._commit.cache_clear()
     monkeypatch.setattr(module, "_git", no_git)
     assert provenance()["commit"] is None
