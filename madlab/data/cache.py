@@ -48,7 +48,7 @@ def pictures(about: Mapping[str, Any]) -> tuple[Path, np.ndarray]:
     The map is uint8 `(count, size, size, 3)`.
     """
     file = location() / about["name"] / PICTURES
-    return file, np.memmap(file, np.uint8, "r", shape=_shape(about))
+    return file, np.memmap(file, np.uint8, "r").reshape(-1, about["size"], about["size"], 3)
 
 
 def find(name: str, *, verify: bool = False) -> Mapping[str, Any] | None:
@@ -84,7 +84,11 @@ def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) ->
     try:
         with files.explained(f"the cache {root} did not take the pictures", advice):
             aside.mkdir(parents=True)
-            _tidy(root)
+            for left in root.glob(".*.part"):
+                # Of a killed process: a day old and so nobody's work any more. The folder may be
+                # one of the user's with other things in it.
+                if _ASIDE.fullmatch(left.name) and files.age(left) > files.DAY:
+                    shutil.rmtree(left, ignore_errors=True)
             free = shutil.disk_usage(root).free
             if free < need + _SPARE_BYTES:
                 room = f"about {(need + _SPARE_BYTES) / 1e6:,.0f} MB and has {free / 1e6:,.0f}"
@@ -104,14 +108,6 @@ def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) ->
     return found
 
 
-def _tidy(root: Path) -> None:
-    """Remove what a killed process left, once it is a day old and so nobody's work any more."""
-    for left in root.glob(".*.part"):
-        # The folder may be one of the user's with other things in it.
-        if _ASIDE.fullmatch(left.name) and files.age(left) > files.DAY:
-            shutil.rmtree(left, ignore_errors=True)
-
-
 def _examine(folder: Path, verify: bool) -> tuple[dict[str, Any] | None, str]:
     """Return what `about.json` says, or None and what is wrong."""
     try:
@@ -122,7 +118,7 @@ def _examine(folder: Path, verify: bool) -> tuple[dict[str, Any] | None, str]:
     if check != _check(about) or about.get("format") != FORMAT or about.get("name") != folder.name:
         return None, f"{_ABOUT} is not an intact one of format {FORMAT} and of this name"
     file = folder / PICTURES
-    expected = int(np.prod(_shape(about)))
+    expected = (about["training"] + about["held_out"]) * about["size"] ** 2 * 3
     try:
         found = file.stat()
     except OSError:
@@ -135,11 +131,6 @@ def _examine(folder: Path, verify: bool) -> tuple[dict[str, Any] | None, str]:
             return None, f"the SHA-256 of {PICTURES} differs"
         _checked.add(known)
     return about, ""
-
-
-def _shape(about: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    size = about["size"]
-    return about["training"] + about["held_out"], size, size, 3
 
 
 def _check(about: Mapping[str, Any]) -> str:

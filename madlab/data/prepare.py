@@ -233,7 +233,12 @@ def _make(
             for what in arrived[name][2]:
                 changed.setdefault(what, []).append(name)
         order = np.array(places)[np.argsort(held_out, kind="stable")]
-        _arrange(rough, folder / cache.PICTURES, order, size)
+        pixels = np.memmap(rough, np.uint8, "r").reshape(-1, size, size, 3)
+        with (folder / cache.PICTURES).open("wb") as stream:
+            for some in np.array_split(order, -(-len(order) // 1024)):
+                stream.write(pixels[some].tobytes())
+        del pixels
+        rough.unlink()
         return {
             **about,
             "training": sides[0],
@@ -277,16 +282,6 @@ def _decoded(
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         while some := list(itertools.islice(contents, 4 * workers)):
             yield from pool.map(one, some)
-
-
-def _arrange(rough: Path, file: Path, order: np.ndarray, size: int) -> None:
-    """Write the pictures of `rough` into `file` in `order`, some at a time."""
-    arrived = np.memmap(rough, np.uint8, "r", shape=(len(order), size, size, 3))
-    with file.open("wb") as stream:
-        for some in np.array_split(order, -(-len(order) // 1024)):
-            stream.write(arrived[some].tobytes())
-    del arrived
-    rough.unlink()
 
 
 def _dataset(about: Mapping[str, Any], n: int | None, seed: int) -> PictureDataset:

@@ -59,6 +59,7 @@ class Person:
     """A person, in coordinates of the head: its middle is (0, 0), its height about 1.25."""
 
     skin: Colour
+    dark: Colour  # the skin in shadow
     hair: Colour
     iris: Colour
     cloth: Colour
@@ -70,11 +71,6 @@ class Person:
     light: float  # -1 where light comes from the left, 1 from the right
     body: At  # places beside the upright body
     head: At  # places in the tilted head
-
-    @property
-    def dark(self) -> Colour:
-        """The skin in shadow."""
-        return self.skin * np.array([0.78, 0.7, 0.68], np.float32)
 
     def oval(self, y: float, beside: float, above: float) -> np.ndarray:
         """Return about the distance to an ellipse at height y, so much larger than the head."""
@@ -105,6 +101,7 @@ def random_person(rng: np.random.Generator, canvas: Canvas) -> Person:
     y += 0.14
     return Person(
         skin=skin,
+        dark=skin * np.array([0.78, 0.7, 0.68], np.float32),
         hair=np.clip(hair, 0, 1),
         iris=iris,
         cloth=hsv(rng.random(), rng.uniform(0.1, 0.8), rng.uniform(0.25, 0.95)),
