@@ -25,7 +25,7 @@ NAMES: dict[str, str] = {
     "madlab.metrics.reference_for": "madlab.metrics.reference:Reference",
     "madlab.models.adversarial": "madlab.models.gan",
     "madlab.models.coupling": "madlab.models.realnvp",
-    "madlab.models.recipes": "madlab.models.objectives",
+    "madlab.models.recipes": "madlab.models.diffusion",
     "madlab.paper": "madlab.findings",
     "madlab.plots.describe_ellipses": "madlab.plots.simulations:ellipse_words",
     "madlab.plots.describe_fan": "madlab.plots.simulations:fan_words",

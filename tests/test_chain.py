@@ -321,14 +321,14 @@ def test_a_chain_that_diverges_is_stopped_and_leaves_the_others_untouched(
     seeds = (0, 1, 2)
     for seed in seeds:
         list(flow_chain(tmp_path / "calm", digits, seed).run(2))
-    plain = ml.models.objectives.RectifiedFlow.loss
+    plain = ml.models.diffusion.RectifiedFlow.loss
 
     def poisoned(self, predict, data, noise, times):
         value = plain(self, predict, data, noise, times)
         return value * math.nan if running == [1, 2] else value
 
     running = [0, 0]
-    monkeypatch.setattr(ml.models.objectives.RectifiedFlow, "loss", poisoned)
+    monkeypatch.setattr(ml.models.diffusion.RectifiedFlow, "loss", poisoned)
 
     def note(t, stage, fraction):
         running[1] = t

@@ -42,39 +42,30 @@ class Augment:
 
         Row i of `numbers`, from `draw`, decides about picture i alone.
         """
-        return self._cut(self._moved(self._coloured(pictures, numbers), numbers), numbers)
+        _, _, height, width = pictures.shape
+        number = numbers.T
+        chosen = (number < self.probability).to(numbers.dtype)
 
-    def _chosen(self, numbers: Tensor, column: int) -> Tensor:
-        return (numbers[:, column] < self.probability).to(numbers.dtype)
-
-    def _coloured(self, x: Tensor, numbers: Tensor) -> Tensor:
         def factor(column: int, low: float, high: float) -> Tensor:
-            found = low + (high - low) * numbers[:, column + 1]
-            return (1 + self._chosen(numbers, column) * (found - 1))[:, None, None, None]
+            change = low + (high - low) * number[column + 1] - 1
+            return (1 + chosen[column] * change)[:, None, None, None]
 
-        light = self._chosen(numbers, 0) * BRIGHTNESS * (2 * numbers[:, 1] - 1)
+        light = chosen[0] * BRIGHTNESS * (2 * number[1] - 1)
         colour, contrast = factor(2, *SATURATION), factor(4, *CONTRAST)
         # In one sum: grey values and the mean brightness of each picture are kept by what follows.
-        grey = x.mean(1, keepdim=True)
+        grey = pictures.mean(1, keepdim=True)
         middle = grey.mean((2, 3), keepdim=True)
         shade = (contrast * (1 - colour)) * grey + ((1 - contrast) * middle)
-        return (contrast * colour) * x + (shade + light[:, None, None, None])
+        x = (contrast * colour) * pictures + (shade + light[:, None, None, None])
 
-    def _moved(self, x: Tensor, numbers: Tensor) -> Tensor:
-        chosen = self._chosen(numbers, 6)
-        down = _shift(x.shape[2], chosen * (2 * numbers[:, 7] - 1))
-        right = _shift(x.shape[3], chosen * (2 * numbers[:, 8] - 1))
         # A shift is a product with a matrix: fast, and so is its gradient.
-        return down[:, None] @ x @ right[:, None].transpose(2, 3)
+        down = _shift(height, chosen[6] * (2 * number[7] - 1))
+        right = _shift(width, chosen[6] * (2 * number[8] - 1))
+        x = down[:, None] @ x @ right[:, None].transpose(2, 3)
 
-    def _cut(self, x: Tensor, numbers: Tensor) -> Tensor:
-        rows = _hole(x.shape[2], numbers[:, 10]) & self._within(numbers)
-        columns = _hole(x.shape[3], numbers[:, 11])
-        kept = ~(rows[:, :, None] & columns[:, None, :])
-        return x * kept[:, None]
-
-    def _within(self, numbers: Tensor) -> Tensor:
-        return (numbers[:, 9] < self.probability)[:, None]
+        rows, columns = _hole(height, number[10]), _hole(width, number[11])
+        hole = (rows & (chosen[9] > 0)[:, None])[:, :, None] & columns[:, None, :]
+        return x * ~hole[:, None]
 
 
 def flipped(pictures: Tensor, numbers: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """A flow of colour pictures, with guidance by an early state of itself as its sampling bias."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from madlab import checks, training
 from madlab.models._nets.unet import FaceUNet
+from madlab.models.augment import flipped
 from madlab.models.base import setting
-from madlab.models.diffusion import guidance
+from madlab.models.diffusion import RectifiedFlow, heun
 from madlab.models.neural import Neural, Sampler, Shape, fast, scaled, where_is
-from madlab.models.objectives import RectifiedFlow, heun
-from madlab.models.principal import principal_components
+from madlab.models.principal import channels_first, principal_components
 from madlab.training import Draws, Learner, OneLoss, Precision
 
 COMPONENTS = 256
@@ -30,28 +30,23 @@ LEAST = 1e-4
 class FaceFlow(Neural):
     """Rectified flow of faces or other colour pictures, from scratch in about a minute on a CPU.
 
-    A flow takes noise along a velocity to pictures (`madlab.models.objectives.RectifiedFlow`). The
+    A flow takes noise along a velocity to pictures (`madlab.models.diffusion.RectifiedFlow`). The
     velocity has two parts: that of the Gaussian with the pictures' mean, first 256 principal
-    components and total variance, in closed form, and what a U-Net adds to it, zero at first. So
-    training starts near the control `principal` and adds what is not linear. Sampling is done in
-    coordinates in which the linear part stands still, so few steps do. Half of the training
-    pictures are mirrored.
+    components and total variance, in closed form, and what a U-Net adds to it, zero at first: it
+    starts near the control `principal`. Sampling is done in coordinates in which the linear part
+    stands still, so few steps do. Half of the training pictures are mirrored.
 
     Its sampling bias is autoguidance (Karras et al. 2024, arXiv 2406.02507): samples follow
     d + w (d - e), d the velocity and e that of a worse model of the same pictures, at
-    w = 1 / bias - 1. The worse model is an early state of the same training, the average of the
-    weights up to `early`, added to a Gaussian with twice the covariance. The early state alone
-    makes pictures sharper but no less varied; the wider Gaussian makes them less varied, as a
-    sampling bias should. At bias 1 only d is evaluated.
+    w = 1 / bias - 1. The worse model is the average of the weights up to `early`, added to a
+    Gaussian with twice the covariance: the early state makes pictures sharper, the wider Gaussian
+    makes them less varied, as a sampling bias should. At bias 1 only d is evaluated.
 
     - `channels`: width of the network at half size, a multiple of 4; 16 suits a CPU and 32 pixels,
       64 a GPU and 64 pixels.
-    - `steps`, `batch`: training steps, and pictures in each.
-    - `learning_rate`: of AdamW; it warms up over 50 steps and falls to zero over the second half.
-    - `sampling_steps`: of Heun's method; s of them take 2 s - 1 evaluations of the network.
+    - `steps`, `batch`, `learning_rate`: as for `madlab.models.diffusion.Diffusion`.
+    - `sampling_steps`: of Heun's method.
     - `early`: the share of the training that the guide has seen, between 0 and 1.
-
-    Raises ValueError or TypeError for settings outside these.
     """
 
     name: ClassVar[str] = "face_flow"
@@ -71,49 +66,38 @@ class FaceFlow(Neural):
     def _start(self, network: Any, images: np.ndarray) -> None:
         mean, components = principal_components(images, COMPONENTS)
         # Mirror images have the same mean, and so the same total.
-        total = sum(
-            ((images[start : start + CHUNK] - mean) ** 2).sum()
-            for start in range(0, len(images), CHUNK)
-        ) / len(images)
-        network.linear.become(
-            torch.from_numpy(mean / 127.5 - 1).permute(2, 0, 1).flatten(),
-            torch.from_numpy(components / 127.5).permute(0, 3, 1, 2).flatten(1),
-            total / 127.5**2,
-        )
+        parts = (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
+        total = sum(((part - mean) ** 2).sum() for part in parts) / len(images)
+        network.linear.become(*channels_first(mean, components), total / 127.5**2)
 
     def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
-        where = where_is(network)
-        run = training.compiled(network.main)
-        objective, linear = RectifiedFlow(), network.linear
+        where, linear = where_is(network), network.linear
+        run, flow = training.compiled(network.main), RectifiedFlow()
         last = max(1, round(self.early * self.steps))
 
         def draw(step: int, n: int) -> dict[str, Tensor]:
             draws = Draws(where, seed, "noise", step)
+            # As of `Ema`, so that `early` is the average of the first steps and stays it.
+            rate = 1 - (1 - 1 / (step + 1)) ** (GAMMA + 1)
             return {
-                "times": objective.times(draws, n),
-                "mirrored": draws.uniform(n) < 0.5,
+                "times": flow.times(draws, n),
+                "mirrored": draws.uniform(n),
                 "noise": draws.normal(n, 3, *shape),
-                "rate": torch.full((), early_rate(step, last), device=where),
+                "rate": torch.full((), rate if step < last else 0.0, device=where),
             }
 
         def loss(batch: Mapping[str, Tensor]) -> Tensor:
-            data = scaled(batch["images"])
-            data = torch.where(batch["mirrored"][:, None, None, None], data.flip(3), data)
-
             def predict(x: Tensor, times: Tensor) -> Tensor:
                 found = linear.velocity(x, times) + run(x, times).float()
                 return x + (1 - times)[:, None, None, None] * found
 
-            return objective.loss(predict, data, batch["noise"], batch["times"])
+            data = flipped(scaled(batch["images"]), batch["mirrored"])
+            return flow.loss(predict, data, batch["noise"], batch["times"])
 
-        precision = Precision(where)
-        return EarlyAverage(
-            network, loss, draw, learning_rate=self.learning_rate, precision=precision
-        )
+        return EarlyAverage(network, loss, draw, self.learning_rate, Precision(where))
 
     def _sampler(self, network: Any, bias: float) -> Sampler:
-        weight = guidance(bias)
-        linear = network.linear
+        weight, linear = 1 / bias - 1, network.linear
         main, early = training.compiled(network.main), training.compiled(network.early)
 
         def whitened(given: Mapping[str, Tensor]) -> Tensor:
@@ -128,11 +112,11 @@ class FaceFlow(Neural):
 
         graph = fast(whitened, where_is(network))
 
-        def pictures(noise: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-            def field(u: Tensor, now: float) -> Tensor:
-                # Kept from the next call, which overwrites what a graph returned.
-                return graph({"u": u, "times": u.new_full((len(u),), now)}).clone()
+        def field(u: Tensor, now: float) -> Tensor:
+            # Kept from the next call, which overwrites what a graph returned.
+            return graph({"u": u, "times": u.new_full((len(u),), now)}).clone()
 
+        def pictures(noise: Tensor, labels: Tensor, draws: Draws) -> Tensor:
             u = heun(field, noise, self.sampling_steps)
             return linear.coloured(u, u.new_ones(len(u)))
 
@@ -140,12 +124,9 @@ class FaceFlow(Neural):
 
 
 class Guided(nn.Module):
-    """A network, what it was early in its training, and the linear flow that both add to.
+    """A network, what it was early in its training, and the linear flow that both add to."""
 
-    - `shape`: height and width of the pictures.
-    """
-
-    def __init__(self, channels: int, shape: tuple[int, int]) -> None:
+    def __init__(self, channels: int, shape: Shape) -> None:
         super().__init__()
         self.main = FaceUNet(channels, shape)
         self.early = copy.deepcopy(self.main).requires_grad_(False)
@@ -153,14 +134,12 @@ class Guided(nn.Module):
 
 
 class GaussianFlow(nn.Module):
-    """The straight-line flow from standard noise to pictures that are Gaussian.
+    """The straight-line flow from standard noise to Gaussian pictures of `size` values.
 
     Where the pictures are N(m, S), x_t = (1 - t) noise + t picture is N(t m, S_t) with
     S_t = (1 - t)^2 I + t^2 S, and the flow keeps S_t^(-1/2) (x_t - t m) as it was: it takes noise
     z to m + S^(1/2) z. S has `count` principal components and one variance in all other
-    directions.
-
-    - `size`: how many values a picture has.
+    directions. Pictures here are `(n, 3, h, w)` and times `(n,)`.
     """
 
     mean: Tensor
@@ -190,66 +169,55 @@ class GaussianFlow(nn.Module):
         self.rest.fill_(max(rest, LEAST))
 
     def velocity(self, x: Tensor, time: Tensor, wider: float = 1.0) -> Tensor:
-        """Return the velocity at `x` `(n, 3, h, w)` at times `(n,)`.
-
-        - `wider`: the covariance is multiplied by it.
-        """
+        """Return the velocity at `x`, where the covariance is multiplied by `wider`."""
         t = time[:, None]
 
         def slope(variance: Tensor) -> Tensor:
             v = wider * variance
             return (t * v - (1 - t)) / ((1 - t).square() + t.square() * v)
 
-        away = x.flatten(1) - t * self.mean
-        found = self._scaled(away, slope(self.variances), slope(self.rest))
+        found = self._scaled(x.flatten(1) - t * self.mean, slope)
         return (self.mean + found).view_as(x)
 
     def coloured(self, u: Tensor, time: Tensor) -> Tensor:
         """Return t m + S_t^(1/2) u, where the flow is at `time` that started from noise `u`."""
-        along, other = self._sizes(time)
-        found = self._scaled(u.flatten(1), along, other)
+        found = self._scaled(u.flatten(1), lambda variance: _root(variance, time))
         return (time[:, None] * self.mean + found).view_as(u)
 
     def whitened(self, change: Tensor, time: Tensor) -> Tensor:
         """Return S_t^(-1/2) times a change of x at `time`: the change of what noise it is from."""
-        along, other = self._sizes(time)
-        return self._scaled(change.flatten(1), 1 / along, 1 / other).view_as(change)
+        found = self._scaled(change.flatten(1), lambda variance: 1 / _root(variance, time))
+        return found.view_as(change)
 
-    def _sizes(self, time: Tensor) -> tuple[Tensor, Tensor]:
-        t = time[:, None]
-        along, other = (
-            ((1 - t).square() + t.square() * variance).sqrt()
-            for variance in (self.variances, self.rest)
-        )
-        return along, other
-
-    def _scaled(self, x: Tensor, along: Tensor, other: Tensor) -> Tensor:
-        """Scale `(n, size)` by `along` `(n, count)` on the axes, by `other` `(n, 1)` off them."""
+    def _scaled(self, x: Tensor, size: Callable[[Tensor], Tensor]) -> Tensor:
+        """Scale `(n, size)` on the axes and off them by what `size` makes of a variance there."""
+        along, other = size(self.variances), size(self.rest)
         # In full precision: on the first axes pictures vary a hundred times as much as on others.
         with torch.autocast(x.device.type, enabled=False):
             return other * x + ((along - other) * (x @ self.axes)) @ self.axes.T
 
 
-def early_rate(step: int, last: int) -> float:
-    """Return the share that the weights after `step`, from 0, get in the average of `last` steps.
-
-    The average is that of `madlab.training.Ema` up to there; afterwards it stays as it is.
-    """
-    return 1 - (1 - 1 / (step + 1)) ** (GAMMA + 1) if step < last else 0.0
+def _root(variance: Tensor, time: Tensor) -> Tensor:
+    """Return the root of what is S_t at each time where S is `variance`."""
+    t = time[:, None]
+    return ((1 - t).square() + t.square() * variance).sqrt()
 
 
 class EarlyAverage(OneLoss):
     """A learner of a `Guided` pair: trains `main`, and averages its weights in `early`.
 
     Each step draws the "rate" of the average, a scalar that is zero once the early share is over.
-    Further arguments are those of `OneLoss`.
     """
 
-    def __init__(self, pair: Guided, *given: Any, **named: Any) -> None:
-        super().__init__(pair.main, *given, **named)
+    def __init__(
+        self, pair: Guided, loss: Any, draw: Any, learning_rate: float, precision: Precision
+    ) -> None:
+        super().__init__(pair.main, loss, draw, learning_rate=learning_rate, precision=precision)
         self.networks = nn.ModuleDict({"pair": pair})
-        self._main = [weight.detach() for weight in pair.main.parameters()]
-        self._early = [weight.detach() for weight in pair.early.parameters()]
+        self._main, self._early = (
+            [weight.detach() for weight in network.parameters()]
+            for network in (pair.main, pair.early)
+        )
 
     def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
         """Take one step of Adam on the loss and return it."""

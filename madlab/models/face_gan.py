@@ -14,7 +14,7 @@ from madlab.models.augment import Augment
 from madlab.models.base import setting
 from madlab.models.gan import Adversarial, R3Gan
 from madlab.models.neural import Shape, where_is
-from madlab.models.principal import principal_components
+from madlab.models.principal import channels_first, principal_components
 from madlab.streams import generator
 from madlab.training import Learner
 
@@ -32,10 +32,9 @@ class FaceGan(Adversarial):
     """A small StyleGAN2 that starts at its pictures' principal components: faces in a minute.
 
     Its training step is the digits' `gan`'s (`madlab.models.gan.R3Gan`), with averaged
-    weights. Real pictures are mirrored at random, and `Augment` changes all that the
-    discriminator sees. Karras et al. 2020 (arXiv 1912.04958) describe mapping network, modulated
-    convolutions and minibatch deviation. The generator starts as the Gaussian of the pictures'
-    principal components (the model `principal`) and learns to add to it.
+    weights; `Augment` changes all that the discriminator sees. Karras et al. 2020 (arXiv
+    1912.04958) describe mapping network, modulated convolutions and minibatch deviation. The
+    generator starts as the Gaussian of the pictures' principal components (the model `principal`).
 
     Its sampling bias is truncation: the mapped latent w becomes wavg + bias (w - wavg), where wavg
     is the mean w of 4,096 fixed z.
@@ -53,8 +52,6 @@ class FaceGan(Adversarial):
       interpolates.
     - `noise`: whether convolutions get noise for each pixel, as StyleGAN's do.
     - `linear`: False leaves out the principal components: a plain, slower StyleGAN2.
-
-    Raises ValueError or TypeError for settings outside these.
     """
 
     name: ClassVar[str] = "face_gan"
@@ -77,17 +74,13 @@ class FaceGan(Adversarial):
     def _start(self, network: Any, images: np.ndarray) -> None:
         if network.linear is None:
             return
-        mean, scaled = principal_components(images, LATENT)
-        # Channels first, and from bytes to [-1, 1].
-        weight = scaled.transpose(3, 1, 2, 0).reshape(-1, LATENT) / 127.5
-        bias = mean.transpose(2, 0, 1).reshape(-1) / 127.5 - 1
-        network.linear.start(torch.from_numpy(weight), torch.from_numpy(bias))
+        mean, components = channels_first(*principal_components(images, LATENT))
+        network.linear.start(components.T, mean)
 
     def _schedule(self, step: int, steps: int) -> float:
         return training.rate(step, steps, warm_up=WARM_UP, decay=DECAY)
 
     def _learner(self, network: Any, shape: Shape, classes: int, seed: int) -> Learner:
-
         return R3Gan(
             network,
             lambda: Discriminator(self.channels, shape),

@@ -26,11 +26,9 @@ class Picked(Base):
 
     Every digit is drawn `candidates` times with its own label; kept is the candidate that the
     metrics' separate reader takes for its label with the most confidence, the first of equals.
-    So one in `candidates` remains, the best of its own few. The best of one whole pile would be
-    mostly of the classes that are easy to read; here every class stays as frequent as it was
-    asked for, and digit i depends on its own candidates alone.
-
-    `bias` is handed to the other model: one may cherry-pick among biased samples too.
+    The best of one whole pile would be mostly of the classes that are easy to read; here every
+    class stays as frequent as it was asked for, and digit i depends on its own candidates alone.
+    `bias` is handed to the other model.
 
     The read share of picked samples comes from the reader that picked them, so it is high by
     construction. Frechet distance, precision and recall look through other weights.
@@ -93,10 +91,7 @@ class Picked(Base):
         return Samples(images, given)
 
     def save(self, folder: Path) -> None:
-        """Write the fitted model into an existing folder, the other model's files beside its own.
-
-        Those are named "inner." and their own name.
-        """
+        """Write the fitted model into an existing folder, the other's files as "inner." + name."""
         super().save(folder)
         with tempfile.TemporaryDirectory() as aside:
             self._inner.save(Path(aside))

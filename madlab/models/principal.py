@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from madlab import checks
 from madlab.data.samples import Samples
@@ -17,15 +18,13 @@ CHUNK = 4096
 
 
 def principal_components(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and scaled principal components of pictures and their mirror images together.
+    """Return mean and scaled principal components of n pictures and their n mirror images.
 
-    The covariance is over all 2 n of them. It falls into two parts that mirroring keeps apart:
-    pictures that are their own mirror image, and pictures that change sign; so half of each
-    picture is enough.
+    Their covariance falls into two parts that mirroring keeps apart: pictures that are their own
+    mirror image, and pictures that change sign; so half of each picture is enough.
 
     - `images`: uint8 `(n, h, w, 3)`, w even. Where there are more than 2,000 of more than 4,000
       values each, 2,000 of them, evenly spaced, stand for all.
-    - `count`: how many components.
 
     Returns the mean, float64 `(h, w, 3)`, and components `(count, h, w, 3)` of falling length, each
     as long as the standard deviation along it, on the scale of the bytes. Where pictures span fewer
@@ -57,9 +56,8 @@ def _components(images: np.ndarray, mean: np.ndarray, sign: int, count: int) -> 
     size = int(np.prod(half))
     if n < size:
         every = rows(slice(None))
-        variances, weights = _largest(every @ every.T / n, count)
         # Columns X' u have length sqrt(n variance): they need no division by a small number.
-        scaled = weights.T @ every / np.sqrt(n)
+        scaled = _largest(every @ every.T / n, count)[1].T @ every / np.sqrt(n)
     else:
         covariance = np.zeros((size, size))
         for start in range(0, n, CHUNK):
@@ -82,19 +80,23 @@ def _largest(symmetric: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     return np.clip(values, 0, None), vectors
 
 
+def channels_first(mean: np.ndarray, components: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Return both as float64 `(size,)` and `(count, size)`, of pictures in [-1, 1]."""
+    flat = torch.from_numpy(components / 127.5).permute(0, 3, 1, 2).flatten(1)
+    return torch.from_numpy(mean / 127.5 - 1).permute(2, 0, 1).flatten(), flat
+
+
 @dataclass(eq=False)
 class Principal(Base):
     """A Gaussian in the first 64 principal components of colour pictures and their mirror images.
 
     It takes uint8 `(n, h, w, 3)`, n at least 2, w even. The control beside `face_gan`, whose
-    generator starts as this model: in closed form it has the pictures' layout and variety, but
-    nothing that is not linear. A sample is mean + V diag(s) (bias z), clipped and rounded, so
-    `bias` scales standard deviations, as truncation does; variances in the components fall by
-    bias^2. `face_gan` takes the same z for one seed. Labels are ignored, the fit is deterministic.
+    generator starts as this model: it has the pictures' layout and variety, but nothing that is not
+    linear. A sample is mean + V diag(s) (bias z), clipped and rounded, so `bias` scales standard
+    deviations, as truncation does. `face_gan` takes the same z for one seed. Labels are ignored,
+    the fit is a closed form.
 
     - `components`: how many; fewer where the pictures span fewer.
-
-    Raises ValueError or TypeError for settings outside these.
     """
 
     name: ClassVar[str] = "principal"

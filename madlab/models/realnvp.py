@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from madlab import checks, training
 from madlab.data.samples import Samples
+from madlab.models._nets.unet import zero
 from madlab.models.base import Arrays, Base, How, Labels, in_batches, setting
 from madlab.models.neural import set_weights, weights_of
 from madlab.streams import generator
@@ -30,13 +31,9 @@ class RealNvp(Base):
 
     An invertible network takes noise from N(0, I) to the points, standardised in each coordinate,
     and is trained by maximum likelihood; 10,000 points take about 1.5 s of one CPU core. It is the
-    RealNVP of Dinh et al. 2017 (arXiv 1605.08803), its log-scales bounded; between couplings the
-    two groups of coordinates change places, where Glow (Kingma and Dhariwal 2018, arXiv 1807.03039)
-    learns how to mix them. It computes on the CPU, whatever the device of other models: in float64,
-    which not every device has, it can be inverted far outside the data too. Labels are ignored, and
-    samples carry none.
-
-    `bias` scales the variance of the noise: samples are what the network makes of N(0, bias * I).
+    RealNVP of Dinh et al. 2017 (arXiv 1605.08803), its log-scales bounded. It computes on the CPU,
+    in float64, which not every device has: so it can be inverted far outside the data too. Labels
+    are ignored. `bias` scales the variance of the noise: samples are made of N(0, bias * I).
 
     - `couplings`: how many, at least 2, so that every coordinate is moved.
     - `hidden`: width of the one hidden layer of each coupling's network.
@@ -45,8 +42,6 @@ class RealNvp(Base):
     - `learning_rate`: of AdamW; it warms up over 50 steps and falls to zero over the second half.
 
     No value may pass 1e100, and no coordinate be constant or vary by less than 1e-10 of its size.
-
-    Raises ValueError or TypeError for settings outside these.
 
     Source: Alemohammad et al., "Self-Consuming Generative Models Go MAD", ICLR 2024, appendix B.4
     and Fig. 17, which give these couplings, width, epochs and batch.
@@ -61,9 +56,11 @@ class RealNvp(Base):
     learning_rate: float = setting(5e-3, checks.positive)
 
     def _checked(self, images: np.ndarray, labels: Labels) -> tuple[np.ndarray, Labels]:
-        points = _moderate(checks.points(images, least=2))
+        points = checks.points(images, least=2)
         if points.shape[1] < 2:
             raise ValueError("points have 1 coordinate; couplings need at least 2")
+        if abs(points).max() > _LARGEST:
+            raise ValueError(f"the points hold values beyond {_LARGEST:g}: remove them first")
         mean, scale = points.mean(axis=0), points.std(axis=0)
         constant = np.flatnonzero(scale <= _LEAST_SPREAD * abs(points).max(axis=0))
         if len(constant):
@@ -80,11 +77,10 @@ class RealNvp(Base):
     def _fit(self, images: np.ndarray, labels: Any, how: How) -> Arrays:
         n, d = images.shape
         mean, scale = images.mean(axis=0), images.std(axis=0)
-        network = self._make(d, how.seed)
-        batch = min(self.batch, n)
+        network, batch = self._make(d, how.seed), min(self.batch, n)
 
         def loss(rows: Mapping[str, Tensor]) -> Tensor:
-            return -_log_density(network, rows["points"]).mean()
+            return -network.log_density(rows["points"]).mean()
 
         training.train(
             training.OneLoss(network, loss, learning_rate=self.learning_rate),
@@ -113,14 +109,11 @@ class RealNvp(Base):
         Raises NotFittedError before `fit`, TypeError or ValueError for noise of another kind.
         """
         found = self.fitted
-        standard = _computed(lambda rows: self._network(rows), self._known(noise))
-        return np.asarray(found["mean"] + found["scale"] * standard)
+        noise = checks.points(noise, d=len(found["mean"]), least=0)
+        return np.asarray(found["mean"] + found["scale"] * _computed(self._network.forward, noise))
 
     def inverse(self, points: np.ndarray) -> np.ndarray:
-        """Return the noise that the network makes points of, both float64 `(n, d)`.
-
-        It undoes `forward`; raises as `forward` does.
-        """
+        """Undo `forward`: return the noise that the network makes points of; raises as it does."""
         standard = self._standard(points)
         return _computed(lambda rows: self._network.inverse(rows)[0], standard)
 
@@ -132,23 +125,12 @@ class RealNvp(Base):
         Raises as `forward` does.
         """
         standard = self._standard(points)
-        density = _computed(lambda rows: _log_density(self._network, rows), standard)
+        density = _computed(self._network.log_density, standard)
         return np.asarray(density - np.log(self.fitted["scale"]).sum())
 
-    def _known(self, points: np.ndarray) -> np.ndarray:
-        d = len(self.fitted["mean"])
-        return _moderate(checks.points(points, d=d, least=0))
-
     def _standard(self, points: np.ndarray) -> np.ndarray:
-        known = self._known(points)
-        return (known - self.fitted["mean"]) / self.fitted["scale"]
-
-
-def _log_density(network: "Couplings", points: Tensor) -> Tensor:
-    """Return the log-density `(n,)` at standardised points: change of variables to N(0, I)."""
-    noise, log_determinant = network.inverse(points)
-    constant = points.shape[1] / 2 * math.log(2 * math.pi)
-    return log_determinant - noise.square().sum(dim=1) / 2 - constant
+        mean, scale = self.fitted["mean"], self.fitted["scale"]
+        return (checks.points(points, d=len(mean), least=0) - mean) / scale
 
 
 @torch.inference_mode()
@@ -156,27 +138,17 @@ def _computed(function: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndar
     return in_batches(lambda batch: function(torch.from_numpy(batch)).numpy(), rows, BATCH)
 
 
-def _moderate(points: np.ndarray) -> np.ndarray:
-    if not (abs(points) <= _LARGEST).all():
-        raise ValueError(f"the points hold values beyond {_LARGEST:g}: remove them first")
-    return points
-
-
 class Coupling(nn.Module):
     """What one coupling does to the coordinates it moves, computed from those that it keeps.
 
-    One hidden layer. It starts as the identity: the last layer is zero.
-
-    - `kept`, `moved`: how many coordinates of each kind.
-    - `hidden`: width of the hidden layer.
+    - `kept`, `moved`: how many coordinates of each kind; `hidden`: width of the hidden layer.
     """
 
     def __init__(self, kept: int, moved: int, hidden: int) -> None:
         super().__init__()
         self.enter = nn.Linear(kept, hidden)
         self.leave = nn.Linear(hidden, 2 * moved)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        zero(self.leave)
 
     def forward(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Map `(n, kept)` to log-scales within +-`LOG_SCALE` and shifts, both `(n, moved)`."""
@@ -187,17 +159,13 @@ class Coupling(nn.Module):
 class Couplings(nn.Module):
     """Couplings in a row, an invertible map from noise `(n, d)` to points `(n, d)`.
 
-    Each coupling moves the first coordinates, each x to exp(log-scale) x + shift, and keeps the
-    last d // 2; then the two groups change places.
-
-    - `dimensions`: d, at least 2.
-    - `couplings`, `hidden`: how many, and the width of each one's hidden layer.
+    Each of `couplings` moves the first coordinates, each x to exp(log-scale) x + shift, and keeps
+    the last d // 2; then the two groups change places.
     """
 
-    def __init__(self, dimensions: int, couplings: int, hidden: int) -> None:
+    def __init__(self, d: int, couplings: int, hidden: int) -> None:
         super().__init__()
-        self.kept = dimensions // 2
-        self.moved = dimensions - self.kept
+        self.kept, self.moved = d // 2, d - d // 2
         self.couplings = nn.ModuleList(
             Coupling(self.kept, self.moved, hidden) for _ in range(couplings)
         )
@@ -220,3 +188,9 @@ class Couplings(nn.Module):
             x = torch.cat(((moved - shift) * (-scale).exp(), kept), dim=1)
             total = total - scale.sum(dim=1)
         return x, total
+
+    def log_density(self, points: Tensor) -> Tensor:
+        """Return the log-density `(n,)` at points: change of variables to N(0, I)."""
+        noise, log_determinant = self.inverse(points)
+        constant = points.shape[1] / 2 * math.log(2 * math.pi)
+        return log_determinant - noise.square().sum(dim=1) / 2 - constant

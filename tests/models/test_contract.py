@@ -331,9 +331,9 @@ BROKEN = {
     SavesLossily: "loaded model samples otherwise",
     SavesOtherFiles: "safetensors and .json files only, not .*model.pkl",
     SavesNothing: "save writes nothing",
-    DrawsSingles: "has dtype float32, the training data float64",
-    DrawsRows: r"has shape \(0, 1\), not \(0, 2\)",
-    DrawsNothingForOne: r"has shape \(0, 2\), not \(1, 2\)",
+    DrawsSingles: r"have images float32 \(24, 2\), not float64 \(24, 2\)",
+    DrawsRows: r"have images float64 \(24, 1\), not float64 \(24, 2\)",
+    DrawsNothingForOne: "the first 1 of 24 samples differ from 1 samples",
     FailsForNone: r"sample\(0, .*fails: ValueError",
     DrawsInfinity: "NaN or infinite",
     SamplesBeforeFit: "sample before fit: NotFittedError was expected, but nothing",
@@ -400,11 +400,11 @@ class DrawsInt32Labels(Mixture):
 
 LABELS = {
     LooksAtOtherLabels: "samples differ from|changes with the labels of the others",
-    DrawsOtherLabels: "does not have the labels asked for",
-    DrawsNoLabels: "of a class-conditional model has no labels",
+    DrawsOtherLabels: "do not have the labels asked for|samples differ from",
+    DrawsNoLabels: r"have labels None, not int64 \(24,\)",
     TakesAnyLabel: "negative labels.*nothing was raised",
     TakesFewLabels: "fit with too few labels.*nothing was raised",
-    DrawsInt32Labels: r"has labels int32 \(0,\), not int64 \(0,\)",
+    DrawsInt32Labels: r"have labels int32 \(24,\), not int64 \(24,\)",
 }
 
 

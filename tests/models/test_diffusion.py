@@ -6,11 +6,10 @@ import torch
 from toys import data_of, halves, tiny
 
 from madlab import training
-from madlab.models import objectives
+from madlab.models import diffusion
 from madlab.models._nets.unet import UNet, adaptive_norm
-from madlab.models.diffusion import Diffusion, guidance
+from madlab.models.diffusion import Ddpm, Diffusion, heun
 from madlab.models.neural import CPU_BATCH
-from madlab.models.objectives import Ddpm, heun, velocity
 from madlab.streams import generator
 
 
@@ -38,16 +37,11 @@ def test_adaptive_norm_equals_group_norm_then_scale_and_shift():
     torch.testing.assert_close(adaptive_norm(x, scale, shift), plain)
 
 
-@pytest.mark.parametrize(("bias", "weight"), [(1, 0), (0.5, 1), (0.25, 3), (0.8, 0.25)])
-def test_guidance_weight(bias, weight):
-    assert guidance(bias) == pytest.approx(weight)
-
-
 @pytest.mark.parametrize("steps", [1, 4, 7])
 def test_exact_prediction_of_a_single_picture_leads_to_it(steps):
     target = torch.randn(1, 8, 8)
     noise = torch.randn(5, 1, 8, 8)
-    found = heun(lambda x, now: velocity(target, x, now), noise, steps)
+    found = heun(lambda x, now: (target - x) / (1 - now), noise, steps)
     torch.testing.assert_close(found, target.expand_as(found))
 
 
@@ -58,7 +52,8 @@ def test_heun_converges_with_order_two_to_the_flow_of_a_gaussian():
 
     def field(x, now):
         variance = (1 - now) ** 2 + (now * s) ** 2
-        return velocity(m + now * s**2 / variance * (x - now * m), x, now)
+        picture = m + now * s**2 / variance * (x - now * m)
+        return (picture - x) / (1 - now)
 
     errors = [(heun(field, noise, n) - (m + s * noise)).abs().max().item() for n in (32, 64, 128)]
     orders = [math.log2(errors[i] / errors[i + 1]) for i in (0, 1)]
@@ -110,8 +105,8 @@ def test_loss_is_the_squared_error_of_the_velocity():
     assert noise.mean().item() == pytest.approx(0, abs=0.01)
     assert noise.std().item() == pytest.approx(1, abs=0.01)
     found, wanted = (0.3 - x) / (1 - at), data - noise
-    near = (1 - at) < objectives.NEAREST
-    error = (found - wanted).square() * torch.where(near, (1 - at) / objectives.NEAREST, 1) ** 2
+    near = (1 - at) < diffusion.NEAREST
+    error = (found - wanted).square() * torch.where(near, (1 - at) / diffusion.NEAREST, 1) ** 2
     assert loss == pytest.approx(error.mean().item(), rel=1e-4)
     # t = sigmoid(N(0, 1)); a tenth of the labels is dropped, the others are as they were.
     logit = time.logit()

@@ -8,8 +8,8 @@ from toys import started, tiny
 
 from madlab.models import load
 from madlab.models._nets.unet import FaceUNet
-from madlab.models.face_flow import WIDER, FaceFlow, GaussianFlow, early_rate
-from madlab.models.objectives import heun
+from madlab.models.diffusion import heun
+from madlab.models.face_flow import WIDER, FaceFlow, GaussianFlow
 from madlab.streams import generator
 from madlab.training import Ema
 
@@ -215,7 +215,7 @@ def test_the_loss_is_the_squared_error_of_the_velocity_on_half_mirrored_pictures
     loss = learner.update(batch, learner.kind(0)).item()
     x, times = (given.double() for given in spy.given)
     data = torch.from_numpy(images).double().permute(0, 3, 1, 2) / 127.5 - 1
-    mirrored = batch["mirrored"]
+    mirrored = batch["mirrored"] < 0.5
     assert mirrored.double().mean().item() == pytest.approx(0.5, abs=0.1)
     data[mirrored] = data[mirrored].flip(3)
     at = times[:, None, None, None]
@@ -241,7 +241,7 @@ def test_the_guide_is_the_average_up_to_the_early_share_and_stays():
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
     assert all(torch.equal(a, b) for a, b in zip(kept[5], kept[11], strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(kept[4], kept[5], strict=True))
-    assert [early_rate(step, 6) > 0 for step in range(12)] == [True] * 6 + [False] * 6
+    assert [learner.draw(step, 1)["rate"] > 0 for step in range(12)] == [True] * 6 + [False] * 6
 
 
 def test_only_the_main_network_is_optimised_and_averaged():

@@ -14,8 +14,8 @@ from madlab.models._nets.faces import (
     Generator,
     Modulated,
     deviation,
-    halvings,
 )
+from madlab.models._nets.unet import widths
 from madlab.models.augment import NUMBERS, Augment, flipped
 from madlab.models.face_gan import FaceGan
 from madlab.models.neural import CPU_BATCH
@@ -43,7 +43,7 @@ def fitted():
 )
 def test_networks_start_at_four_pixels_and_map_shapes(shape, halved, coarse):
     draw, judge = Generator(4, shape), Discriminator(4, shape)
-    assert halvings(shape) == halved
+    assert widths(3, shape, 8) == [3, 6, 12, 24, 24][:halved]
     assert draw.coarse == coarse
     pictures = draw(torch.randn(2, LATENT), torch.zeros(2))
     assert pictures.shape == (2, 3, *shape)
@@ -117,7 +117,7 @@ def test_bias_draws_w_to_its_average(fitted, bias):
 def test_demodulation_equals_that_of_weights():
     layer = Modulated(6, 5)
     x, w = torch.randn(3, 6, 7, 7), torch.randn(3, LATENT)
-    found = layer(x, w)
+    found = layer(x, w, iter(()))
     for i in range(3):
         weight = layer.weight * (1 + layer.style(w[i]))[None, :, None, None]
         weight = weight / weight.square().sum((1, 2, 3), keepdim=True).sqrt()

@@ -9,11 +9,9 @@ from madlab.chain import Chain
 from madlab.data import mnist, modes
 from madlab.data.toy import MODES
 from madlab.loops import Loop
-from madlab.models import _mixture_images as mixture
-from madlab.models import check_model, create, em, load
-from madlab.models._mixture_images import k_means, principal_loadings, tone_curve
+from madlab.models import check_model, create, em, load, mixture
 from madlab.models.base import NotFittedError
-from madlab.models.mixture import Mixture
+from madlab.models.mixture import Mixture, k_means, principal_loadings, tone_curve
 from madlab.streams import generator
 
 
@@ -155,17 +153,17 @@ def test_sums_are_exact(fitted):
 
 
 def test_components_are_chosen_by_their_weights(fitted):
-    inside = mixture.Images(**fitted.fitted)
+    inside = fitted.fitted
     n = 50_000
     labels = np.full(n, 4)
     uniform = np.random.default_rng(0).random(n)
     chosen = mixture._choose(inside, labels, uniform)
-    own = np.flatnonzero(inside.owner == 4)
-    share = np.bincount(chosen, minlength=len(inside.owner))[own] / n
+    own = np.flatnonzero(inside["owner"] == 4)
+    share = np.bincount(chosen, minlength=len(inside["owner"]))[own] / n
     assert set(np.unique(chosen)) <= set(own)
     assert share.sum() == 1
-    error = np.sqrt(inside.weights[own] / n)
-    assert (abs(share - inside.weights[own]) < 5 * error).all()
+    error = np.sqrt(inside["weights"][own] / n)
+    assert (abs(share - inside["weights"][own]) < 5 * error).all()
     edge = mixture._choose(inside, labels[:1], np.array([np.nextafter(1, 0)]))
     assert edge[0] == own[-1]
 

@@ -1,17 +1,17 @@
 """Two StyleGAN2-like networks of colour pictures: one draws them, one tells real ones from drawn.
 
-Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", arXiv
-1912.04958; what differs is said at each class.
+Source: Karras et al. 2020, arXiv 1912.04958; what differs is said at each class.
 """
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, leaky_relu, pixel_shuffle, pixel_unshuffle
 
-from madlab.models._nets.unet import halvings
+from madlab.models._nets.unet import widths, zero
 
 LATENT = 64
 UNITS = 128
@@ -26,13 +26,13 @@ GROUP = 8
 UPSAMPLINGS = ("shuffle", "nearest", "bilinear")
 
 
-def widths(channels: int, halved: int) -> list[int]:
-    """Return the numbers of channels at half size, a quarter, ...: they double up to a limit."""
-    return [channels * min(2**i, WIDEST) for i in range(halved)]
+def styled(x: Tensor, scales: Tensor) -> Tensor:
+    """Return a leaky ReLU of `(n, c, h, w)` whose channels `scales`, `(n, c)`, scale."""
+    return leaky_relu(x, SLOPE) * (GAIN * scales)[:, :, None, None]
 
 
 class Slow(nn.Module):
-    """A linear map whose weights learn at a tenth of the rate: they are kept ten times as large."""
+    """A linear map whose weights, kept ten times as large, learn at a tenth of the rate."""
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__()
@@ -58,10 +58,10 @@ class Mapping(nn.Module):
         self.leave = Slow(LATENT, LATENT)
         start = torch.randn(LATENT, LATENT) / LATENT**0.5
         self.enter.start(start, torch.zeros(LATENT))
-        self.leave.start(torch.zeros(LATENT, LATENT), torch.zeros(LATENT))
+        zero(self.leave)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map `(n, LATENT)` to `(n, LATENT)`."""
+        """Map `(n, LATENT)` to the same shape."""
         return z + self.leave(GAIN * leaky_relu(self.enter(z), SLOPE))
 
 
@@ -71,7 +71,6 @@ class Modulated(nn.Module):
     Demodulation, which keeps the size of values whatever the scales are, divides what comes out and
     not the weights: so all pictures share one ordinary convolution.
 
-    - `inner`, `outer`: channels in and out.
     - `grow`: how the size is doubled before, one of `UPSAMPLINGS`; None keeps it. "shuffle" doubles
       it after, by moving four times as many channels into pixels.
     - `noise`: whether a number for each pixel is added, as strongly as is learnt; from zero.
@@ -89,13 +88,10 @@ class Modulated(nn.Module):
         self.strength = nn.Parameter(torch.zeros(())) if noise else None
         nn.init.zeros_(self.style.bias)
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Map `(n, inner, h, w)` to `(n, outer, h, w)`, or twice the size.
-
-        - `noise`: `(n, h, w)` of the size that comes out.
-        """
+    def forward(self, x: Tensor, w: Tensor, noise: Iterator[Tensor]) -> Tensor:
+        """Map `(n, inner, h, w)` to `(n, outer, h, w)` or twice the size; take the next `noise`."""
         scales = 1 + self.style(w)
-        x = leaky_relu(x, SLOPE) * (GAIN * scales)[:, :, None, None]
+        x = styled(x, scales)
         if self.grow in ("nearest", "bilinear"):
             x = interpolate(x, scale_factor=2, mode=self.grow)
         x = conv2d(x, self.weight, padding=1)
@@ -103,8 +99,8 @@ class Modulated(nn.Module):
         x = torch.addcmul(self.bias, x, sizes[:, :, None, None])
         if self.grow == "shuffle":
             x = pixel_shuffle(x, 2)
-        if noise is not None and self.strength is not None:
-            x = x + self.strength * noise[:, None]
+        if self.strength is not None:
+            x = x + self.strength * next(noise).reshape(-1, 1, *x.shape[2:])
         return x
 
 
@@ -121,16 +117,13 @@ class Level(nn.Module):
         self.skip = nn.Conv2d(3 * shrink**2, outer, 3, padding=1) if linear else None
 
     def forward(
-        self, x: Tensor, w: Tensor, picture: Tensor | None, noise: tuple[Tensor | None, ...]
+        self, x: Tensor, w: Tensor, picture: Tensor | None, noise: Iterator[Tensor]
     ) -> Tensor:
-        """Return features of twice the size.
-
-        - `picture`: the linear picture, full size; `noise`: for the two convolutions.
-        """
-        x = self.up(x, w, noise[0])
+        """Return features of twice the size; `picture` is the linear one, full size."""
+        x = self.up(x, w, noise)
         if self.skip is not None and picture is not None:
             x = x + self.skip(pixel_unshuffle(picture, self.shrink))
-        return x + self.fine(x, w, noise[1])
+        return x + self.fine(x, w, noise)
 
 
 class Generator(nn.Module):
@@ -142,9 +135,8 @@ class Generator(nn.Module):
 
     - `channels`: at half size; they double where the size halves, up to eightfold.
     - `shape`: height and width of a picture, multiples of 4.
-    - `upsampling`: one of `UPSAMPLINGS`.
+    - `upsampling`, `noise`: as for `Modulated`.
     - `linear`: whether there is the linear picture; without it this is a plain StyleGAN2.
-    - `noise`: whether convolutions get noise for each pixel.
     """
 
     def __init__(
@@ -156,57 +148,45 @@ class Generator(nn.Module):
         noise: bool = False,
     ) -> None:
         super().__init__()
-        halved = halvings(shape)
         self.shape = shape
-        self.coarse = (shape[0] >> halved, shape[1] >> halved)
-        wide = [*reversed(widths(channels, halved))]
+        wide = widths(channels, shape, WIDEST)[::-1]
+        self.coarse, *sizes = [(shape[0] >> i, shape[1] >> i) for i in range(len(wide), 0, -1)]
         self.mapping = Mapping()
         self.linear = Slow(LATENT, 3 * shape[0] * shape[1]) if linear else None
         self.enter = nn.Linear(LATENT, wide[0] * self.coarse[0] * self.coarse[1])
         self.levels = nn.ModuleList(
-            Level(inner, outer, 2 ** (halved - 1 - i), upsampling, linear, noise)
-            for i, (inner, outer) in enumerate(pairwise(wide))
+            Level(inner, outer, shape[0] // height, upsampling, linear, noise)
+            for (inner, outer), (height, _) in zip(pairwise(wide), sizes, strict=True)
         )
         self.style = nn.Linear(LATENT, channels)
         nn.init.zeros_(self.style.bias)
         self.leave = nn.Conv2d(channels, 12, 3, padding=1)
         if linear:
-            for weight in self.leave.parameters():
-                nn.init.zeros_(weight)
-        sizes = [(shape[0] >> k, shape[1] >> k) for k in range(halved - 1, 0, -1)]
-        self.maps = [size for size in sizes for _ in range(2)] if noise else []
-
-    @property
-    def noise_length(self) -> int:
-        """How many random numbers a picture takes: z, then the noise of each convolution."""
-        return LATENT + sum(height * width for height, width in self.maps)
+            zero(self.leave)
+        # Random numbers of a picture: z, then the noise of each convolution.
+        self.parts = [LATENT, *(h * w for h, w in sizes for _ in range(2) if noise)]
+        self.noise_length = sum(self.parts)
 
     def forward(
         self, noise: Tensor, label: Tensor, truncation: float = 1.0, centre: Tensor | None = None
     ) -> Tensor:
-        """Return `(n, 3, height, width)`.
+        """Return `(n, 3, height, width)`, given `noise` `(n, noise_length)`; `label` is not used.
 
-        - `noise`: `(n, noise_length)`; `label`: not used.
         - `truncation`, `centre`: w is moved to `centre` plus `truncation` times its way from there.
         """
-        w = self.mapping(noise[:, :LATENT])
+        z, *maps = torch.split(noise, self.parts, dim=1)
+        w = self.mapping(z)
         if centre is not None:
             w = centre + truncation * (w - centre)
-        maps = self._split(noise[:, LATENT:])
-        flat = None if self.linear is None else self.linear(w).float()
-        picture = None if flat is None else flat.reshape(-1, 3, *self.shape)
+        picture = None
+        if self.linear is not None:
+            picture = self.linear(w).float().reshape(-1, 3, *self.shape)
         x = self.enter(w).unflatten(1, (*self.coarse, -1)).permute(0, 3, 1, 2)
-        for i, level in enumerate(self.levels):
-            x = level(x, w, picture, maps[2 * i : 2 * i + 2])
-        x = leaky_relu(x, SLOPE) * (GAIN * (1 + self.style(w)))[:, :, None, None]
-        residual = pixel_shuffle(self.leave(x), 2).float()
+        rest = iter(maps)
+        for level in self.levels:
+            x = level(x, w, picture, rest)
+        residual = pixel_shuffle(self.leave(styled(x, 1 + self.style(w))), 2).float()
         return residual if picture is None else picture + RESIDUAL * residual
-
-    def _split(self, noise: Tensor) -> tuple[Tensor | None, ...]:
-        if not self.maps:
-            return (None,) * (2 * len(self.levels))
-        parts = torch.split(noise, [height * width for height, width in self.maps], dim=1)
-        return tuple(part.reshape(-1, *size) for part, size in zip(parts, self.maps, strict=True))
 
 
 class Discriminator(nn.Module):
@@ -216,19 +196,17 @@ class Discriminator(nn.Module):
     size and the last there is a residual convolution too. The last units also see how much a group
     of pictures varies (minibatch deviation), so a score depends a little on its neighbours.
 
-    - `channels`: at half size; they double where the size halves, up to eightfold.
-    - `shape`: height and width of a picture, multiples of 4.
+    - `channels`, `shape`: as for `Generator`.
     """
 
     def __init__(self, channels: int, shape: tuple[int, int] = (32, 32)) -> None:
         super().__init__()
-        halved = halvings(shape)
-        wide = widths(channels, halved)
+        wide = widths(channels, shape, WIDEST)
         self.halve = nn.ModuleList(
             nn.Conv2d(4 * inner, outer, 3, padding=1) for inner, outer in pairwise([3, *wide])
         )
         self.blocks = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for width in wide[1:-1])
-        places = (shape[0] >> halved) * (shape[1] >> halved)
+        places = (shape[0] >> len(wide)) * (shape[1] >> len(wide))
         self.units = nn.Linear(places * wide[-1] + 1, UNITS)
         # Losses look at differences of scores, so a bias would go nowhere.
         self.score = nn.Linear(UNITS, 1, bias=False)
@@ -236,10 +214,7 @@ class Discriminator(nn.Module):
             nn.init.kaiming_normal_(layer.weight, SLOPE)
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        """Return scores `(n,)` of pictures `(n, 3, height, width)`; `label` is not used.
-
-        Groups are made among each half of the pictures: real and drawn ones do not mix.
-        """
+        """Return scores `(n,)` of pictures `(n, 3, height, width)`; `label` is not used."""
         x = pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         for i, halve in enumerate(self.halve):
             x = leaky_relu(halve(x if i == 0 else pixel_unshuffle(x, 2)), SLOPE)
@@ -253,7 +228,8 @@ class Discriminator(nn.Module):
 def deviation(x: Tensor) -> Tensor:
     """Return `(n, 1)`, the mean standard deviation of features `(n, d)` in each one's group.
 
-    Groups are of up to 8 neighbours, never across the middle of the batch.
+    Groups are of up to 8 neighbours, never across the middle of the batch: real pictures and drawn
+    ones do not mix.
     """
     # An odd number of pictures has no halves: each is its own group.
     size = max(math.gcd(len(x), 2 * GROUP) // 2, 1)

@@ -1,17 +1,11 @@
 """Small U-Nets that are told the time: of digits and their classes, and of colour pictures."""
 
-import itertools
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import (
-    group_norm,
-    pixel_shuffle,
-    pixel_unshuffle,
-    scaled_dot_product_attention,
-    silu,
-)
+from torch.nn.functional import group_norm, pixel_shuffle, pixel_unshuffle, silu
 
 GROUPS = 4
 FREQUENCIES = 16
@@ -22,13 +16,28 @@ HEAD = 32
 PIXEL = 0.5
 
 
+def widths(channels: int, shape: tuple[int, int], most: int) -> list[int]:
+    """Return the numbers of channels at half size, a quarter, ...: they double, up to `most` times.
+
+    It goes on while both sides can be halved and stay at least 4 wide.
+    """
+    halved = 1
+    while not any(side % 2 ** (halved + 1) or side < 2 ** (halved + 3) for side in shape):
+        halved += 1
+    return [channels * min(2**i, most) for i in range(halved)]
+
+
+def zero(*layers: nn.Module) -> None:
+    """Set all weights of layers to zero."""
+    for layer in layers:
+        for weight in layer.parameters():
+            nn.init.zeros_(weight)
+
+
 def adaptive_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Normalise groups of channels, then scale and shift each channel of each image.
+    """Normalise groups of channels of `(n, c, h, w)`, then scale and shift each by `(n, c)`.
 
-    On a CPU one call of group normalisation does both for the whole batch: it sees the batch as the
-    channels of a single image.
-
-    - `x`: `(n, c, height, width)`; `scale`, `shift`: `(n, c)`.
+    On a CPU one call does both for the whole batch, seen as the channels of a single image.
     """
     if x.device.type != "cpu":
         return torch.addcmul(
@@ -36,15 +45,17 @@ def adaptive_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         )
     n, c, height, width = x.shape
     flat = x.reshape(1, n * c, height, width)
-    flat = group_norm(flat, n * GROUPS, scale.reshape(-1), shift.reshape(-1))
-    return flat.view(n, c, height, width)
+    return group_norm(flat, n * GROUPS, scale.reshape(-1), shift.reshape(-1)).view(x.shape)
+
+
+def modulated(x: Tensor, condition: Tensor, layer: nn.Module) -> Tensor:
+    """Return the SiLU of `x`, normalised, scaled and shifted as `layer` makes of `condition`."""
+    scale, shift = layer(condition).chunk(2, dim=1)
+    return silu(adaptive_norm(x, 1 + scale, shift))
 
 
 class Block(nn.Module):
-    """A residual block of two convolutions, conditioned through its normalisation.
-
-    It starts as the identity: the last convolution is zero.
-    """
+    """A residual block of two convolutions, conditioned by its norm; the identity at first."""
 
     def __init__(self, channels: int, condition: int) -> None:
         super().__init__()
@@ -55,45 +66,44 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map `(n, channels, height, width)` under `condition` `(n, d)` to the same shape."""
-        scale, shift = self.modulation(condition).chunk(2, dim=1)
-        hidden = silu(adaptive_norm(x, 1 + scale, shift))
-        return x + self.second(silu(self.first(hidden)))
+        hidden = self.first(modulated(x, condition, self.modulation))
+        return x + self.second(silu(hidden))
 
 
-class Waves(nn.Module):
-    """Cosines and sines of a time at frequencies from 1 to 100, what networks are told it by."""
+class Timed(nn.Module):
+    """A network that is told times by their cosines and sines at frequencies from 1 to 100.
+
+    - `condition`: length of the vector that a time is turned into.
+    """
 
     frequencies: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, condition: int) -> None:
         super().__init__()
         frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), FREQUENCIES))
         self.register_buffer("frequencies", frequencies, persistent=False)
-
-    def forward(self, time: Tensor) -> Tensor:
-        """Map times `(n,)` from 0 to 1 to `(n, 2 * FREQUENCIES)`."""
-        angles = time[:, None] * self.frequencies
-        return torch.cat([angles.cos(), angles.sin()], dim=1)
-
-
-class UNet(nn.Module):
-    """Pictures in, pictures of the same shape out, given a time and a class.
-
-    Two by two pixels become the channels of one place, so that the work is done at half and
-    quarter size, with `channels` and twice as many.
-
-    - `channels`: a multiple of 4; 16 gives fewer than 100,000 weights.
-    - `classes`: how many; the class with this number stands for "no class given".
-    - `condition`: length of the vector that time and class are turned into.
-    """
-
-    def __init__(self, channels: int, classes: int, condition: int = 48) -> None:
-        super().__init__()
-        self.classes = classes
-        self.waves = Waves()
         self.time = nn.Sequential(
             nn.Linear(2 * FREQUENCIES, condition), nn.SiLU(), nn.Linear(condition, condition)
         )
+
+    def told(self, time: Tensor) -> Tensor:
+        """Map times `(n,)` from 0 to 1 to `(n, condition)`."""
+        angles = time[:, None] * self.frequencies
+        return self.time(torch.cat([angles.cos(), angles.sin()], dim=1))
+
+
+class UNet(Timed):
+    """Pictures in, pictures of the same shape out, given a time and a class.
+
+    Two by two pixels become the channels of one place, so that the work is done at half and
+    quarter size, with `channels`, a multiple of 4, and twice as many.
+
+    - `classes`: how many; the class with this number stands for "no class given".
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        condition = 48
+        super().__init__(condition)
         self.label = nn.Embedding(classes + 1, condition)
         self.enter = nn.Conv2d(4, channels, 3, padding=1)
         self.fine_in = Block(channels, condition)
@@ -110,7 +120,7 @@ class UNet(nn.Module):
 
         - `time`: float `(n,)`, from 0 to 1; `label`: int64 `(n,)`, from 0 to `classes`.
         """
-        condition = silu(self.time(self.waves(time)) + self.label(label))
+        condition = silu(self.told(time) + self.label(label))
         fine = self.fine_in(self.enter(pixel_unshuffle(x, 2)), condition)
         coarse = self.down(fine)
         for block in self.coarse:
@@ -118,13 +128,11 @@ class UNet(nn.Module):
         fine = fine + pixel_shuffle(self.up(coarse), 2)
         for block in self.fine_out:
             fine = block(fine, condition)
-        scale, shift = self.last(condition).chunk(2, dim=1)
-        fine = silu(adaptive_norm(fine, 1 + scale, shift))
-        return pixel_shuffle(self.leave(fine), 2)
+        return pixel_shuffle(self.leave(modulated(fine, condition, self.last)), 2)
 
 
 class Attention(nn.Module):
-    """Self-attention among the places of a map; it starts as the identity."""
+    """Self-attention among the places of a map; the identity at first."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -138,12 +146,12 @@ class Attention(nn.Module):
         """Map `(n, channels, height, width)` to the same shape."""
         split = self.ask(self.norm(x)).flatten(2).unflatten(1, (3, self.heads, -1))
         query, key, value = split.transpose(3, 4).unbind(1)
-        found = scaled_dot_product_attention(query, key, value)
+        found = nn.functional.scaled_dot_product_attention(query, key, value)
         return x + self.answer(found.transpose(2, 3).reshape(x.shape))
 
 
 class Level(nn.Module):
-    """A block, then attention where `attends`."""
+    """A `Block`, then attention where `attends`."""
 
     def __init__(self, channels: int, condition: int, attends: bool) -> None:
         super().__init__()
@@ -151,45 +159,37 @@ class Level(nn.Module):
         self.attention = Attention(channels) if attends else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Map `(n, channels, height, width)` under `condition` `(n, d)` to the same shape."""
+        """Map as a `Block` does."""
         return self.attention(self.block(x, condition))
 
 
-class FaceUNet(nn.Module):
+class FaceUNet(Timed):
     """Noisy colour pictures and times in, a velocity for each out; at first it is zero.
 
-    Two by two pixels become the channels of one place. From there maps halve while their sides
-    are even and at least 8 places, down to 4 x 4 for 32, 64 and 128 pixels; widths double, up to
-    four times `channels`. Maps of at most 8 x 8 places, the smallest excepted, get attention.
-    What comes in and goes out is scaled to a size of one by the time (Karras et al. 2022, arXiv
-    2206.00364).
+    Two by two pixels become the channels of one place. From there maps halve and `widths` double.
+    Maps of at most 8 x 8 places, the smallest excepted, get attention. What comes in and goes out
+    is scaled to a size of one by the time (Karras et al. 2022, arXiv 2206.00364).
 
     - `channels`: width at half size, a multiple of 4.
     - `shape`: height and width of the pictures, even.
     """
 
     def __init__(self, channels: int, shape: tuple[int, int]) -> None:
-        super().__init__()
-        halved = halvings(shape)
-        widths = [channels * min(2**i, MOST_WIDENING) for i in range(halved)]
-        sides = [(shape[0] >> i, shape[1] >> i) for i in range(1, halved + 1)]
         condition = 3 * channels
-        self.waves = Waves()
-        self.time = nn.Sequential(
-            nn.Linear(2 * FREQUENCIES, condition), nn.SiLU(), nn.Linear(condition, condition)
-        )
+        super().__init__(condition)
+        wide = widths(channels, shape, MOST_WIDENING)
 
         def levels() -> nn.ModuleList:
             return nn.ModuleList(
-                Level(width, condition, max(places) <= LARGEST_ATTENDED)
-                for width, places in zip(widths[:-1], sides[:-1], strict=True)
+                Level(width, condition, max(shape) >> i <= LARGEST_ATTENDED)
+                for i, width in enumerate(wide[:-1], start=1)
             )
 
-        steps = list(itertools.pairwise(widths))
+        steps = list(pairwise(wide))
         self.enter = nn.Conv2d(12, channels, 3, padding=1)
         self.inward = levels()
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
-        self.bottom = nn.ModuleList(Block(widths[-1], condition) for _ in range(2))
+        self.bottom = nn.ModuleList(Block(wide[-1], condition) for _ in range(2))
         self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in steps)
         self.outward = levels()
         self.finish = Block(channels, condition)
@@ -200,7 +200,7 @@ class FaceUNet(nn.Module):
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Return `(n, 3, h, w)` for pictures of that shape at times `(n,)` from 0 to 1."""
         size = ((time * PIXEL).square() + (1 - time).square()).sqrt()[:, None, None, None]
-        condition = silu(self.time(self.waves(time)))
+        condition = silu(self.told(time))
         hidden = self.enter(pixel_unshuffle(x / size, 2))
         passed = []
         for level, down in zip(self.inward, self.down, strict=True):
@@ -212,21 +212,5 @@ class FaceUNet(nn.Module):
         for up, level in zip(reversed(self.up), reversed(self.outward), strict=True):
             hidden = level(passed.pop() + pixel_shuffle(up(hidden), 2), condition)
         hidden = self.finish(hidden, condition)
-        scale, shift = self.last(condition).chunk(2, dim=1)
-        out = self.leave(silu(adaptive_norm(hidden, 1 + scale, shift)))
+        out = self.leave(modulated(hidden, condition, self.last))
         return pixel_shuffle(out, 2) * (PIXEL / size)
-
-
-def halvings(shape: tuple[int, int]) -> int:
-    """Return how often both sides can be halved and stay at least 4 wide, at least once."""
-    found = 1
-    while not any(side % 2 ** (found + 1) or side < 2 ** (found + 3) for side in shape):
-        found += 1
-    return found
-
-
-def zero(*layers: nn.Module) -> None:
-    """Set all weights of layers to zero."""
-    for layer in layers:
-        for weight in layer.parameters():
-            nn.init.zeros_(weight)
