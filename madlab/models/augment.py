@@ -27,8 +27,6 @@ class Augment:
     +-0.25 of the range in brightness, 0 to 2 times the saturation, 0.5 to 1.5 times the contrast,
     a shift by up to an eighth of each side with zeros (mid-grey) moved in, and a hole of zeros,
     three eighths of each side.
-
-    - `probability`: of each change to each picture, 0 to 1.
     """
 
     probability: float
@@ -38,10 +36,7 @@ class Augment:
         return draws.uniform(n, NUMBERS)
 
     def __call__(self, pictures: Tensor, numbers: Tensor) -> Tensor:
-        """Return changed pictures; both are `(n, 3, h, w)` in [-1, 1], before clipping.
-
-        Row i of `numbers`, from `draw`, decides about picture i alone.
-        """
+        """Return changed pictures `(n, 3, h, w)`, in [-1, 1] before; row i decides about i."""
         _, _, height, width = pictures.shape
         number = numbers.T
         chosen = (number < self.probability).to(numbers.dtype)

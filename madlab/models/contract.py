@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from madlab.data.samples import Samples
-from madlab.models.base import Labels, Model, NotFittedError, Progress
+from madlab.models.base import Labels, Model, NotFittedError
 
 SEED = 7
 # Samples that are drawn for a comparison, and for a diversity.
@@ -35,8 +35,7 @@ def check_model(
 
     Works for any model, a student's own included. Checked are shapes, dtypes and finite values;
     what samples depend on; that a second fit forgets the first; progress and checkpoints; that a
-    smaller bias lowers the diversity; exact saving, as safetensors and JSON only; n = 0 and 1;
-    clear errors.
+    smaller bias lowers the diversity; exact saving, as safetensors and JSON only; clear errors.
 
     - `model`: fitted or not; it stays as it is, for the checks work on new models of its class
       with its settings. Three whole fits are made, so choose settings that train quickly.
@@ -44,8 +43,8 @@ def check_model(
     - `bias`: the sampling bias to compare with 1; None for a model that has no bias.
     - `diversity`: maps samples to a number; by default the variance within a class, `spread`.
     """
-    battery = _battery(_Bench(model, images, labels), bias, diversity or spread)
-    for kept, sentence in battery:
+    bench = _Bench(model, images, labels)
+    for kept, sentence in _battery(bench, bias, diversity or spread):
         if not kept:
             raise AssertionError(f"{sentence}.")
 
@@ -87,16 +86,9 @@ class _Bench:
     def fresh(self) -> Model:
         return self.kind(**self.model.settings)
 
-    def fit(
-        self,
-        model: Model,
-        rows: slice = slice(None),
-        progress: Progress | None = None,
-        checkpoint: Path | None = None,
-    ) -> None:
+    def fit(self, model: Model, rows: slice = slice(None), **how: Any) -> None:
         images = self.images[rows].copy()
-        labels = None if self.labels is None else self.labels[rows]
-        model.fit(images, labels, seed=SEED, progress=progress, checkpoint=checkpoint)
+        model.fit(images, None if self.labels is None else self.labels[rows], seed=SEED, **how)
         if not np.array_equal(images, self.images[rows]):
             raise AssertionError("fit writes into the images that it is given.")
 
@@ -137,9 +129,7 @@ def _description(bench: _Bench) -> Answers:
 
 
 def _refusal(
-    what: str,
-    call: Callable[[], object],
-    wanted: tuple[type[Exception], ...] = (ValueError, TypeError),
+    what: str, call: Callable[[], object], wanted: Any = (ValueError, TypeError)
 ) -> tuple[bool, str]:
     """Answer whether the call raises one of the wanted errors, with a message."""
     names = " or ".join(error.__name__ for error in wanted)

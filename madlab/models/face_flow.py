@@ -30,11 +30,11 @@ LEAST = 1e-4
 class FaceFlow(Neural):
     """Rectified flow of faces or other colour pictures, from scratch in about a minute on a CPU.
 
-    A flow takes noise along a velocity to pictures (`madlab.models.diffusion.RectifiedFlow`). The
-    velocity has two parts: that of the Gaussian with the pictures' mean, first 256 principal
-    components and total variance, in closed form, and what a U-Net adds to it, zero at first: it
-    starts near the control `principal`. Sampling is done in coordinates in which the linear part
-    stands still, so few steps do. Half of the training pictures are mirrored.
+    Its velocity (see `madlab.models.diffusion.RectifiedFlow`) has two parts: that of the Gaussian
+    with the pictures' mean, first 256 principal components and total variance, in closed form, and
+    what a U-Net adds to it, zero at first: it starts near the control `principal`. Sampling is done
+    in coordinates in which the linear part stands still, so few steps do. Half of the training
+    pictures are mirrored.
 
     Its sampling bias is autoguidance (Karras et al. 2024, arXiv 2406.02507): samples follow
     d + w (d - e), d the velocity and e that of a worse model of the same pictures, at
@@ -155,11 +155,7 @@ class GaussianFlow(nn.Module):
         self.register_buffer("rest", torch.ones(()))
 
     def become(self, mean: Tensor, components: Tensor, total: float) -> None:
-        """Take the pictures' mean and covariance.
-
-        - `mean`: `(size,)`; `components`: principal components `(count, size)`, each as long as
-          the standard deviation along it; `total`: the sum of all values' variances.
-        """
+        """Take the pictures' mean and components from `channels_first`, and total variance."""
         count, size = components.shape
         variances = components.square().sum(1)
         rest = (total - float(variances.sum())) / max(size - count, 1)
@@ -204,10 +200,7 @@ def _root(variance: Tensor, time: Tensor) -> Tensor:
 
 
 class EarlyAverage(OneLoss):
-    """A learner of a `Guided` pair: trains `main`, and averages its weights in `early`.
-
-    Each step draws the "rate" of the average, a scalar that is zero once the early share is over.
-    """
+    """A learner of a `Guided` pair: trains `main`, and averages it in `early` at drawn rates."""
 
     def __init__(
         self, pair: Guided, loss: Any, draw: Any, learning_rate: float, precision: Precision

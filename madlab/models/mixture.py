@@ -39,17 +39,16 @@ class Mixture(Base):
     0 only the component means remain.
 
     Two choices shape what is seen of images. The isotropic noise of probabilistic PCA is estimated
-    but not sampled: as independent grain on each pixel it would make every digit look like none.
-    And a tone curve, one monotone map of grey levels found by `fit`, gives the samples at
-    bias 1 the grey levels of the training images: sums of loadings blur ink into fog, and fog
-    on fog would hide every other effect after a few generations.
+    but not sampled: as grain on each pixel it would make every digit look like none. And a tone
+    curve, one monotone map of grey levels, gives the samples at bias 1 the grey levels of the
+    training images: sums of loadings blur ink into fog, and fog on fog would hide every other
+    effect after a few generations.
 
     - `components`: Gaussians, at least 1; of images, clusters a class, fewer where a class has
       fewer than `rank + 1` images for each.
     - `rank`, `tone`: of images, loadings a component, at least 1; whether there is a tone curve.
 
-    The model always runs on one thread of the CPU: its many small matrices gain nothing from more,
-    and need float64, which Apple's GPUs lack.
+    It runs on one thread of the CPU: small matrices gain nothing from more, and need float64.
 
     Source: Tipping & Bishop, "Mixtures of Probabilistic Principal Component Analysers",
     Neural Computation 11 (1999); for images k-means takes the place of their EM.
@@ -177,10 +176,9 @@ def _nearest(points: Tensor, centres: Tensor) -> Tensor:
 def principal_loadings(members: Tensor, scores: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Return mean `(pixels,)` and loadings `(rank, pixels)` of a probabilistic PCA.
 
-    - `members`: `(n, pixels)`, the images of one cluster.
-    - `scores`: `(n, d)`, the same along a few common axes. Their leading directions are a start
-      that one step of subspace iteration carries into pixel space; a full decomposition would find
-      the same loadings to within about a percent.
+    - `members`: `(n, pixels)`, the images of one cluster; `scores`: `(n, d)`, the same along a few
+      common axes. Their leading directions are a start that one step of subspace iteration carries
+      into pixel space, to within about a percent of a full decomposition's loadings.
 
     Loadings are `sqrt(variance - noise)` times the principal axes, with the likeliest noise, the
     mean of the variances left out; those that the cluster is too small to show are 0.
@@ -213,8 +211,7 @@ def _eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
 def tone_curve(drawn: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Return the map of grey levels, uint8 `(256,)`, that takes one histogram to another.
 
-    - `drawn`, `wanted`: uint8 arrays; level v of `drawn` becomes the level of `wanted` with as
-      large a share of pixels below it.
+    Level v of `drawn` becomes the level of `wanted` with as large a share of pixels below it.
     """
     have = np.bincount(drawn.ravel(), minlength=256) / drawn.size
     want = np.bincount(wanted.ravel(), minlength=256) / wanted.size
@@ -230,9 +227,8 @@ def _pixels(fitted: Arrays, labels: np.ndarray, bias: float, seed: int) -> np.nd
     noise = generator(seed, "mixture", "latents").standard_normal((n, loadings.shape[1]))
     latents = _on_grid(np.sqrt(bias) * noise)
     images = np.empty((n, means.shape[1]), np.uint8)
-    order = np.argsort(components, kind="stable")
-    ends = np.cumsum(np.bincount(components, minlength=len(means)))
-    for component, rows in enumerate(np.split(order, ends[:-1])):
+    for component in np.unique(components):
+        rows = components == component
         z = torch.from_numpy(latents[rows])
         drawn = means[component].double() + z @ loadings[component].double()
         images[rows] = to_bytes(drawn.numpy())

@@ -28,17 +28,12 @@ class Picked(Base):
     metrics' separate reader takes for its label with the most confidence, the first of equals.
     The best of one whole pile would be mostly of the classes that are easy to read; here every
     class stays as frequent as it was asked for, and digit i depends on its own candidates alone.
-    `bias` is handed to the other model.
-
-    The read share of picked samples comes from the reader that picked them, so it is high by
-    construction. Frechet distance, precision and recall look through other weights.
+    `bias` is handed to the other model. The read share of picked samples comes from the reader that
+    picked them, so it is high by construction; the other scores look through other weights.
 
     - `model`, `model_settings`: the other model, as for `madlab.models.create`: one of labelled
       digits, uint8 `(n, 28, 28)` with labels 0 to 9.
     - `candidates`: draws for each digit, at least 1, which picks nothing.
-
-    Raises KeyError, TypeError or ValueError for another model that is not known, or has no
-    classes to ask for.
 
     Source: picking the best of K as in Ferbach et al. 2024, "Self-Consuming Generative Models
     with Curated Data Provably Optimize Human Preferences", arXiv 2407.09499, which keeps each

@@ -81,7 +81,7 @@ def _largest(symmetric: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def channels_first(mean: np.ndarray, components: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return both as float64 `(size,)` and `(count, size)`, of pictures in [-1, 1]."""
+    """Return both as float64 `(size,)` and `(count, size)`, for pictures in [-1, 1]."""
     flat = torch.from_numpy(components / 127.5).permute(0, 3, 1, 2).flatten(1)
     return torch.from_numpy(mean / 127.5 - 1).permute(2, 0, 1).flatten(), flat
 

@@ -30,10 +30,10 @@ class RealNvp(Base):
     """Affine couplings in a row, fitted to float64 points `(n, d)`, n and d at least 2.
 
     An invertible network takes noise from N(0, I) to the points, standardised in each coordinate,
-    and is trained by maximum likelihood; 10,000 points take about 1.5 s of one CPU core. It is the
-    RealNVP of Dinh et al. 2017 (arXiv 1605.08803), its log-scales bounded. It computes on the CPU,
-    in float64, which not every device has: so it can be inverted far outside the data too. Labels
-    are ignored. `bias` scales the variance of the noise: samples are made of N(0, bias * I).
+    and is trained by maximum likelihood: RealNVP (Dinh et al. 2017, arXiv 1605.08803), its
+    log-scales bounded. It computes on the CPU, in float64, which not every device has: so it can be
+    inverted far outside the data too. Labels are ignored. `bias` scales the variance of the noise:
+    samples are made of N(0, bias * I).
 
     - `couplings`: how many, at least 2, so that every coordinate is moved.
     - `hidden`: width of the one hidden layer of each coupling's network.
@@ -120,9 +120,7 @@ class RealNvp(Base):
     def log_likelihood(self, points: np.ndarray) -> np.ndarray:
         """Return the exact log-density of the unbiased model at points, float64 `(n,)`.
 
-        - `points`: float64 `(n, d)`; the density is per unit of volume in their own units.
-
-        Raises as `forward` does.
+        It is per unit of volume in the points' own units. Raises as `forward` does.
         """
         standard = self._standard(points)
         density = _computed(self._network.log_density, standard)

@@ -17,9 +17,9 @@ PIXEL = 0.5
 
 
 def widths(channels: int, shape: tuple[int, int], most: int) -> list[int]:
-    """Return the numbers of channels at half size, a quarter, ...: they double, up to `most` times.
+    """Return the numbers of channels at half size, a quarter, ... while sides stay 4 wide.
 
-    It goes on while both sides can be halved and stay at least 4 wide.
+    They double up to `most` times `channels`.
     """
     halved = 1
     while not any(side % 2 ** (halved + 1) or side < 2 ** (halved + 3) for side in shape):
@@ -71,10 +71,7 @@ class Block(nn.Module):
 
 
 class Timed(nn.Module):
-    """A network that is told times by their cosines and sines at frequencies from 1 to 100.
-
-    - `condition`: length of the vector that a time is turned into.
-    """
+    """A network that is told times by their cosines and sines at frequencies from 1 to 100."""
 
     frequencies: Tensor
 
