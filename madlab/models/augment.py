@@ -1,11 +1,7 @@
 """Random changes of pictures that keep a discriminator from knowing the real ones by heart."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
-
-from madlab.training import Draws
 
 # Random numbers for each picture: whether and how strongly, for each kind of change.
 NUMBERS = 12
@@ -17,9 +13,8 @@ SHIFT = 1 / 8
 HOLE = 3 / 8
 
 
-@dataclass
-class Augment:
-    """Changes of colour, a shift and a hole, each made to each picture with one probability.
+def augmented(pictures: Tensor, numbers: Tensor, probability: float) -> Tensor:
+    """Return pictures `(n, 3, h, w)`, in [-1, 1] before, each changed by chance.
 
     A discriminator that sees real and drawn pictures alike through these changes cannot tell the
     real ones by heart, and a generator does not learn them (Zhao et al. 2020, "DiffAugment", arXiv
@@ -27,40 +22,34 @@ class Augment:
     +-0.25 of the range in brightness, 0 to 2 times the saturation, 0.5 to 1.5 times the contrast,
     a shift by up to an eighth of each side with zeros (mid-grey) moved in, and a hole of zeros,
     three eighths of each side.
+
+    - `numbers`: uniform `(n, NUMBERS)`; row i decides about picture i alone.
+    - `probability`: of each change to each picture, 0 to 1.
     """
+    _, _, height, width = pictures.shape
+    number = numbers.T
+    chosen = (number < probability).to(numbers.dtype)
 
-    probability: float
+    def factor(column: int, low: float, high: float) -> Tensor:
+        change = low + (high - low) * number[column + 1] - 1
+        return (1 + chosen[column] * change)[:, None, None, None]
 
-    def draw(self, draws: Draws, n: int) -> Tensor:
-        """Return the random numbers of `n` pictures, uniform `(n, NUMBERS)`."""
-        return draws.uniform(n, NUMBERS)
+    light = chosen[0] * BRIGHTNESS * (2 * number[1] - 1)
+    colour, contrast = factor(2, *SATURATION), factor(4, *CONTRAST)
+    # In one sum: grey values and the mean brightness of each picture are kept by what follows.
+    grey = pictures.mean(1, keepdim=True)
+    middle = grey.mean((2, 3), keepdim=True)
+    shade = (contrast * (1 - colour)) * grey + ((1 - contrast) * middle)
+    x = (contrast * colour) * pictures + (shade + light[:, None, None, None])
 
-    def __call__(self, pictures: Tensor, numbers: Tensor) -> Tensor:
-        """Return changed pictures `(n, 3, h, w)`, in [-1, 1] before; row i decides about i."""
-        _, _, height, width = pictures.shape
-        number = numbers.T
-        chosen = (number < self.probability).to(numbers.dtype)
+    # A shift is a product with a matrix: fast, and so is its gradient.
+    down = _shift(height, chosen[6] * (2 * number[7] - 1))
+    right = _shift(width, chosen[6] * (2 * number[8] - 1))
+    x = down[:, None] @ x @ right[:, None].transpose(2, 3)
 
-        def factor(column: int, low: float, high: float) -> Tensor:
-            change = low + (high - low) * number[column + 1] - 1
-            return (1 + chosen[column] * change)[:, None, None, None]
-
-        light = chosen[0] * BRIGHTNESS * (2 * number[1] - 1)
-        colour, contrast = factor(2, *SATURATION), factor(4, *CONTRAST)
-        # In one sum: grey values and the mean brightness of each picture are kept by what follows.
-        grey = pictures.mean(1, keepdim=True)
-        middle = grey.mean((2, 3), keepdim=True)
-        shade = (contrast * (1 - colour)) * grey + ((1 - contrast) * middle)
-        x = (contrast * colour) * pictures + (shade + light[:, None, None, None])
-
-        # A shift is a product with a matrix: fast, and so is its gradient.
-        down = _shift(height, chosen[6] * (2 * number[7] - 1))
-        right = _shift(width, chosen[6] * (2 * number[8] - 1))
-        x = down[:, None] @ x @ right[:, None].transpose(2, 3)
-
-        rows, columns = _hole(height, number[10]), _hole(width, number[11])
-        hole = (rows & (chosen[9] > 0)[:, None])[:, :, None] & columns[:, None, :]
-        return x * ~hole[:, None]
+    rows, columns = _hole(height, number[10]), _hole(width, number[11])
+    hole = (rows & (chosen[9] > 0)[:, None])[:, :, None] & columns[:, None, :]
+    return x * ~hole[:, None]
 
 
 def flipped(pictures: Tensor, numbers: Tensor) -> Tensor:

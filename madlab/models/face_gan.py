@@ -10,7 +10,6 @@ from torch import Tensor
 
 from madlab import checks, training
 from madlab.models._nets.faces import LATENT, UPSAMPLINGS, Discriminator, Generator
-from madlab.models.augment import Augment
 from madlab.models.base import setting
 from madlab.models.gan import Adversarial, R3Gan
 from madlab.models.neural import Shape, where_is
@@ -31,10 +30,10 @@ def _share(name: str, value: float) -> float:
 class FaceGan(Adversarial):
     """A small StyleGAN2 that starts at its pictures' principal components: faces in a minute.
 
-    Its training step is the digits' `gan`'s (`madlab.models.gan.R3Gan`), with averaged
-    weights; `Augment` changes all that the discriminator sees. Karras et al. 2020 (arXiv
-    1912.04958) describe mapping network, modulated convolutions and minibatch deviation. The
-    generator starts as the Gaussian of the pictures' principal components (the model `principal`).
+    Its training step is that of `gan`, on `augmented` pictures (`madlab.models.gan.R3Gan`). Karras
+    et al. 2020 (arXiv 1912.04958) describe mapping network, modulated convolutions and minibatch
+    deviation. The generator starts as the Gaussian of the pictures' principal components (the model
+    `principal`).
 
     Its sampling bias is truncation: the mapped latent w becomes wavg + bias (w - wavg), where wavg
     is the mean w of 4,096 fixed z.
@@ -88,7 +87,7 @@ class FaceGan(Adversarial):
             seed,
             latent=network.noise_length,
             penalty=self.penalty,
-            augment=Augment(self.augmentation),
+            augmentation=self.augmentation,
         )
 
     def _noise(self, rng: np.random.Generator, n: int, shape: Shape) -> np.ndarray:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pixel_shuffle, pixel_unshuffle, silu, softplus
 
 from madlab import training
-from madlab.models.augment import Augment, flipped
+from madlab.models.augment import NUMBERS, augmented, flipped
 from madlab.models.neural import Neural, Sampler, Shape, fast, scaled, where_is
 from madlab.streams import derive
 from madlab.training import Draws, Learner, Precision
@@ -169,8 +169,8 @@ class R3Gan(Adversaries):
     - `generator`, `make`, `learning_rate`, `seed`: see `Adversaries`.
     - `latent`: how many random numbers the generator takes for a picture.
     - `penalty`: the weight of the squared slopes, half of it for each kind of picture.
-    - `augment`: where given, changes all pictures that the discriminator sees, and real ones are
-      mirrored at random.
+    - `augmentation`: where given, real pictures are mirrored at random, and all that the
+      discriminator sees are `augmented` with this probability.
     """
 
     opponent: ClassVar[str] = "discriminator"
@@ -178,7 +178,7 @@ class R3Gan(Adversaries):
 
     latent: int
     penalty: float
-    augment: Augment | None = None
+    augmentation: float | None = None
 
     def kind(self, step: int) -> str:
         """The slopes are held down in every fourth step."""
@@ -188,10 +188,10 @@ class R3Gan(Adversaries):
         """Return the latent vectors of a step, and the numbers that its augmentations take."""
         draws = self._draws(step)
         drawn = {"noise": draws.normal(n, self.latent)}
-        if self.augment is not None:
+        if self.augmentation is not None:
             drawn["flips"] = draws.uniform(n)
-            drawn["on_real"] = self.augment.draw(draws, n)
-            drawn["on_drawn"] = self.augment.draw(draws, n)
+            drawn["on_real"] = draws.uniform(n, NUMBERS)
+            drawn["on_drawn"] = draws.uniform(n, NUMBERS)
         return drawn
 
     def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
@@ -199,9 +199,10 @@ class R3Gan(Adversaries):
         labels, real = batch["labels"], scaled(batch["images"])
         # One pass through the generator serves both losses.
         drawn = self._drawn(batch["noise"], labels)
-        if self.augment is not None:
-            real = self.augment(flipped(real, batch["flips"]), batch["on_real"])
-            drawn = self.augment(drawn, batch["on_drawn"])
+        if self.augmentation is not None:
+            real = flipped(real, batch["flips"])
+            real = augmented(real, batch["on_real"], self.augmentation)
+            drawn = augmented(drawn, batch["on_drawn"], self.augmentation)
         pictures, classes = torch.cat([real, drawn.detach()]), labels.repeat(2)
         if kind == "plain":
             loss = relative_loss(*self._scores(pictures, classes).chunk(2))

@@ -154,7 +154,7 @@ def constants(model, images, main, early):
     network = started(model, images)
     network.main, network.early = Constant(main), Constant(early)
     model._network = network
-    model._fitted = {"shape": np.array(images.shape[1:3])}
+    model._fitted = {"shape": np.array(images.shape[1:3]), "frequencies": np.ones(1)}
     return network
 
 

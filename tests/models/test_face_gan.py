@@ -1,6 +1,7 @@
 """The GAN of faces: its start, its bias, its switches, its augmentations and its promises."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from madlab.models._nets.faces import (
     deviation,
 )
 from madlab.models._nets.unet import widths
-from madlab.models.augment import NUMBERS, Augment, flipped
+from madlab.models.augment import NUMBERS, augmented, flipped
 from madlab.models.face_gan import FaceGan
 from madlab.models.neural import CPU_BATCH
 from madlab.models.principal import Principal
@@ -165,11 +166,11 @@ def numbers(n, **columns):
 
 def test_unchosen_pictures_are_left_as_they_are():
     x = torch.randn(4, 3, 16, 16)
-    torch.testing.assert_close(Augment(0.5)(x, numbers(4)), x)
+    torch.testing.assert_close(augmented(x, numbers(4), 0.5), x)
 
 
 def test_each_change_is_what_it_says():
-    x, augment = torch.randn(4, 3, 16, 16), Augment(0.5)
+    x, augment = torch.randn(4, 3, 16, 16), partial(augmented, probability=0.5)
     torch.testing.assert_close(augment(x, numbers(4, c0=0.1, c1=0.75)), x + 0.25)
     grey = x.mean(1, keepdim=True).expand_as(x)
     torch.testing.assert_close(augment(x, numbers(4, c2=0.1, c3=0.0)), grey)
@@ -188,7 +189,7 @@ def test_each_change_is_what_it_says():
 def test_changes_come_with_their_probability_and_pass_gradients():
     x = torch.randn(2000, 3, 8, 8, requires_grad=True)
     drawn = torch.from_numpy(np.random.default_rng(0).random((2000, NUMBERS), dtype=np.float32))
-    found = Augment(0.3)(x, drawn)
+    found = augmented(x, drawn, 0.3)
     same = (found - x).abs().flatten(1).amax(1) < 1e-5
     # Five changes, of which a shift by under half a pixel is none: 0.7^5 and a little more.
     assert 0.14 < same.double().mean().item() < 0.24
@@ -209,7 +210,7 @@ def test_a_step_is_that_of_the_digits_on_augmented_pictures(step):
     draw, judge = (copy.deepcopy(network) for network in learner.networks.values())
     losses = learner.update(batch, learner.kind(step))
 
-    augment = Augment(0.3)
+    augment = partial(augmented, probability=0.3)
     real = (batch["images"].float() / 127.5 - 1).permute(0, 3, 1, 2)
     real = torch.where(batch["flips"][:, None, None, None] < 0.5, real.flip(3), real)
     real = augment(real, batch["on_real"]).requires_grad_()
