@@ -206,7 +206,9 @@ class _OwnKernel(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         return KernelSpec(**get_kernel_dict())
 
-    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+    async def shutdown_kernel(  # type: ignore[override]
+        self, now: bool = False, restart: bool = False
+    ) -> None:
         # After an interrupt the cell's tasks still wait, and would complain that it is gone.
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from madlab.gallery import Gallery
 from madlab.gallery.chains import family, subject
+from madlab.gallery.reading import Gallery
 from madlab.metrics.spectrum import grid_peak, grid_power, power_spectrum
 from madlab.store import name_of, table
 

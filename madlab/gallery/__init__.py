@@ -1,21 +1,13 @@
 """Finished chains that ship with the package: their scores and their pictures."""
 
-from typing import TYPE_CHECKING, Any
+from madlab import renamed
 
-from madlab.gallery.chains import Finished
-from madlab.gallery.pictures import Embedding
-from madlab.gallery.reading import Gallery, open
+_NAMES = {
+    "Built": "building", "Embedding": "files", "Finished": "chains", "Gallery": "reading",
+    "build": "building", "open": "reading",
+}  # fmt: skip
 
-if TYPE_CHECKING:
-    from madlab.gallery.building import Built, build
+__all__ = [*_NAMES]
 
-__all__ = ["Built", "Embedding", "Finished", "Gallery", "build", "open"]
-
-
-def __getattr__(name: str) -> Any:
-    # Building needs torch, without which a gallery is read.
-    if name not in ("Built", "build"):
-        raise AttributeError(f"module 'madlab.gallery' has no attribute {name!r}")
-    from madlab.gallery import building
-
-    return getattr(building, name)
+# On first use: building needs torch, without which a gallery is read.
+__getattr__ = renamed.lazy(__name__, **_NAMES)

@@ -7,17 +7,16 @@ scripts/build_gallery.py.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from madlab import models
 from madlab.chain import Chain
 from madlab.data import mnist
-from madlab.data.samples import Dataset, Samples
+from madlab.data.samples import Dataset
 from madlab.gallery import files
 from madlab.gallery.chains import Finished, group, in_order, sheet_generations
-from madlab.gallery.pictures import pack_sheet
 from madlab.gallery.reading import Gallery
 from madlab.loops import Loop
 from madlab.metrics import far_enough
@@ -33,11 +32,7 @@ NEAR = 0.05
 
 
 class Built(NamedTuple):
-    """What came of building.
-
-    - `gallery`: the gallery.
-    - `left_out`: why chains, or the pictures of chains, are not in it, by their names.
-    """
+    """What came of building, and why chains, or the pictures of some, are not in it, by names."""
 
     gallery: Gallery
     left_out: dict[str, str]
@@ -58,34 +53,31 @@ def build(
 
     Of every chain the records are kept, all seeds; of the lowest seed whose pictures are there,
     also a sheet of previews in generations 1, 2, 3, 5, 10, 20, 50, 100 and the last: 50 digits, or
-    48 faces of 32 pixels a side, 24 of 64. Of faces and other colour pictures only those are shown
-    that in every one of these generations are farther from every training picture than 5% of the
-    training pictures are from the nearest other one; all the sheet's places are then of the same
-    noise. How many are too near is kept with the sheet.
+    48 pictures of 32 pixels a side, 24 of 64. Of these only such are shown that in every one of the
+    generations are farther from every training picture than 5% of the training pictures are from
+    the nearest other one; how many are too near is kept with the sheet.
 
     - `stores`: folders, or stores. Of a chain that is in several the longest is taken, of equals
       the first.
-    - `folder`: where the gallery goes; one that is there is replaced, in one step. One program at a
-      time may build into it.
-    - `data`: the data sets that chains on colour pictures were trained on, such as
-      `[madlab.data.ffhq(path)]`; MNIST is known. A chain whose data are not given keeps its records
-      and gets no sheet.
+    - `folder`: where the gallery goes, in place of one that is there; one program at a time may
+      build into it.
+    - `data`: what chains on colour pictures were trained on, as `[madlab.data.ffhq(path)]`; those
+      whose data are not given get no sheet.
     - `keep`: which chains are taken; all where not given.
 
     Raises ValueError where there is no chain, or where the files would take more than
     `madlab.gallery.files.LIMIT` bytes, and OSError for folders that cannot be read or written. The
     old gallery is then intact.
     """
-    digits = mnist()
-    known = {one.id: one for one in (digits, *data)}
-    allowed = f"{digits.id} or colour pictures"
+    known = {one.id: one for one in (mnist(), *data)}
+    allowed = f"{mnist().id} or colour pictures"
     left_out: dict[str, str] = {}
     chosen: dict[str, tuple[Finished, Store]] = {}
     for store in map(_opened, stores):
         chains, unfinished = group(store.rows())
         left_out |= unfinished
         for chain in filter(keep, chains):
-            if chain.data != digits.id and chain.subject not in ("faces", "pictures"):
+            if chain.data != mnist().id and chain.subject not in ("faces", "pictures"):
                 left_out[chain.name] = f"its data are {chain.data}, not {allowed}"
             elif chain.name not in chosen or chain.generations > chosen[chain.name][0].generations:
                 chosen[chain.name] = chain, store
@@ -128,14 +120,15 @@ def _opened(store: str | os.PathLike[str] | Store) -> Store:
         raise ValueError(
             f"{folder} is a gallery, not a store; scripts/build_gallery.py takes both together"
         )
-    return _Kept(folder)
+    return Store(folder)
 
 
 def remade(chain: Finished, store: Store, data: Mapping[str, Dataset]) -> Chain:
-    """Return a chain as it was made, which knows the names of what it left in a store.
+    """Return a chain as it was made, which finds what it left in a store and trains nothing.
 
-    - `data`: data sets by their names. Raises NotKeptError where its own, or its model, is not
-      there.
+    - `data`: data sets by their names.
+
+    Raises NotKeptError where its data or its model are not there.
     """
     if chain.data not in data:
         raise NotKeptError(
@@ -145,13 +138,11 @@ def remade(chain: Finished, store: Store, data: Mapping[str, Dataset]) -> Chain:
     try:
         model = models.create(chain.model, **config["settings"])
         loop = Loop(**config["loop"])
+        if model.version != config["version"]:
+            version = f"version {config['version']} of {chain.model}"
+            raise ValueError(f"{version} made the chain, it has version {model.version}")
     except (KeyError, TypeError, ValueError) as error:
         raise NotKeptError(f"this madlab cannot name its samples: {error}") from error
-    if model.version != config["version"]:
-        raise NotKeptError(
-            f"this madlab has version {model.version} of {chain.model}, the chain was made by "
-            f"version {config['version']}"
-        )
     return Chain(
         loop,
         model,
@@ -168,37 +159,33 @@ def remade(chain: Finished, store: Store, data: Mapping[str, Dataset]) -> Chain:
 def _sheet(chain: Finished, made: Chain) -> files.Part:
     """Return previews of the generations that are shown; raises NotKeptError without."""
     previews = {t: made.preview(t) for t in sheet_generations(chain.generations)}
+    images = np.stack([found.images for found in previews.values()])
+    about: dict[str, Any] = {"generations": [*previews], "labels": None}
     if chain.subject == "digits":
-        images = [found.images[:N_DIGITS] for found in previews.values()]
-        labels = previews[1].labels
-        named = None if labels is None else "".join(map(str, labels[:N_DIGITS]))
-        return files.Part(*pack_sheet(images), {"generations": [*previews], "labels": named})
-    shown, too_near = far_from_real(previews, made.data)
-    about = {"generations": [*previews], "labels": None, "too_near": too_near}
-    return files.Part(*pack_sheet([found.images for found in shown.values()]), about)
+        labels, places = previews[1].labels, np.arange(images.shape[1])[:N_DIGITS]
+        about["labels"] = None if labels is None else "".join(map(str, labels[places]))
+    else:
+        places, about["too_near"] = far_from_real(images, made.data)
+    return files.Part(*files.pack_sheet(images[:, places]), about)
 
 
-def far_from_real(
-    previews: Mapping[int, Samples], data: Dataset
-) -> tuple[dict[int, Samples], list[int]]:
-    """Return the previews that `build` shows beside these data, and how many are too near them.
+def far_from_real(images: np.ndarray, data: Dataset) -> tuple[np.ndarray, list[int]]:
+    """Return which places `build` shows beside these data, and how many are too near in each row.
 
-    - `previews`: uint8 colour pictures `(n, side, side, 3)` by their generation, n the same in all.
+    - `images`: colour previews, uint8 `(generations, n, side, side, 3)`.
 
     Raises NotKeptError where fewer than 8 places are left, or where pictures are not square.
     """
-    images = np.stack([found.images for found in previews.values()])
     generations, n, height, width, _ = images.shape
     if height != width:
         raise NotKeptError(f"its pictures are {height} x {width}, a sheet's are square")
     far = far_enough(images.reshape(-1, *images.shape[2:]), data.images, share=NEAR)
     far = far.reshape(generations, n)
+    too_near = (n - far.sum(axis=1)).tolist()
     places = np.flatnonzero(far.all(axis=0))[: max(LEAST, N_COLOUR * 32 // max(32, width))]
     if len(places) < LEAST:
-        kept = ", ".join(f"{count} in {t}" for t, count in zip(previews, far.sum(1), strict=True))
         raise NotKeptError(
             f"too few of its {n} previews are far enough from the real pictures in all generations "
-            f"shown: {kept}"
+            f"shown: {', '.join(map(str, too_near))} of them are too near"
         )
-    shown = {t: Samples(found.images[places]) for t, found in previews.items()}
-    return shown, (n - far.sum(axis=1)).tolist()
+    return places, too_near

@@ -8,9 +8,6 @@ from madlab.store import name_of
 
 Row = dict[str, Any]
 
-_SHEETS = (1, 2, 3, 5, 10, 20, 50, 100)
-_FACES = ("ffhq-", "drawn-faces-")
-
 
 class Finished:
     """A chain that has run: its records from generation 1 on, without a gap.
@@ -30,7 +27,7 @@ class Finished:
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        first, made = rows[0], [row["provenance"] for row in rows]
+        first = rows[0]
         self.name = name(first)
         self.setup = setup(first)
         self.subject = subject(first)
@@ -41,13 +38,17 @@ class Finished:
         self.bias: float = first["bias"]
         self.seed: int = first["seed"]
         self.n: int = first["config"]["loop"]["n_initial"]
-        self.sizes = sizes(rows)
+        ends = dict.fromkeys(f"{row['n_synthetic']:,}" for row in (rows[1], rows[-1]))
+        real = f"{rows[-1]['n_real']:,} real and " if rows[-1]["n_real"] else ""
+        self.sizes = f"{self.n:,} real, then {real}{' to '.join(ends)} synthetic"
         self.n_evaluate: int = first["n_evaluate"]
         self.features: str = first["features"]
         self.generations = len(rows)
-        self.device = ", ".join(sorted({str(one["device"]) for one in made}))
+        self.device, self.commit = (
+            ", ".join(sorted({str(row["provenance"][part]) for row in rows}))
+            for part in ("device", "commit")
+        )
         self.seconds: float = sum(row["seconds"] for row in rows)
-        self.commit = ", ".join(sorted({str(one["commit"]) for one in made}))
         self.rows = tuple(rows)
 
 
@@ -58,11 +59,12 @@ def family(row: Row) -> str:
 
 def subject(row: Row) -> str:
     """Return what the pictures show that a record is of, as `Finished` says."""
-    if row["config"]["data"].startswith("mnist-"):
+    data = row["config"]["data"]
+    if data.startswith("mnist-"):
         return "digits"
     if kind_of_records(row).name != "pictures":
         return "nothing"
-    return "faces" if row["config"]["data"].startswith(_FACES) else "pictures"
+    return "faces" if data.startswith(("ffhq-", "drawn-faces-")) else "pictures"
 
 
 def setup(row: Row) -> str:
@@ -77,17 +79,9 @@ def name(row: Row) -> str:
     return f"{row['loop']}, {family(row)} {setup(row)}, {ends}"
 
 
-def sizes(rows: Sequence[Row]) -> str:
-    """Return what generation 1 trained on, and the later ones, in words."""
-    first, second, last = rows[0]["config"]["loop"]["n_initial"], rows[1], rows[-1]
-    real = f"{last['n_real']:,} real and " if last["n_real"] else ""
-    ends = dict.fromkeys(f"{row['n_synthetic']:,}" for row in (second, last))
-    return f"{first:,} real, then {real}{' to '.join(ends)} synthetic"
-
-
 def sheet_generations(last: int) -> list[int]:
     """Return the generations whose pictures are kept: early ones, then fewer, and the last."""
-    return sorted({last, *(t for t in _SHEETS if t < last)})
+    return sorted({last, *(t for t in (1, 2, 3, 5, 10, 20, 50, 100) if t < last)})
 
 
 def in_order(chains: Iterable[Finished]) -> list[Finished]:

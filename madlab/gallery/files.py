@@ -1,13 +1,17 @@
-"""The files of a gallery, and the one that names them all."""
+"""The files of a gallery, sheets of pictures and maps of samples, and the one that names them."""
 
 import contextlib
 import hashlib
+import io
 import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
 
 from madlab import files
 from madlab.gallery.chains import Finished
@@ -22,6 +26,9 @@ _OURS = re.compile(
     r"(\.[0-9a-f]{32}\.part)?"
 )
 _REBUILD = "Install madlab again, or build the gallery again with `madlab gallery build`."
+# Levels of grey are 17 apart, 0, 17, ..., 255: 16 of them. Those of a colour are 9 apart: it is
+# off by 4 at most, without the blocks and blurred colours that JPEG or lossy WebP would add.
+_GREY_STEP, _COLOUR_STEP = 17, 9
 
 
 class Part(NamedTuple):
@@ -32,30 +39,31 @@ class Part(NamedTuple):
     about: dict[str, Any]
 
 
-def files_of(about: Mapping[str, Any]) -> dict[str, int]:
-    """Return the sizes of the files that a gallery names, by their names."""
-    known = [about["records"], *about["sheets"].values(), *about["embeddings"].values()]
-    return {one["file"]: one["bytes"] for one in known}
+class Embedding(NamedTuple):
+    """Real digits and those of several generations, placed in the plane together.
+
+    - `real`: float32 `(n, 2)`; `real_labels`: int64 `(n,)`.
+    - `generations`: `{t: (points, labels)}`, in the same way.
+    """
+
+    real: np.ndarray
+    real_labels: np.ndarray
+    generations: dict[int, tuple[np.ndarray, np.ndarray]]
 
 
 def read_about(folder: Path) -> dict[str, Any]:
     """Return what a gallery says of itself; raises OSError where there is none or it is damaged."""
     file = folder / ABOUT
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise FileNotFoundError(
             f"there is no gallery in {folder}; build one with `madlab gallery build STORE`"
         ) from None
     except ValueError as error:
         raise OSError(f"{file} is damaged: {error}. {_REBUILD}") from error
-    if not isinstance(about, dict) or "gallery" not in about:
-        raise OSError(f"{file} is not that of a gallery; give a gallery's folder")
-    if about["gallery"] != FORMAT:
-        raise OSError(
-            f"the gallery in {folder} has format {about['gallery']}, this madlab reads format "
-            f"{FORMAT}. {_REBUILD}"
-        )
+    if not isinstance(about, dict) or about.get("gallery") != FORMAT:
+        raise OSError(f"{file} is not that of a gallery of format {FORMAT}. {_REBUILD}")
     return about
 
 
@@ -79,9 +87,8 @@ def publish(
 ) -> None:
     """Put a gallery into a folder, in place of what is there of one.
 
-    Its files count once about.json has taken its place. That is one step, so that a reader finds
-    the old gallery or the new one, whatever stops this. What no gallery needs any more, of this one
-    or one that was stopped, is then removed.
+    Its files count once about.json has taken its place, in one step: whatever stops this, a reader
+    finds the old gallery or the new one. What neither needs any more is then removed.
 
     - `chains`: whose records it has; `sheets`, `embeddings`: pictures and maps, by chains' names.
 
@@ -92,65 +99,52 @@ def publish(
 
     content: dict[str, bytes] = {}
 
-    def add(kind: str, chain: str, part: Part) -> dict[str, Any]:
-        # A name changes with the content.
-        digest = hashlib.sha256(part.content).hexdigest()
-        words = "-".join([kind, *re.findall(r"[a-z0-9.]+", chain.lower()), digest[:8]])
-        file = f"{words}.{part.ending}"
-        content[file] = part.content
-        return {"file": file, "bytes": len(part.content), "sha256": digest, **part.about}
+    def add(kind: str, parts: Mapping[str, Part]) -> dict[str, Any]:
+        said = {}
+        for chain, part in parts.items():
+            # A name changes with the content.
+            digest = hashlib.sha256(part.content).hexdigest()
+            words = "-".join([kind, *re.findall(r"[a-z0-9.]+", chain.lower()), digest[:8]])
+            file = f"{words}.{part.ending}"
+            content[file] = part.content
+            said[chain] = {"file": file, "bytes": len(part.content), "sha256": digest, **part.about}
+        return said
 
     rows = [json.dumps(row, separators=(",", ":")) for chain in chains for row in chain.rows]
     lines = "".join(f"{row}\n" for row in rows).encode()
     about = {
         "gallery": FORMAT,
-        "records": add("records", "", Part(lines, "jsonl", {"rows": len(rows)})),
-        "sheets": {chain: add("sheet", chain, part) for chain, part in sheets.items()},
-        "embeddings": {chain: add("embedding", chain, part) for chain, part in embeddings.items()},
+        "records": add("records", {"": Part(lines, "jsonl", {"rows": len(rows)})})[""],
+        "sheets": add("sheet", sheets),
+        "embeddings": add("embedding", embeddings),
         "data": ", ".join(sorted({chain.data for chain in chains})),
         "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "built_by": provenance(),
     }
-    said = f"{json.dumps(about, indent=1, ensure_ascii=False)}\n".encode()
-    _check_size(content, said, len(rows))
-    _replace(folder, content, said)
-
-
-def _check_size(content: Mapping[str, bytes], about: bytes, rows: int) -> None:
-    """Raise ValueError where a gallery would be too large, saying what takes the space."""
-    sizes = {ABOUT: len(about)}
-    for kind in ("records", "sheet", "embedding"):
-        own = [len(one) for name, one in content.items() if name.startswith(kind)]
-        sizes[f"{len(own)} {kind} files"] = sum(own)
-    total = sum(sizes.values())
+    # The last to be written.
+    content[ABOUT] = f"{json.dumps(about, indent=1, ensure_ascii=False)}\n".encode()
+    total = sum(map(len, content.values()))
     if total > LIMIT:
-        said = ", ".join(f"{size / 1e6:.2f} MB in {what}" for what, size in sizes.items())
         raise ValueError(
             f"the gallery would take {total / 1e6:.2f} MB, its limit is {LIMIT / 1e6:.2f} MB: "
-            f"{said}, of which records hold {rows:,} generations. Give fewer stores, or keep fewer "
-            "chains"
+            f"{len(lines) / 1e6:.2f} MB of records, which hold {len(rows):,} generations, and "
+            f"{len(sheets) + len(embeddings)} pictures. Give fewer stores, or keep fewer chains"
         )
-
-
-def _replace(folder: Path, content: Mapping[str, bytes], about: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if _is_foreign(folder / ABOUT):
         raise FileExistsError(
             f"{folder / ABOUT} is not that of a gallery; give another folder, or remove it"
         )
     before = {path.name for path in folder.iterdir()}
-    trouble = f"the folder {folder} did not take the gallery"
     advice = "the one that was there is intact: free some space or give another folder"
     try:
-        with files.explained(trouble, advice):
+        with files.explained(f"the folder {folder} did not take the gallery", advice):
             for name, one in content.items():
-                if name not in before or (folder / name).read_bytes() != one:
-                    files.write(folder / name, one, durable=True)
-            files.write(folder / ABOUT, about, durable=True)
+                files.write(folder / name, one, durable=True)
     except OSError:
         _remove(folder, {*content} - before)
         raise
-    _remove(folder, before - {*content, ABOUT})
+    _remove(folder, before - {*content})
 
 
 def _is_foreign(file: Path) -> bool:
@@ -166,3 +160,41 @@ def _remove(folder: Path, names: set[str]) -> None:
     for name in filter(_OURS.fullmatch, names):
         with contextlib.suppress(OSError):
             (folder / name).unlink()
+
+
+def pack_sheet(images: np.ndarray) -> tuple[bytes, str]:
+    """Return a picture file with one row of pictures a generation, and the ending of its name.
+
+    - `images`: uint8 `(rows, n, side, side)`, 255 = ink, which become a PNG in 16 levels of grey;
+      or `(rows, n, side, side, 3)`, which become a lossless WebP in 29 levels a colour.
+    """
+    rows, n, side, _, *colours = images.shape
+    strips = images.swapaxes(1, 2).reshape(rows * side, n * side, *colours)
+    step = _COLOUR_STEP if colours else _GREY_STEP
+    levels = np.minimum(np.rint(strips / step), 255 // step).astype(np.uint8)
+    stream = io.BytesIO()
+    if colours:
+        picture = Image.fromarray(levels * np.uint8(step))
+        picture.save(stream, format="webp", lossless=True, quality=90, method=6)
+        return stream.getvalue(), "webp"
+    picture = Image.fromarray(levels)
+    picture.putpalette([step * level for level in range(16) for _ in range(3)])
+    picture.save(stream, format="png", optimize=True, bits=4)
+    return stream.getvalue(), "png"
+
+
+def unpack_sheet(content: bytes, rows: int) -> np.ndarray:
+    """Return what `pack_sheet` wrote, uint8 `(rows, n, side, side)`, in colour `(..., 3)`."""
+    with Image.open(io.BytesIO(content)) as picture:
+        pixels = np.asarray(picture.convert("RGB" if picture.format == "WEBP" else "L"))
+    side, colours = len(pixels) // rows, pixels.shape[2:]
+    return pixels.reshape(rows, side, -1, side, *colours).swapaxes(1, 2)
+
+
+def unpack_embedding(content: bytes) -> Embedding:
+    """Return an embedding from its `.npz`, as scripts/build_gallery.py packs it."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        found = {k: arrays[k].astype(np.int64 if "labels" in k else np.float32) for k in arrays}
+    generations = sorted(int(key.split("-")[1]) for key in found if key.startswith("points-"))
+    placed = {t: (found[f"points-{t}"], found[f"labels-{t}"]) for t in generations}
+    return Embedding(found["real"], found["real_labels"], placed)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from madlab.checks import hint
 from madlab.data.samples import Samples
 from madlab.gallery import files
 from madlab.gallery.chains import Finished, group
-from madlab.gallery.pictures import Embedding, unpack_embedding, unpack_sheet
 from madlab.store import table
 
 HERE = Path(__file__).parent
-_ROOM = 4
-# Columns of `Gallery.chains`, and where about.json has them.
-_KEPT = (
-    ("sheet", "sheets", "generations"),
-    ("embedding", "embeddings", "generations"),
-    ("too_near", "sheets", "too_near"),
-)
 
 
 class Gallery:
@@ -46,11 +39,12 @@ class Gallery:
         content = files.read_file(self.folder, self.about["records"])
         return group(json.loads(line) for line in content.splitlines())[0]
 
-    @cached_property
+    @property
     def size(self) -> int:
         """How many bytes its data take, of `madlab.gallery.files.LIMIT` at most."""
-        listed = (self.folder / files.ABOUT).stat().st_size
-        return listed + sum(files.files_of(self.about).values())
+        pictures = [*self.about["sheets"].values(), *self.about["embeddings"].values()]
+        named = sum(one["bytes"] for one in [self.about["records"], *pictures])
+        return (self.folder / files.ABOUT).stat().st_size + named
 
     def records(self, **wanted: Any) -> pd.DataFrame:
         """Return one row a generation: the columns of `Store.records()`, family, chain and subject.
@@ -69,9 +63,8 @@ class Gallery:
     def _records(self) -> pd.DataFrame:
         found = table([row for chain in self.finished for row in chain.rows])
         # What no chain has is as much a number as what some lack.
-        absent = dict.fromkeys(found.columns[found.isna().all()], float)
+        found = found.astype(dict.fromkeys(found.columns[found.isna().all()], float))
         of_chain = [(one.family, one.name, one.subject) for one in self.finished for _ in one.rows]
-        found = found.astype(absent)
         found[["family", "chain", "subject"]] = of_chain
         return found
 
@@ -91,9 +84,13 @@ class Gallery:
     def _chains(self) -> pd.DataFrame:
         found = pd.DataFrame([vars(one) for one in self.finished]).drop(columns="rows")
         found = found.rename(columns={"name": "chain"})
-        for column, kind, key in _KEPT:
-            about = self.about[kind]
-            found[column] = [tuple(about.get(one, {}).get(key, ())) for one in found["chain"]]
+
+        def kept(kind: str, key: str) -> list[tuple[int, ...]]:
+            return [tuple(self.about[kind].get(one, {}).get(key, ())) for one in found["chain"]]
+
+        found["sheet"] = kept("sheets", "generations")
+        found["embedding"] = kept("embeddings", "generations")
+        found["too_near"] = kept("sheets", "too_near")
         return found
 
     def sheet(self, chain: str, generation: int) -> Samples:
@@ -103,20 +100,20 @@ class Gallery:
 
         Returns uint8 images: of digits `(n, 28, 28)`, 255 = ink, in 16 levels of grey, with labels;
         of faces and other pictures `(n, side, side, 3)`, rounded to 29 levels a colour, without.
-        Raises KeyError for what is not there, naming what is, and OSError for damaged files.
+        Raises KeyError for what is not there, and OSError for damaged files.
         """
-        known = self._entry("sheets", chain)
+        known = self._entry("sheet", chain)
         there, labels = known["generations"], known["labels"]
         if generation not in there:
-            raise KeyError(
-                f"the sheet of {chain!r} has no generation {generation!r}; it has {_listed(there)}"
-            )
+            has = f"has no generation {generation!r}; it has {_listed(there)}"
+            raise KeyError(f"the sheet of {chain!r} {has}")
         if chain not in self._unpacked:
-            self._unpacked[chain] = unpack_sheet(files.read_file(self.folder, known), len(there))
+            content = files.read_file(self.folder, known)
+            self._unpacked[chain] = files.unpack_sheet(content, len(there))
         images = self._unpacked[chain][there.index(generation)].copy()
         return Samples(images, None if labels is None else np.array([*map(int, labels)]))
 
-    def embedding(self, chain: str) -> Embedding:
+    def embedding(self, chain: str) -> files.Embedding:
         """Return where t-SNE places real digits and those of some generations, all together.
 
         - `chain`: a name of the column `chain`; `chains()` says which have an embedding.
@@ -126,24 +123,17 @@ class Gallery:
 
         Source: Alemohammad et al., "Self-Consuming Generative Models Go MAD", Figs. 5 and 7.
         """
-        known = self._entry("embeddings", chain)
-        return unpack_embedding(files.read_file(self.folder, known))
+        known = self._entry("embedding", chain)
+        return files.unpack_embedding(files.read_file(self.folder, known))
 
     def _entry(self, kind: str, chain: str) -> dict[str, Any]:
-        entries: dict[str, dict[str, Any]] = self.about[kind]
-        if chain in entries:
-            return entries[chain]
-        if all(chain != one.name for one in self.finished):
+        entries: dict[str, dict[str, Any]] = self.about[f"{kind}s"]
+        if chain not in entries:
             raise KeyError(
-                f"the gallery has no chain {chain!r}; names are in the column 'chain' of chains(), "
-                f"the first is {self.finished[0].name!r}"
+                f"the gallery keeps no {kind} of {chain!r}{hint(chain, entries)}; chains() names "
+                f"all chains, and says in column {kind!r} of which generations it has one"
             )
-        alike = {one.name for one in self.finished if one.setup in chain}
-        near = sorted(alike & set(entries)) or sorted(entries)
-        raise KeyError(
-            f"the gallery keeps no {kind[:-1]} of {chain!r}; those it keeps are of: "
-            f"{'; '.join(near[:_ROOM]) or 'none'}{'; ...' if len(near) > _ROOM else ''}"
-        )
+        return entries[chain]
 
 
 def open(folder: str | os.PathLike[str] | None = None) -> Gallery:
@@ -160,9 +150,9 @@ def _select(found: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
     kept = np.ones(len(found), bool)
     for column, value in wanted.items():
         if column not in found:
-            raise KeyError(f"there is no column {column!r}; there are {_listed(list(found))}")
+            raise KeyError(f"there is no column {column!r}; there are {_listed(found)}")
         values = value if isinstance(value, list) else [value]
-        there = list(dict.fromkeys(found[column]))
+        there = list(found[column].unique())
         for one in values:
             if one not in there:
                 raise KeyError(f"the gallery has no {column} {one!r}; it has {_listed(there)}")
@@ -170,5 +160,5 @@ def _select(found: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
     return found[kept].reset_index(drop=True)
 
 
-def _listed(values: Sequence[Any]) -> str:
+def _listed(values: Iterable[Any]) -> str:
     return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from madlab import checks
 from madlab.data.samples import Samples
-from madlab.gallery import Gallery
+from madlab.gallery.reading import Gallery
 from madlab.panels.panel import in_words
 
 if TYPE_CHECKING:

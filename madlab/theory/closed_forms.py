@@ -34,8 +34,8 @@ def expected_mean_square(
 ) -> Array:
     """Return E|mu_t|^2 of the fully synthetic loop: the random walk of the mean.
 
-    d / n_initial + d (bias + ... + bias^(t - 1)) / n_synthetic: it grows without end at bias 1,
-    as d t / n, and freezes for a smaller bias, at d / ((1 - bias) n) where n_initial is n.
+    d / n_initial + d (bias + ... + bias^(t - 1)) / n_synthetic: it grows as d t / n at bias 1, and
+    freezes for a smaller one, at d / ((1 - bias) n) where n_initial is n.
 
     - `t`: generations, from 1; `d`: dimensions.
     - `n_synthetic`, `n_initial`: at least 2; n_initial defaults to n_synthetic.
@@ -57,9 +57,8 @@ def median_variance(t: int | Array, n: int, bias: float = 1.0) -> Array:
 
     - `t`: generations, from 1; `n`: points in every generation, at least 2.
 
-    log Sigma_t is a sum of t independent logs of chi-squared variables over n - 1; the exponential
-    of its mean is the median up to the skewness of the sum: within 2% for n >= 30.
-    Source: ours.
+    Within 2% for n >= 30. Source: ours; log Sigma_t is a sum of t independent logs of chi-squared
+    variables over n - 1, and the exponential of its mean the median up to the sum's skewness.
     """
     half = (checks.count("n", n, least=2) - 1) / 2
     t = _generations(t)
@@ -127,15 +126,14 @@ def fresh_limit(
 def effective_ratio(
     d: int, n_real: float | Array, n_synthetic: float | Array, bias: float | Array = 1.0
 ) -> Array:
-    """Return n_e / n_real of the fresh data loop: what its synthetic data are worth.
+    """Return n_e / n_real of the fresh data loop: above 1 synthetic data help ("admissible").
 
-    n_e real points alone give the distance that the loop settles at; a ratio above 1 means that
-    synthetic data help ("admissible"), below 1 that they harm.
+    n_e real points alone give the distance that the loop settles at. Arguments as for
+    `fresh_limit`.
 
-    Arguments as for `fresh_limit`. For d >= 10 within 8% where bias <= 0.9 and n_real >= d, and
-    within 5% where n_real >= 10 d; too low by up to a fifth at bias 1 and n_real = d, and off by up
-    to a third in fewer dimensions or with fewer points. Source: the paper's Eq. 4, by our two
-    formulas.
+    For d >= 10 within 8% where bias <= 0.9 and n_real >= d, and within 5% where n_real >= 10 d; too
+    low by up to a fifth at bias 1 and n_real = d, and off by up to a third in fewer dimensions or
+    with fewer points. Source: the paper's Eq. 4, by our two formulas.
     """
     limit = fresh_limit(d, n_real, n_synthetic, bias)
     grid = np.exp(np.linspace(np.log(1.01), np.log(1e9), 4_000))
@@ -143,13 +141,11 @@ def effective_ratio(
 
 
 def invert(distance: Array | float, n: Array, curve: Array) -> Array:
-    """Return the n at which a falling curve has the value `distance`, by logs between its points.
+    """Return where a falling curve over rising n, both `(points,)`, has the value `distance`.
 
     - `distance`: any shape; values beyond the ends give the ends.
-    - `n`, `curve`: float64 `(points,)`, n rising and curve falling.
     """
-    found = np.interp(-np.log(distance), -np.log(curve), np.log(n))
-    return np.asarray(np.exp(found))
+    return np.asarray(np.exp(np.interp(-np.log(distance), -np.log(curve), np.log(n))))
 
 
 def large_sample_ratio(ratio: float | Array, memory: int | Array = 1) -> Array:
@@ -158,9 +154,7 @@ def large_sample_ratio(ratio: float | Array, memory: int | Array = 1) -> Array:
     - `ratio`: r = n_synthetic / n_real, at least 0.
     - `memory`: K, the last generations that synthetic data are drawn from, at least 1.
 
-    Within 3% for n_real >= 10 d and at least 100. K = 1 gives
-    (n_real + 2 n_synthetic) / (n_real + n_synthetic), between 1 and 2. Source: ours; the paper's
-    Fig. 30 simulates it.
+    Within 3% for n_real >= 10 d and at least 100. Source: ours; the paper's Fig. 30 simulates it.
     """
     r, k = np.asarray(ratio, float), np.asarray(memory, float)
     if not ((r >= 0).all() and (k >= 1).all()):
@@ -175,8 +169,8 @@ def admissible_synthetic(d: int, bias: float, n_real: float | None = None) -> fl
     - `n_real`: fresh points a generation; None takes the limit of many, where the threshold no
       longer grows: (4 (2 - bias) + (d + 1)(1 + 3 bias - 2 bias^2) / 2) / (1 - bias)^2.
 
-    Returns 0 where no amount helps, and infinity where every amount does: real points so few that
-    their distance exceeds d, that of a model without any spread. Range as for `fresh_limit`.
+    Returns 0 where no amount helps, and infinity where every amount does, as the distance of so few
+    real points exceeds d, that of a model without spread. Range as for `fresh_limit`.
     Source: the plateau is a finding of the paper (Figs. 11 and 12); its formula is ours.
     """
     d, bias = checks.count("d", d, least=1), checks.bias(bias)

@@ -1,8 +1,7 @@
 """Loops on the 25-mode grid: modes die out as alleles do under neutral drift.
 
-Mixtures of Gaussians are fitted to the points of many chains at a time, generation after
-generation. Beside them stands the Wright-Fisher model of population genetics: if every generation
-reproduced the shares of the modes without error, those of its samples would follow it exactly.
+Beside the loops of many chains stands the Wright-Fisher model of population genetics, which shares
+of modes would follow exactly if every generation reproduced them without error.
 """
 
 from collections.abc import Collection, Iterator
@@ -81,9 +80,8 @@ def simulate_modes(
     """Run a loop of mixtures on the 25-mode grid, many chains at a time, and measure it.
 
     Chain i is `Chain(loop, models.create("mixture", components=25), data, bias=bias,
-    seed=derive(seed, "chain", i), n_evaluate=n_evaluate)`, sample for sample on a CPU. Every random
-    stream belongs to one chain, generation and purpose, so more chains, other `every` or `keep` and
-    further generations change nothing of what is there without them.
+    seed=derive(seed, "chain", i), n_evaluate=n_evaluate)`, sample for sample on a CPU, whatever the
+    other chains, `every`, `keep` and further generations.
 
     - `loop`: any loop; training sets need `components` points at least.
     - `generations`, `chains`: at least 1. `bias`: in (0, 1].
@@ -110,7 +108,7 @@ def simulate_modes(
         raise ValueError(f"keep holds {wrong}; there are generations 1 to {generations} to keep")
     wanted = {t for t in every_t if t % every == 0} | {1, generations} | {*keep}
     rows, shares, samples = [], [], {}
-    seeds = _chain_seeds(seed, chains)
+    seeds = [derive(seed, "chain", chain) for chain in range(chains)]
     for t, models in enumerate(fitted, start=1):
         if t in wanted:
             composition = loop.compose(t)
@@ -143,10 +141,7 @@ def follow_modes(
     data: Dataset | None = None,
     device: str | None = "cpu",
 ) -> Iterator[em.Fitted]:
-    """Return an iterator over the mixtures of generations 1, 2, ... of all chains.
-
-    Arguments as for `simulate_modes`, which measures samples of what this yields.
-    """
+    """Return an iterator over the mixtures of all chains, with arguments as `simulate_modes`."""
     data = modes() if data is None else data
     generations = checks.count("generations", generations, least=1)
     chains, seed = checks.count("chains", chains, least=1), checks.count("seed", seed)
@@ -165,7 +160,7 @@ def follow_modes(
             "generations or smaller sets"
         )
     where = choose_device(device, float64=True)
-    seeds = _chain_seeds(seed, chains)
+    seeds = [derive(seed, "chain", chain) for chain in range(chains)]
     orders = [generator(seed, "permutation").permutation(len(data))[:needed] for seed in seeds]
 
     def real(t: int) -> list[Tensor]:
@@ -183,10 +178,6 @@ def follow_modes(
         return em.fit(torch.cat(parts, 1), components, [derive(seed, t, "fit") for seed in seeds])
 
     return islice(train(loop, real, draw, fit), generations)
-
-
-def _chain_seeds(seed: int, chains: int) -> list[int]:
-    return [derive(seed, "chain", chain) for chain in range(chains)]
 
 
 def _draw(models: em.Fitted, streams: list[int], n: int, bias: float) -> Tensor:
@@ -207,12 +198,9 @@ def mode_statistics(points: np.ndarray) -> ModeStatistics:
     squares = np.bincount(nearest, (apart**2).sum(axis=1), len(MODES))
     alive = counts >= ALIVE
     within = squares[alive] / (counts[alive] - 1)
-    return ModeStatistics(
-        shares=counts / len(points),
-        alive=int(alive.sum()),
-        total_variance=float(points.var(axis=0, ddof=1).sum()),
-        modal_variance=float(within.mean()) if alive.any() else float("nan"),
-    )
+    modal = float(within.mean()) if alive.any() else float("nan")
+    total = float(points.var(axis=0, ddof=1).sum())
+    return ModeStatistics(counts / len(points), int(alive.sum()), total, modal)
 
 
 def wright_fisher(
@@ -227,7 +215,6 @@ def wright_fisher(
     - `n`: individuals, at least 1. `resamplings`: at least 0. `chains`: at least 1.
 
     Raises ValueError or TypeError for what does not fit.
-
     Source: Fisher 1930, Wright 1931; in a loop the individuals are the samples that a generation
     trains on, and the types are the modes.
     """
@@ -244,8 +231,7 @@ def wright_fisher(
 def heterozygosity(resamplings: int, n: int, shares: np.ndarray) -> float:
     """Return the expected E[1 - sum p^2] after neutral drift: (1 - 1/n)^t (1 - sum p0^2).
 
-    It is the chance that two individuals, drawn with replacement, are of different types. Two
-    draws are one and the same individual with probability 1/n; otherwise their parents decide.
+    It is the chance that two individuals, drawn with replacement, are of different types.
 
     - `resamplings`: t, how often n individuals were drawn, at least 0.
     - `n`: individuals, at least 1; `shares`: p0, `(types,)`, as for `wright_fisher`.

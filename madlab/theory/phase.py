@@ -36,10 +36,9 @@ def settled_distance(
 ) -> Estimate:
     """Return the W2 squared at which a fresh data loop settles, by simulation.
 
-    Chains start near the limit, from as many real points as the closed form says it is worth. A
-    period is 1 + n_synthetic / n_real generations, times (K + 1) / 2 with memory K: they forget
-    their start over six periods, and are then measured twice in each. `loop.n_initial` does not
-    matter.
+    Chains start near the limit, from as many real points as the closed form says it is worth,
+    whatever `loop.n_initial`. A period is 1 + n_synthetic / n_real generations, times (K + 1) / 2
+    with memory K: they forget their start over six, and are then measured twice in each.
 
     - `loop`: a fresh data loop whose memory is a number.
     - `d`: dimensions; `bias`: in (0, 1].
@@ -71,13 +70,10 @@ def settled_distance(
 
 
 def effective_size(distance: float, d: int, error: float = 0.0) -> Estimate:
-    """Return how many real points alone give a distance, n_e, with its Monte-Carlo error.
+    """Return n_e, how many real points alone give a distance by `real_curve`, from 2 to 10^9.
 
     - `distance`: E W2 squared, above 0; `error`: its standard error.
     - `d`: dimensions.
-
-    The curve of distances against n is simulated and fitted once a dimension (see `real_curve`).
-    n_e lies between 2, the fewest points with a covariance, and 10^9.
 
     Raises ValueError unless `distance` is a finite number above 0.
 
@@ -98,8 +94,8 @@ def real_curve(d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return n, E W2^2 of a Gaussian fitted to n real points, and its relative error; `(points,)`.
 
     The closed form `real_distance` times a correction, which is simulated at some sizes, drawn
-    through in between and 1 beyond 100 (d + 1) points. tr (Sigma - I)^2, whose mean is known, and
-    |mu|^2 and tr Sigma, whose means are too, take most of the noise out of the simulation.
+    through in between and 1 beyond 100 (d + 1) points. tr (Sigma - I)^2, |mu|^2 and tr Sigma, whose
+    means are known, take most of the noise out of the simulation.
 
     - `d`: 1 to 500 dimensions. Raises ValueError for others; the arrays cannot be written to.
     """

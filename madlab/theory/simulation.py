@@ -50,26 +50,21 @@ class Simulation(NamedTuple):
 
 
 class _Fitted(NamedTuple):
-    """A fitted Gaussian of every chain: mean `(chains, d)`, and a root of the covariance.
+    """A fitted Gaussian of every chain, of covariance scale^2 F F^T.
 
-    The root F `(chains, d, k)` is lower triangular with k <= d columns; the covariance is
-    scale^2 F F^T. A number for all chains is cheaper to carry than to multiply.
+    F is lower triangular. A number for all chains is cheaper to carry than to multiply.
     """
 
-    mean: Tensor
-    root: Tensor
+    mean: Tensor  # (chains, d)
+    root: Tensor  # F, (chains, d, k), k <= d
     scale: float
 
     def covariance(self) -> Tensor:
-        """Return the covariances `(chains, d, d)`."""
         return self.scale**2 * (self.root @ self.root.mT)
 
 
 class _Statistics(NamedTuple):
-    """n points: their mean `(chains, d)`, and a root `(chains, d, k)` of their scatter.
-
-    The scatter is the sum of squares about the mean.
-    """
+    """n points: `mean` is `(chains, d)`; `root @ root.mT` is the sum of squares about it."""
 
     n: int
     mean: Tensor
@@ -92,8 +87,8 @@ def simulate(
     """Run a loop of d-dimensional Gaussians on real data from N(0, I), without drawing a point.
 
     Every chain has the law of `Chain` with the model `gaussian` and unlimited real data.
-    Covariances that vanish after many generations become 0, and W2 squared then |mu_t|^2 + d. On a
-    CPU as many blocks of chains run at a time as torch has threads; their number changes no bit.
+    Covariances that vanish after many generations become 0, and W2 squared then |mu_t|^2 + d. The
+    number of torch's threads changes no bit.
 
     - `loop`: any loop; every training set needs 2 points, and n_real may exceed any pool.
     - `d`: dimensions, at least 1; `generations`: at least 1; `chains`: at least 1.
@@ -112,8 +107,8 @@ def simulate(
     generations = checks.count("generations", generations, least=1)
     chains = checks.count("chains", chains, least=1)
     every = range(1, generations + 1)
-    recorded = list(every) if at is None else [checks.count("at", t, least=1) for t in at]
-    if not recorded or any(b <= a for a, b in itertools.pairwise([0, *recorded, generations + 1])):
+    recorded = [checks.count("at", t, least=1) for t in (every if at is None else at)]
+    if not recorded or any(b <= a for a, b in itertools.pairwise([*recorded, generations + 1])):
         raise ValueError(f"at is {at}; give rising generations from 1 to {generations}")
     d = checks.count("d", d, least=1)
     size = 8 * chains * len(recorded) * d * (d + 1 if covariances else 1)
@@ -158,7 +153,7 @@ def simulate(
     on_cpu = choose_device(device, float64=True).type == "cpu"
     block = max(1, _CACHE // (8 * d**2)) if on_cpu else chains
     workers = torch.get_num_threads() if on_cpu else 1
-    # At this size threads within a product mostly wait; threads with blocks of their own do not.
+    # Threads within products as small as these mostly wait; those with blocks of their own do not.
     with one_thread(), ThreadPoolExecutor(workers) as pool:
         runs = [pool.submit(run, start) for start in range(0, chains, block)]
         try:
@@ -174,10 +169,7 @@ def simulate(
 def follow(
     loop: Loop, d: int, chains: int, bias: float = 1.0, seed: int = 0, device: str | None = "cpu"
 ) -> Iterator[_Fitted]:
-    """Return an endless iterator over the models of generations 1, 2, ... of all chains.
-
-    Arguments as for `simulate`, which records what this yields.
-    """
+    """Return an endless iterator over the models of all chains, with arguments as `simulate`."""
     d, bias = checks.count("d", d, least=1), checks.bias(bias)
     chains, seed = checks.count("chains", chains, least=1), checks.count("seed", seed)
     check_sets(loop, 2, "a covariance")
@@ -198,12 +190,10 @@ def follow(
 
 
 def check_sets(loop: Loop, least: int, what: str, generations: int = 2) -> None:
-    """Raise unless `loop` is one whose generations train on the `least` points that `what` needs.
-
-    Only generations 1 and 2, and those there are, need a look: later ones have no fewer points.
-    """
+    """Raise unless every generation of a loop trains on the `least` points that `what` needs."""
     if not isinstance(loop, Loop):
         raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
+    # Later generations have no fewer points than the second.
     for t in range(1, min(generations, 2) + 1):
         composition = loop.compose(t)
         n = composition.n_real + composition.n_synthetic
@@ -222,10 +212,9 @@ def train(
 ) -> Iterator[_Model]:
     """Yield the models of generations 1, 2, ... of a loop, without end; only needed ones are kept.
 
-    - `real`: called with t, returns the real parts of generation t's training set.
-    - `draw`: called with a model, its generation, a number of samples and the generation that
-      trains on them; returns the samples.
-    - `fit`: called with t and the parts of its training set, returns the model.
+    - `real`: gives the real parts of the training set of generation t.
+    - `draw`: gives samples of a model, from its generation, their number and who trains on them.
+    - `fit`: gives the model of generation t, from the parts of its training set.
     """
     fitted: dict[int, _Model] = {}
     drawn: dict[int, _Part] = {}
@@ -250,7 +239,7 @@ def train(
 
 
 def _first_real(loop: Loop, noise: "_Noise") -> tuple[list[_Statistics], list[_Statistics]]:
-    """Return the real data of generation 1, and the fixed real data: one begins with the other."""
+    """Return the first real data and the fixed ones, of which the larger begins with the other."""
     if loop.real != "fixed" or loop.n_real == loop.n_initial:
         both = [_sample(noise, loop.n_initial)]
         return both, both
@@ -270,14 +259,11 @@ def _sample(noise: "_Noise", n: int, source: _Fitted | None = None) -> _Statisti
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
-    """Return left @ right of lower triangles, in the place of `right` where that is a square.
-
-    Blocks of rows are made from below upwards, so that those above, which they need, still stand;
-    what is zero on the right of each block is left out.
-    """
+    """Return left @ right of lower triangles, in the place of `right` where that is a square."""
     d, k = left.shape[-2:]
     if d != k:
         return left @ right
+    # From below upwards, so that the rows above, which are needed, still stand.
     for top in reversed(range(0, d, _ROWS)):
         end = top + _ROWS
         right[:, top:end, :end] = left[:, top:end, :end] @ right[:, :end, :end]
@@ -330,8 +316,8 @@ def _trace_of_root(covariance: Tensor) -> Tensor:
 class _Noise:
     """Random numbers for all chains at once.
 
-    Normal numbers have single precision's 24 bits, so none lies beyond 5.8 standard deviations,
-    where one in 10^8 should; they cost a sixth of double ones. All else is float64.
+    Normal numbers have single precision's 24 bits, at a sixth of the cost: none lies beyond 5.8
+    standard deviations, where one in 10^8 should.
     """
 
     def __init__(self, chains: int, d: int, seed: int, device: torch.device) -> None:
@@ -339,16 +325,10 @@ class _Noise:
         self._generator = torch.Generator(device).manual_seed(derive(seed, "theory"))
 
     def normal(self, *shape: int) -> Tensor:
-        """Return standard normal numbers `(chains, *shape)`."""
         return self._single(self.chains, *shape).double()
 
     def _single(self, *size: int) -> Tensor:
         return torch.randn(size, generator=self._generator, device=self._generator.device)
-
-    def chi(self, freedom: Tensor) -> Tensor:
-        """Return chi variables `(chains, k)` of `freedom`, float64 `(k,)`."""
-        half = (freedom / 2).repeat(self.chains, 1)
-        return (2 * torch._standard_gamma(half, generator=self._generator)).sqrt()
 
     def bartlett(self, d: int, freedom: int) -> Tensor:
         """Return A `(chains, d, k)`, k = min(d, freedom), so that A A^T is Wishart(I, freedom)."""
@@ -360,5 +340,7 @@ class _Noise:
         else:
             found = self.normal(d, k).tril_(-1)
         degrees = freedom - torch.arange(k, dtype=torch.float64, device=found.device)
-        found.diagonal(dim1=-2, dim2=-1).copy_(self.chi(degrees))
+        half = (degrees / 2).repeat(self.chains, 1)
+        chi = (2 * torch._standard_gamma(half, generator=self._generator)).sqrt()
+        found.diagonal(dim1=-2, dim2=-1).copy_(chi)
         return found

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from madlab import Chain, Loop, data, gallery
 from madlab.gallery import Embedding
-from madlab.gallery.pictures import unpack_embedding
+from madlab.gallery.files import unpack_embedding
 from madlab.store import Store
 
 
