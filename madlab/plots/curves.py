@@ -7,18 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
-from madlab.metrics.scores import (
-    KINDS,
-    SCORES,
-    Scores,
-    defined,
-    kind_of_records,
-    score_label,
-)
+from madlab.metrics.scores import KINDS, SCORES, Scores, defined, kind_of_records, score_label
 from madlab.plots.lines import Facet, Line, draw_facet, number, picture, words
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
-from madlab.plots.style import BLACK, DASHES, INKS, LOOKS, Look
+from madlab.plots.style import BLACK, DASHES, INKS, LOOKS, Look, distinct, places
 
 # Colour and marker say which loop, the line style says which bias (and model or label). Where all
 # lines are of one loop, colour and marker say what the line style says.
@@ -134,11 +127,11 @@ def curve_facets(
     """
     looks = looks or styles(records)
     metrics = usual(records) if metrics is None else metrics
-    names = {metric: score_label(metric, records) for metric in metrics}
     last = generations or int(records["generation"].max())
     real = f"real {kind_of_records(records).name}"
     facets = []
-    for metric, title in names.items():
+    for metric in metrics:
+        title = score_label(metric, records)
         lines = score_lines(records, "generation", metric, "line", looks, thin=len(records))
         if not lines:
             continue
@@ -186,15 +179,10 @@ def size_curves(scores: pd.DataFrame) -> Picture:
     features = sorted(set(scores["features"]))
     if len(features) > 1:
         raise ValueError(f"scores on {' and '.join(features)} cannot share an axis: select one")
-    named = scores["label"].astype(str) if "label" in scores else "samples"
-    scores = scores.assign(label=named)
+    scores = scores.assign(label=scores["label"].astype(str) if "label" in scores else "samples")
     scores["run"] = scores.groupby(["label", "n"]).cumcount()
-    labels = scores["label"].unique()
-    if len(labels) > len(LOOKS):
-        raise ValueError(f"there are {len(labels)} labels; at most {len(LOOKS)} can be told apart")
-    looks = dict(zip(labels, LOOKS, strict=False))
+    looks, facets = distinct(scores["label"].unique()), []
     x: dict[str, Any] = {"x_name": "n, samples of each kind", "ticks": sorted(scores["n"].unique())}
-    facets = []
     for metric in _PLAIN:
         if lines := score_lines(scores, "n", metric, "label", looks, "run", unit="subsets"):
             limits = (0, SCORES[metric].high)
@@ -208,22 +196,20 @@ def damage_facets(curves: pd.DataFrame, name: str) -> list[Facet]:
     - `curves`: a row a damage and strength: columns `damage`, `strength`, `features` and the
       scores. Axes fit all damages, and the scores at strength 0 are lines across.
     """
-    own = curves[curves["damage"] == name].sort_values("strength")
-    x, look = own["strength"].to_numpy(), (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")
-    facets = []
-    for metric in _PLAIN:
-        y, top = own[metric].to_numpy(), max(1.05 * float(curves[metric].max()), 1e-9)
-        facets.append(
-            Facet(
-                score_label(metric, curves),
-                [Line(name, x, y, look)],
-                across={"undamaged": y[0]},
-                x_name="strength",
-                limits=(0, SCORES[metric].high or top),
-                span=(-0.03, 1.03),
-            )
+    own = curves[curves["damage"] == name]
+    floor = own.loc[own["strength"].idxmin()]
+    look = {name: (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")}
+    return [
+        Facet(
+            score_label(metric, curves),
+            score_lines(own, "strength", metric, "damage", look, run="damage"),
+            across={"undamaged": floor[metric]},
+            x_name="strength",
+            limits=(0, SCORES[metric].high or max(1.05 * float(curves[metric].max()), 1e-9)),
+            span=(-0.03, 1.03),
         )
-    return facets
+        for metric in _PLAIN
+    ]
 
 
 def draw_damage(target: Figure | SubFigure, curve: pd.DataFrame, strength: float) -> None:
@@ -232,8 +218,8 @@ def draw_damage(target: Figure | SubFigure, curve: pd.DataFrame, strength: float
     - `curve`: as for `damage_facets`, of one damage; `strength` is among its rows.
     """
     now = curve[curve["strength"] == strength].iloc[0]
-    grid = target.subplots(2, 3).ravel()
-    for axes, facet, metric in zip(grid, damage_facets(curve, now["damage"]), _PLAIN, strict=True):
+    facets = damage_facets(curve, now["damage"])
+    for axes, facet, metric in zip(places(target, 6, 3), facets, _PLAIN, strict=True):
         draw_facet(axes, facet)
         axes.plot(strength, now[metric], "o", ms=12, mfc="none", mec=BLACK, clip_on=False)
         axes.set_title(f"{facet.name} {number(now[metric])}", fontsize=11, loc="left", pad=9)
@@ -254,10 +240,9 @@ def draw_damages(figure: Figure, curves: pd.DataFrame, pictures: Mapping[str, np
         first.set_title(name, fontsize=10, loc="left")
         for axes, facet in zip(line, damage_facets(curves, name), strict=True):
             draw_facet(axes, facet)
-            axes.set_xlabel("")
+            axes.set(xlabel="", xticks=[0, 1])
             axes.set_title(facet.name if name == names[0] else "", fontsize=10, loc="left")
-            axes.tick_params(labelsize=8)
-            axes.set_xticks([0, 1], ["0", "1"] if name == names[-1] else ["", ""])
+            axes.tick_params(labelsize=8, labelbottom=name == names[-1])
             if facet.limits[1] == 1:
                 axes.set_yticks([0, 0.5, 1])
     figure.supxlabel("strength of the damage (grey: undamaged)", fontsize=10)

@@ -1,6 +1,6 @@
 """Lines and facets: a figure as data, from which both its picture and its words come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,12 +106,12 @@ class Facet:
 
 def draw_facet(axes: Axes, facet: Facet) -> None:
     """Draw a facet; whoever calls adds a legend."""
+    small: dict[str, Any] = {"ha": "right", "fontsize": 9}
     for name, value in facet.across.items():
         alone = len(facet.across) == 1
         axes.axhline(value, color=GREY, linewidth=1, label=name if alone else "")
         if not alone:
-            place = axes.get_yaxis_transform()
-            axes.text(1, value, name, transform=place, ha="right", va="bottom", fontsize=9)
+            axes.text(1, value, name, transform=axes.get_yaxis_transform(), va="bottom", **small)
     for line in facet.lines:
         _draw_line(axes, line, FLOOR if facet.log == "y" else -np.inf)
     if facet.log:
@@ -119,10 +119,8 @@ def draw_facet(axes: Axes, facet: Facet) -> None:
         axes.minorticks_off()
     if facet.log == "y":
         if min(line.runs.min() for line in facet.lines) < FLOOR:
-            note: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 8}
-            axes.annotate(
-                f"below {FLOOR:g}: drawn at {FLOOR:g}", (1, 1), xycoords="axes fraction", **note
-            )
+            note = f"below {FLOOR:g}: drawn at {FLOOR:g}"
+            axes.text(1, 1, note, transform=axes.transAxes, va="top", **{**small, "fontsize": 8})
         axes.yaxis.set_major_formatter(FuncFormatter(_power))
     else:
         axes.set_ylim(*facet.limits)
@@ -138,37 +136,26 @@ def draw_facet(axes: Axes, facet: Facet) -> None:
 
 
 def _draw_line(axes: Axes, line: Line, least: float) -> None:
-    runs = line.runs.clip(least)
-    colour, several = line.look[0], len(runs) > 1
+    (colour, marker, _), several = line.look, len(line.runs) > 1
     for i, (name, ends) in enumerate(line.spread.items()):
         shade: dict[str, Any] = {"color": colour, "alpha": 0.15 + 0.1 * i, "linewidth": 0}
         axes.fill_between(line.x, *np.clip(ends, least, None), label=name, **shade)
-    for i, run in enumerate(runs[: line.thin] if several else []):
-        ink: dict[str, Any] = {"color": colour, "alpha": 0.45} if line.look[1] else {"color": GREY}
-        name = f"single {line.unit}" if not i and not line.look[1] else ""
+    for i, run in enumerate(line.runs[: line.thin].clip(least) if several else []):
+        ink: dict[str, Any] = {"color": colour, "alpha": 0.45} if marker else {"color": GREY}
+        name = "" if i or marker else f"single {line.unit}"
         axes.plot(line.x, run, label=name, linewidth=0.7, **ink)
-    shown: dict[str, Any] = {
-        "label": line.label,
-        "in_layout": False,
-        "markevery": max(1, len(line.x) // 12),
-    }
+    look = {**stroke(line.look, line.width), "label": line.label, "in_layout": False}
+    look["markevery"] = max(1, len(line.x) // 12)
     if several and line.band:
         # Here, because it takes a second to load, which figures without bands do not need.
         import seaborn
 
-        seaborn.lineplot(
-            x=np.tile(line.x, len(runs)),
-            y=runs.ravel(),
-            estimator=line.middle,
-            errorbar=line.band,
-            err_kws={"alpha": 0.15, "linewidth": 0},
-            ax=axes,
-            legend=False,
-            **shown,
-            **stroke(line.look, line.width),
-        )
+        x, y = np.tile(line.x, len(line.runs)), line.runs.clip(least).ravel()
+        shade = {"alpha": 0.15, "linewidth": 0}
+        how: dict[str, Any] = {"estimator": line.middle, "errorbar": line.band, "err_kws": shade}
+        seaborn.lineplot(x=x, y=y, ax=axes, legend=False, **how, **look)
     else:
-        axes.plot(line.x, line.along.clip(least), **shown, **stroke(line.look, line.width))
+        axes.plot(line.x, line.along.clip(least), **look)
     if line.errors is not None:
         bars: dict[str, Any] = {"fmt": "none", "ecolor": colour, "capsize": 3, "alpha": 0.8}
         axes.errorbar(line.x, line.along, line.errors, **bars)
@@ -211,31 +198,30 @@ def picture(facets: Sequence[Facet], inches: float | None = None, columns: int =
 def words(facets: Sequence[Facet]) -> str:
     """Return what facets show: each line's first and last value, and how far it went between."""
     said: dict[str, dict[str, list[str]]] = {}
-    for facet in facets:
-        for line in facet.lines:
-            known = np.flatnonzero(~np.isnan(line.along))
-            if not line.label or not len(known):
-                continue
-            x, several = line.x[known], len(line.runs) > 1
-            of = "" if line.label == line.middle else f"{line.middle} of "
-            over = f", {of}{len(line.runs):,} {line.unit}" if several else ""
-            values = f"{facet.name} {path(x, line.along[known])}"
-            for name, ends in list(line.spread.items())[:1]:
-                (a, b), (c, d) = (map(number, ends[:, at]) for at in known[[0, -1]])
-                values += f" ({name} {a} to {b}, then {c} to {d})"
-            span = said.setdefault(f"From {facet.x_name} {x[0]:,g} to {x[-1]:,g}{over}", {})
-            span.setdefault(line.label, []).append(values)
-    text = ". ".join(
-        f"{span}: " + "; ".join(f"{label}: {', '.join(own)}" for label, own in lines.items())
-        for span, lines in said.items()
-    )
     grey: dict[str, list[str]] = {}
     for facet in facets:
         for name, value in facet.across.items():
             grey.setdefault(name, []).append(f"{facet.name} {number(value)}")
-    for name, floors in grey.items():
-        text += f"; {name}: {', '.join(dict.fromkeys(floors))}"
-    return f"{text}."
+        for line in facet.lines:
+            known = np.flatnonzero(~np.isnan(line.along))
+            if not line.label or not len(known):
+                continue
+            x, values = line.x[known], f"{facet.name} {path(line.x[known], line.along[known])}"
+            for name, ends in list(line.spread.items())[:1]:
+                (a, b), (c, d) = (map(number, ends[:, at]) for at in known[[0, -1]])
+                values += f" ({name} {a} to {b}, then {c} to {d})"
+            of = "" if line.label == line.middle else f"{line.middle} of "
+            over = f", {of}{len(line.runs):,} {line.unit}" if len(line.runs) > 1 else ""
+            span = said.setdefault(f"From {facet.x_name} {x[0]:,g} to {x[-1]:,g}{over}", {})
+            span.setdefault(line.label, []).append(values)
+    text = ". ".join(f"{span}: {listed(lines)}" for span, lines in said.items())
+    floors = {name: dict.fromkeys(values) for name, values in grey.items()}
+    return f"{text}; {listed(floors)}." if grey else f"{text}."
+
+
+def listed(said: Mapping[str, Iterable[str]]) -> str:
+    """Return what is said of each name as text: "a: one, two; b: three"."""
+    return "; ".join(f"{name}: {', '.join(values)}" for name, values in said.items())
 
 
 def path(x: np.ndarray, y: np.ndarray) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
@@ -12,19 +13,10 @@ from matplotlib.patheffects import withStroke
 
 from madlab import checks
 from madlab.data.samples import Samples
-from madlab.plots.lines import number
+from madlab.plots import style
+from madlab.plots.lines import listed, number
 from madlab.plots.picture import Picture
-from madlab.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILLION,
-    WIDTH,
-    places,
-    style_axes,
-)
+from madlab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, WIDTH
 
 Points = np.ndarray | Samples
 Rows = Mapping[str, Mapping[int, Points]]
@@ -39,8 +31,8 @@ def cloud_limits(*sets: Points) -> Limits:
     points = np.concatenate([check_points(one) for one in sets])
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.04 * np.where(high > low, high - low, 25)
-    x, y = np.stack([low - margin, high + margin], axis=1).tolist()
-    return (x[0], x[1]), (y[0], y[1])
+    x, y = zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
+    return x, y
 
 
 def check_points(points: Points) -> np.ndarray:
@@ -51,86 +43,72 @@ def check_points(points: Points) -> np.ndarray:
 
 def draw_cloud(
     axes: Axes, points: Points, limits: Limits | None = None, *, real: Points | None = None
-) -> int:
-    """Draw points as small dots on equal axes, over real data in grey, and count those outside.
+) -> None:
+    """Draw points as small dots on equal axes, over real data in grey.
 
     - `points`: finite, float `(n, 2)`, as an array or as samples.
     - `limits`: those of x, then of y, for instance of `cloud_limits`; those of the points and the
-      real data where None.
+      real data where None. The corner says how many points lie outside.
     - `real`: real data to draw behind, as `points`.
 
-    Returns how many points lie outside the limits; the corner says it too. Raises ValueError for
-    anything but points in the plane, and where there is none or one is not finite.
+    Raises ValueError for anything but points in the plane, and where there is none or one is not
+    finite.
     """
-    layers = [(check_points(points), VERMILLION, 1.0)]
-    if real is not None:
-        layers.insert(0, (check_points(real), GREY, 0.6))
-    limits = limits or cloud_limits(*(some for some, _, _ in layers))
-    (left, right), (bottom, top) = limits
-    outside = 0
+    layers = [] if real is None else [(check_points(real), GREY, 0.6)]
+    layers.append((check_points(points), VERMILLION, 1.0))
+    (left, right), (bottom, top) = limits or cloud_limits(*(some for some, _, _ in layers))
     for some, ink, strength in layers:
         inside = some[((some >= (left, bottom)) & (some <= (right, top))).all(axis=1)]
         alpha = strength * np.clip(1500 / len(some), 0.25, 0.8)
         axes.plot(*inside.T, ls="none", marker=".", ms=2.4, mew=0, color=ink, alpha=alpha)
-        outside = len(some) - len(inside)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.locator_params(nbins=4)
-    style_axes(axes, None)
-    if outside:
+    style.style_axes(axes, None)
+    if outside := len(some) - len(inside):
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
         axes.text(0.98, 0.98, f"+{outside:,} outside", fontsize=8, bbox=box, **corner)
-    return outside
 
 
-def clouds(
-    rows: Rows,
-    *,
-    real: Points | None = None,
-    limits: Limits | None = None,
-    names: tuple[str, str] = ("x", "y"),
-) -> Picture:
+def clouds(rows: Rows, *, real: Points | None = None) -> Picture:
     """Draw points in the plane going MAD: a row a key, a column a generation, all on equal axes.
 
     - `rows`: `{"λ = 1": {1: points, 8: points, ...}, ...}`; points as for `draw_cloud`. A place
       stays empty where one row lacks a generation of another.
     - `real`: as for `draw_cloud`.
-    - `limits`: the same for every cloud; those of the real data and of each row's first
-      generation where None. Points outside are counted in the corner of their cloud.
-    - `names`: of the coordinates, for the axes of the last row and of the first column.
 
-    Raises ValueError where there is nothing to draw, and as `draw_cloud`.
+    The limits are those of the real data and of each row's first generation; points outside are
+    counted in the corner of their cloud. Raises ValueError where there is nothing to draw, and as
+    `draw_cloud`.
     """
     empty = [name for name, cells in rows.items() if not cells]
     if empty or not rows:
         where = f"row {empty[0]!r}" if empty else "the mapping of rows"
         raise ValueError(f"{where} is empty: give each row at least one generation")
     columns = sorted({t for cells in rows.values() for t in cells})
-    limits = limits or cloud_limits(
-        *(cells[min(cells)] for cells in rows.values()), *(() if real is None else (real,))
-    )
-    wide, high = (end - start for start, end in limits)
+    first = [cells[min(cells)] for cells in rows.values()]
+    limits = cloud_limits(*first, *([] if real is None else [real]))
+    wide, high = np.ptp(limits, axis=1)
     scale = min(min(2.2, (WIDTH - 1) / len(columns)) / wide, 2.8 / high)
     size = (len(columns) * scale * wide + 1, len(rows) * (scale * high + 0.1) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
+    said = {} if real is None else {"real data": [_widths(real)]}
     for line, (name, cells) in zip(grid, rows.items(), strict=True):
-        line[0].set_ylabel(f"{name}\n{names[1]}")
+        line[0].set_ylabel(f"{name}\ny")
         for axes, t in zip(line, columns, strict=True):
             if t in cells:
                 draw_cloud(axes, cells[t], limits, real=real)
             else:
                 axes.set_axis_off()
                 axes.set_aspect("equal")
+        ends = sorted({min(cells), max(cells)})
+        said[name] = [f"{_widths(cells[t])} in generation {t}" for t in ends]
     for top, bottom, t in zip(grid[0], grid[-1], columns, strict=True):
         top.set_title(f"generation {t}" if t == columns[0] else f"{t}", fontsize=10)
-        bottom.set_xlabel(names[0])
-    said = [] if real is None else [f"real data: {_widths(real)}"]
-    for name, cells in rows.items():
-        ends = sorted({min(cells), max(cells)})
-        words = [f"{_widths(cells[t])} in generation {t}" for t in ends]
-        said.append(f"{name}: {', '.join(words)}")
-    return Picture(figure, f"Clouds of points, standard deviations in x and y; {'; '.join(said)}.")
+        bottom.set_xlabel("x")
+    alt = f"Clouds of points, standard deviations in x and y; {listed(said)}."
+    return Picture(figure, alt)
 
 
 def _widths(points: Points) -> str:
@@ -166,28 +144,26 @@ def digit_map(real: np.ndarray, real_labels: np.ndarray, generations: Placed) ->
     real, real_labels = _labelled(real, real_labels)
     shown = {t: _labelled(*generations[t]) for t in sorted(generations)}
     limits = cloud_limits(real, *(points for points, _ in shown.values()))
-    (left, right), (bottom, top) = limits
+    wide, high = np.ptp(limits, axis=1)
     side = min(3.6, (WIDTH - 0.2) / len(shown))
-    high = (side - 0.1) * min(1.5, (top - bottom) / (right - left))
-    figure = Figure(figsize=(side * len(shown) + 0.2, high + 0.4), layout="constrained")
-    grid = places(figure, len(shown), len(shown))
-    said = []
+    size = (side * len(shown) + 0.2, (side - 0.1) * min(1.5, high / wide) + 0.4)
+    figure, said = Figure(figsize=size, layout="constrained"), {}
+    grid = style.places(figure, len(shown), len(shown))
     for axes, (t, (points, labels)) in zip(grid, shown.items(), strict=True):
         axes.plot(*real.T, ls="none", marker="o", ms=2, mew=0, color=_REAL)
         _draw_digits(axes, points, labels)
-        axes.set(xlim=limits[0], ylim=limits[1], aspect="equal", xticks=[], yticks=[])
-        axes.set_anchor("S")
+        axes.set(xlim=limits[0], ylim=limits[1], aspect="equal", xticks=[], yticks=[], anchor="S")
         axes.spines[:].set_color(_REAL)
         axes.set_title(f"generation {t}", fontsize=11)
         nearest = ((points[:, None] - real[None]) ** 2).sum(-1).argmin(1)
         share = np.mean(real_labels[nearest] == labels)
         spread = _spread(points, labels) / _spread(real, real_labels)
-        said.append(f"generation {t}: {share:.0%}, spread {number(spread)}")
+        said[f"generation {t}"] = [f"{share:.0%}", f"spread {number(spread)}"]
     return Picture(
         figure,
         f"Synthetic digits among {len(real)} real ones, placed in the plane together. Share whose "
         "nearest real digit is the digit that was asked for, and spread of a digit beside that of "
-        f"the real ones; {'; '.join(said)}.",
+        f"the real ones; {listed(said)}.",
     )
 
 
@@ -208,9 +184,9 @@ def _draw_digits(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
 
 
 def _spread(points: np.ndarray, labels: np.ndarray) -> float:
-    groups = [points[labels == digit] for digit in np.unique(labels)]
-    away = [np.linalg.norm(own - np.median(own, axis=0), axis=1) for own in groups]
-    return float(np.mean([np.median(distances) for distances in away]))
+    middles = pd.DataFrame(points).groupby(labels).transform("median")
+    away = pd.Series(np.linalg.norm(points - middles, axis=1))
+    return float(away.groupby(labels).median().mean())
 
 
 def balls(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> Picture:
@@ -221,15 +197,16 @@ def balls(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> Picture:
 
     Raises TypeError or ValueError for anything but points in the plane and k that does not fit.
     """
-    one = (check_points(real), "real", BLUE, "s")
-    two = (check_points(synthetic), "synthetic", VERMILLION, "o")
+    sets = {
+        "real": (check_points(real), BLUE, "s"),
+        "synthetic": (check_points(synthetic), VERMILLION, "o"),
+    }
     checks.count("k", k, least=1, most=min(len(real), len(synthetic)) - 1)
-    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
-    grid = places(figure, 2, 2, sharex=True, sharey=True)
-    said = []
-    for axes, name, asked in zip(grid, ("precision", "recall"), (two, one), strict=True):
-        middle, kind, colour, marker = one if asked is two else two
-        points, other, ink, sign = asked
+    figure, said = Figure(figsize=(WIDTH, 4.2), layout="constrained"), []
+    grid = style.places(figure, 2, 2, sharex=True, sharey=True)
+    questions = (("precision", "real", "synthetic"), ("recall", "synthetic", "real"))
+    for axes, (score, kind, other) in zip(grid, questions, strict=True):
+        (middle, colour, marker), (points, ink, sign) = sets[kind], sets[other]
         # The nearest of its own is the centre itself.
         radii = np.sort(np.linalg.norm(middle[:, None] - middle[None], axis=2))[:, k]
         inside = (np.linalg.norm(middle[:, None] - points[None], axis=2) <= radii[:, None]).any(0)
@@ -238,9 +215,9 @@ def balls(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> Picture:
         axes.plot(*middle.T, marker, ms=3, color=colour, label=f"{kind}, with balls")
         axes.plot(*points[inside].T, sign, ms=6, color=ink, label=f"{other}, inside a ball")
         axes.plot(*points[~inside].T, sign, ms=6, mfc="none", mec=ink, label=f"{other}, outside")
-        said.append(f"{name}: {inside.sum()} of {len(inside)} {other} points inside")
+        said.append(f"{score}: {inside.sum()} of {len(inside)} {other} points inside")
         axes.set_aspect("equal")
-        style_axes(axes, None, said[-1])
+        style.style_axes(axes, None, said[-1])
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08), "ncols": 3}
         axes.legend(fontsize=8, frameon=False, **below)
     return Picture(figure, f"Real and synthetic points with balls; {'; '.join(said)}.")
