@@ -27,9 +27,10 @@ _LOOKS: dict[str, Look] = {
 }
 _PLAIN = KINDS["digits"].shown
 _METRICS = ("precision", "recall", "fd", "read")
-# Where the name of a point stands beside it: offset in points, and how it is aligned.
-_ABOVE, _BELOW = ((0, 7), "center", "bottom"), ((0, -7), "center", "top")
-_RIGHT = ((8, 0), "left", "center")
+# Where the name of a point stands: offset in points, and how it is aligned.
+_ABOVE: dict[str, Any] = {"xytext": (0, 7), "ha": "center", "va": "bottom"}
+_BELOW: dict[str, Any] = {"xytext": (0, -7), "ha": "center", "va": "top"}
+_RIGHT: dict[str, Any] = {"xytext": (8, 0), "ha": "left", "va": "center"}
 
 
 def strengths(records: pd.DataFrame) -> pd.DataFrame:
@@ -45,18 +46,15 @@ def strengths(records: pd.DataFrame) -> pd.DataFrame:
     Raises ValueError for records without generation 1, for a `kept` outside (0, 100], and where
     two unequal records claim the same place on the same path.
     """
-    found = records[records["generation"] == 1].copy()
+    found = records[records["generation"] == 1].astype(dict.fromkeys(_PLAIN, float))
     if not len(found):
         raise ValueError("there are no records of generation 1 to draw: run a chain first")
-    found = found.astype(dict.fromkeys(_PLAIN, float))
-    kept = found["kept"].astype(float) if "kept" in found else pd.Series(np.nan, found.index)
+    kept = found.get("kept", pd.Series(np.nan, found.index)).astype(float)
     wrong = kept[kept.notna() & ~kept.between(0, 100, inclusive="right")]
     if len(wrong):
         raise ValueError(f"kept is {wrong.iloc[0]:g}; it is a percentage above 0, at most 100")
-    found["path"] = found["model"].astype(str)
-    if "label" in found:
-        found["path"] = found["path"].where(found["label"].isna(), found["label"].astype(str))
-    found["strength"] = found["bias"].astype(float).where(kept.isna(), kept / 100)
+    found["path"] = found.get("label", found["model"]).combine_first(found["model"]).astype(str)
+    found["strength"] = (kept / 100).combine_first(found["bias"].astype(float))
     found["picks"] = kept.notna()
     place = ["features", "n_evaluate", "path", "seed", "strength"]
     # All loops share generation 1, so the same scores may come several times.
@@ -75,12 +73,12 @@ def strengths(records: pd.DataFrame) -> pd.DataFrame:
 def looks(found: pd.DataFrame) -> dict[str, Look]:
     """Return colour, marker and dashes of every path of `strengths`, in legend order."""
     chosen: dict[str, Look] = {}
-    models = found.groupby("path")["model"].first()
+    models = found.groupby("path")["model"].first().astype(str)
     # Models before labelled variants of them, which take what is left.
     for path in sorted(models.index, key=lambda path: (path != models[path], path)):
-        own = _LOOKS.get(str(models[path]), _LOOKS[""])
+        own = _LOOKS.get(models[path], _LOOKS[""])
         free = (look for look in (own, *_LOOKS.values()) if look not in chosen.values())
-        chosen[str(path)] = next(free, own)
+        chosen[path] = next(free, own)
     return chosen
 
 
@@ -120,21 +118,22 @@ def _facets(block: pd.DataFrame, chosen: Mapping[str, Look]) -> list[Facet]:
     """Return the scores of a block against the bias, or the share kept, one facet a metric."""
     names = {False: "sampling bias λ", True: "share kept"}
     x_name = " or ".join(names[picks] for picks in sorted(block["picks"].unique()))
-    facets = []
-    for metric in _METRICS:
-        if lines := score_lines(block, "strength", metric, "path", chosen, backwards=True):
-            limits = (0, SCORES[metric].high)
-            title, span = score_label(metric, block), (0, 1.03)
-            facets.append(Facet(title, lines, x_name=x_name, limits=limits, span=span))
-    return facets
+    lines = {
+        metric: score_lines(block, "strength", metric, "path", chosen, backwards=True)
+        for metric in _METRICS
+    }
+    more: dict[str, Any] = {"x_name": x_name, "span": (0, 1.03)}
+    return [
+        Facet(score_label(metric, block), own, limits=(0, SCORES[metric].high), **more)
+        for metric, own in lines.items()
+        if own
+    ]
 
 
 def blocks(found: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the parts of `strengths` that can share axes, by a title that says which they are."""
-    groups = {}
-    for (_, n), block in found.groupby(["features", "n_evaluate"]):
-        groups[f"{scored_on(block)}; {n:,} samples"] = block
-    return groups
+    groups = found.groupby(["features", "n_evaluate"])
+    return {f"{scored_on(block)}; {n:,} samples": block for (_, n), block in groups}
 
 
 def draw_plane(
@@ -162,16 +161,11 @@ def draw_plane(
             named = np.flatnonzero(strength == marked[1]).tolist() if path == marked[0] else []
         wide, high = np.ptp(at, axis=0) / (1 - left, 1 - bottom)
         # Names of one path lie above it, those of the next below; those of a steep one beside it.
-        beside, ha, va = _RIGHT if high > wide else _BELOW if count % 2 else _ABOVE
-        look: dict[str, Any] = {"color": chosen[path][0], "fontsize": 8, "ha": ha, "va": va}
+        beside = _RIGHT if high > wide else _BELOW if count % 2 else _ABOVE
+        look = {**beside, "textcoords": "offset points", "annotation_clip": False}
         for i in named:
             name = f"{100 * strength[i]:.3g}%" if picks else f"{strength[i]:.3g}"
-            place: dict[str, Any] = {
-                "xytext": beside,
-                "textcoords": "offset points",
-                "annotation_clip": False,
-            }
-            axes.annotate(name, at[i], **place, **look)
+            axes.annotate(name, at[i], color=chosen[path][0], fontsize=8, **look)
             if marked is not None:
                 axes.plot(*at[i], "o", ms=15, mfc="none", mec=BLACK, mew=2, clip_on=False)
     axes.set(xlabel=score_label("recall"), ylabel=score_label("precision"))

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 
-from madlab.plots.lines import number
+from madlab.plots.lines import listed, number
 from madlab.plots.picture import Picture
 from madlab.plots.style import BLACK, GREY, VERMILLION, WIDTH, places, style_axes
 
@@ -39,9 +39,9 @@ def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None
     """
     _check(named, reference)
     across = min(4, len(named))
-    down = -(-len(named) // across)
     width = min(WIDTH, 2.1 * across + 2.2)
-    figure = Figure(figsize=(width, 0.5 + down * (width - 1.6) / across), layout="constrained")
+    size = (width, 0.5 - (-len(named) // across) * (width - 1.6) / across)
+    figure = Figure(figsize=size, layout="constrained")
     grid = places(figure, len(named), across, sharex=True, sharey=True)
     span = _span(named) if reference is None else None
     for axes, (name, power) in zip(grid, named.items(), strict=True):
@@ -51,24 +51,24 @@ def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None
     figure.supxlabel("cycles a pixel, left to right", fontsize=10)
     figure.supylabel("top to bottom", fontsize=10)
     _add_bar(figure, drawn, figure.axes, reference is not None)
-    said = [_words(name, power, reference) for name, power in named.items()]
+    said = {name: _words(power, reference) for name, power in named.items()}
     if reference is not None:
-        said.append(_words("reference", reference))
-    return Picture(figure, f"Power spectra. {'; '.join(said)}.")
+        said["reference"] = _words(reference)
+    return Picture(figure, f"Power spectra. {listed(said)}.")
 
 
-def _words(name: str, power: np.ndarray, reference: np.ndarray | None = None) -> str:
+def _words(power: np.ndarray, reference: np.ndarray | None = None) -> list[str]:
     # Here, because it loads torch, which no other picture needs.
     from madlab.metrics.spectrum import grid_power, high_share
 
     try:
-        text = f"{name}: {high_share(power):.1%} of the power is fine detail"
-        if reference is None:
-            return text
-        times = number(grid_power(power, reference))
+        said = [f"{high_share(power):.1%} of the power is fine detail"]
+        if reference is not None:
+            times = number(grid_power(power, reference))
+            said.append(f"{times} times the reference's power at the frequencies of a grid")
     except ValueError as reason:
-        return f"{name}: {reason}"
-    return f"{text}, {times} times the reference's power at the frequencies of a grid"
+        return [str(reason)]
+    return said
 
 
 def draw_spectrum(
@@ -102,8 +102,8 @@ def draw_spectrum(
         extent=(-0.5 - half, 0.5 + half, 0.5 + half, -0.5 - half),
         interpolation="nearest",
     )
-    axes.set_xticks(list(_QUARTERS), list(_QUARTERS.values()), fontsize=9)
-    axes.set_yticks(list(_QUARTERS), list(_QUARTERS.values()), fontsize=9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(list(_QUARTERS), list(_QUARTERS.values()), fontsize=9)
     axes.set(xlabel="cycles a pixel, left to right", ylabel="top to bottom")
     if bar:
         _add_bar(axes.figure, drawn, [axes], reference is not None)
@@ -158,39 +158,39 @@ def sameness(distances: Distances, real: np.ndarray | None = None) -> Picture:
     if not distances or not all(distances.values()) or not all(map(len, every)):
         raise ValueError("there are no distances to draw: give those of two pictures at least")
     unit = float(np.mean(every[0]))
-    across = min(3, len(stacks))
-    down, most = -(-len(stacks) // across), max(map(len, stacks.values()))
-    figure = Figure(figsize=(WIDTH, down * (0.38 * most + 1.3)), layout="constrained")
+    across, most = min(3, len(stacks)), max(map(len, stacks.values()))
+    size = (WIDTH, -(-len(stacks) // across) * (0.38 * most + 1.3))
+    figure = Figure(figsize=size, layout="constrained")
     grid = places(figure, len(stacks), across, sharex=True)
-    edge = 1.05 * max(float(np.max(one)) for one in every) / unit
-    said = []
+    edge, said = 1.05 * max(float(np.max(one)) for one in every) / unit, {}
     for axes, (name, stack) in zip(grid, stacks.items(), strict=True):
         _draw_stack(axes, {str(label): one / unit for label, one in stack}, edge)
         style_axes(axes, None, name)
         axes.set_ylim(len(stack) - most - 0.1, len(stack) - 1 + _OVERLAP + 0.1)
-        ends = [f"{np.mean(stack[at][1]) / unit:.2f}" for at in (len(top), -1)]
-        first, last = stack[len(top)][0], stack[-1][0]
-        said.append(f"{name}: {ends[0]} in generation {first}, {ends[1]} in generation {last}")
+        ends = (stack[len(top)], stack[-1])
+        said[name] = [f"{np.mean(one) / unit:.2f} in generation {t}" for t, one in ends]
     grid[0].set_ylabel("generation", fontsize=10)
     of = "generation 1" if real is None else "real pictures"
     figure.supxlabel(f"distance of two pictures, as a multiple of the mean of {of}", fontsize=10)
-    whose = "that of the first chain's generation 1" if real is None else "that of real pictures"
-    alt = f"Mean distance of two pictures as a multiple of {whose}. {'; '.join(said)}."
+    whose = "the first chain's generation 1" if real is None else "real pictures"
+    alt = f"Mean distance of two pictures as a multiple of that of {whose}. {listed(said)}."
     return Picture(figure, alt)
 
 
 def _draw_stack(axes: Axes, rows: Mapping[str, np.ndarray], edge: float) -> None:
     edges = np.linspace(0, edge, _BINS + 1)
-    places = np.arange(len(rows))[::-1]
-    for place, (label, found) in zip(places, rows.items(), strict=True):
+    middles, bottoms = (edges[1:] + edges[:-1]) / 2, np.arange(len(rows))[::-1]
+    for bottom, (label, found) in zip(bottoms, rows.items(), strict=True):
         counts = np.histogram(found, edges)[0]
-        hill = place + _OVERLAP * counts / max(counts.max(), 1)
+        hill = bottom + _OVERLAP * counts / max(counts.max(), 1)
         # Lower rows lie in front of higher ones.
-        ink = {"color": GREY if label == "real" else VERMILLION, "zorder": 2 + len(rows) - place}
-        middles = (edges[1:] + edges[:-1]) / 2
-        axes.fill_between(middles, place, hill, alpha=0.55, linewidth=0, **ink)
-        axes.plot(middles, hill, linewidth=1, **ink)
-        ink["color"] = BLACK
-        axes.plot([np.mean(found)] * 2, [place, place + 0.5], linewidth=1.5, **ink)
-    axes.set_yticks(places, list(rows))
+        front = 2 + len(rows) - bottom
+        colour = GREY if label == "real" else VERMILLION
+        axes.fill_between(
+            middles, bottom, hill, color=colour, alpha=0.55, linewidth=0, zorder=front
+        )
+        axes.plot(middles, hill, linewidth=1, color=colour, zorder=front)
+        mean = [np.mean(found)] * 2
+        axes.plot(mean, [bottom, bottom + 0.5], linewidth=1.5, color=BLACK, zorder=front)
+    axes.set_yticks(bottoms, list(rows))
     axes.set_xlim(0, edge)
