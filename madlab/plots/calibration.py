@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from madlab.metrics.scores import KINDS, SCORES, score_label, scored_on
+from madlab.metrics.scores import KINDS, score_label, scored_on
 from madlab.plots import style
-from madlab.plots.curves import score_lines
+from madlab.plots.curves import score_facets
 from madlab.plots.lines import Facet, draw_facet, words
 from madlab.plots.picture import Picture
 from madlab.plots.style import BLACK, DASHES, WIDTH, Look, legend, stroke, style_axes
@@ -118,16 +118,8 @@ def _facets(block: pd.DataFrame, chosen: Mapping[str, Look]) -> list[Facet]:
     """Return the scores of a block against the bias, or the share kept, one facet a metric."""
     names = {False: "sampling bias λ", True: "share kept"}
     x_name = " or ".join(names[picks] for picks in sorted(block["picks"].unique()))
-    lines = {
-        metric: score_lines(block, "strength", metric, "path", chosen, backwards=True)
-        for metric in _METRICS
-    }
-    more: dict[str, Any] = {"x_name": x_name, "span": (0, 1.03)}
-    return [
-        Facet(score_label(metric, block), own, limits=(0, SCORES[metric].high), **more)
-        for metric, own in lines.items()
-        if own
-    ]
+    x: dict[str, Any] = {"x_name": x_name, "span": (0, 1.03)}
+    return score_facets(block, "strength", _METRICS, "path", chosen, {"backwards": True}, **x)
 
 
 def blocks(found: pd.DataFrame) -> dict[str, pd.DataFrame]:

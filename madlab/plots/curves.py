@@ -1,6 +1,7 @@
 """Curves of scores: against the generation, the size of samples, and the strength of damage."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,11 +54,10 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
                 f"instance records[records.{column} == {found[0]!r}]"
             )
     tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
-    numbers = dict.fromkeys((name for name in SCORES if name in tidied), float)
+    numbers = {name: float for name in SCORES if name in tidied}
     tidied = tidied.astype(numbers).reset_index(drop=True)
-    parts = ["loop"]
-    parts += ["model"] if len(set(tidied["model"])) > 1 else []
-    parts += ["label"] if "label" in tidied else []
+    several = len(set(tidied["model"])) > 1
+    parts = ["loop", *(["model"] if several else []), *(["label"] if "label" in tidied else [])]
     bias = "bias " + tidied["bias"].map("{:g}".format)
     tidied["line"] = tidied[parts].astype(str).agg(", ".join, axis=1) + ", " + bias
     twice = tidied[tidied.duplicated(["line", "seed", "generation"])]
@@ -73,24 +73,20 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
 
 def styles(records: pd.DataFrame) -> dict[str, Look]:
     """Return colour, marker and dashes of every `line` of tidy records, in legend order."""
-    names = [*LOOPS, *sorted(set(records["loop"]) - set(LOOPS))]
-    inks = list(INKS)
-    lines = records.drop_duplicates("line")
-    label = lines["label"].astype(str) if "label" in lines else [""] * len(lines)
-    keys = list(zip(lines["model"], label, -lines["bias"], strict=True))
+    lines, inks = records.drop_duplicates("line"), list(INKS)
+    label = lines.get("label", pd.Series("", lines.index)).astype(str)
     # An unbiased chain is solid wherever it appears.
     first = 0 if (records["bias"] == 1).any() else 1
-    dashes = {key: first + i for i, key in enumerate(sorted(set(keys)))}
-    order = sorted(zip(lines["loop"].map(names.index), keys, lines["line"], strict=True))
-    if len(set(lines["loop"])) == 1:
+    dash = lines.groupby(["model", label, -lines["bias"]]).ngroup() + first
+    loops = [*LOOPS, *sorted(set(lines["loop"]) - set(LOOPS))]
+    ink = lines["loop"].map(loops.index)
+    if len(set(ink)) == 1:
         # The first line keeps the loop's look; those of the other named loops come last.
-        own = inks[order[0][0] % len(inks)]
-        inks = [own, *(ink for ink in inks[3:] + inks[:3] if ink != own)]
-        order = [(dashes[key] - first, key, line) for _, key, line in order]
-    return {
-        line: (*inks[place % len(inks)], DASHES[dashes[key] % len(DASHES)])
-        for place, key, line in order
-    }
+        own = inks[ink.iloc[0] % len(inks)]
+        inks = [own, *(other for other in inks[3:] + inks[:3] if other != own)]
+        ink = dash - first
+    order = sorted(zip(ink, dash, lines["line"], strict=True))
+    return {line: (*inks[i % len(inks)], DASHES[d % len(DASHES)]) for i, d, line in order}
 
 
 def curves(
@@ -125,47 +121,52 @@ def curve_facets(
     - `records`: as `tidy` returns them.
     - `looks`: the styles of a larger table, so that choosing among its lines changes no style.
     """
-    looks = looks or styles(records)
     metrics = usual(records) if metrics is None else metrics
     last = generations or int(records["generation"].max())
-    real = f"real {kind_of_records(records).name}"
-    facets = []
-    for metric in metrics:
-        title = score_label(metric, records)
-        lines = score_lines(records, "generation", metric, "line", looks, thin=len(records))
-        if not lines:
-            continue
-        score, value = SCORES[metric], getattr(floor, metric, np.nan)
-        across = {real: value} if score.floor and np.isfinite(value) else {}
-        # At 0, and shares at 1, so that no fall misleads.
-        low = min(0.0, records[metric].min(), *across.values()) if score.low is None else 0.0
-        limits, ticks = (low, score.high), range(1, last + 1, -(-last // 10))
-        span = (0.7, max(last, 2) + 0.3)
-        facets.append(Facet(title, lines, across, limits=limits, span=span, ticks=ticks))
+    real = (f"real {kind_of_records(records).name}", {} if floor is None else floor._asdict())
+    x: dict[str, Any] = {
+        "span": (0.7, max(last, 2) + 0.3),
+        "ticks": range(1, last + 1, -(-last // 10)),
+    }
+    looks, thin = looks or styles(records), {"thin": len(records)}
+    facets = score_facets(records, "generation", metrics, "line", looks, thin, across=real, **x)
     if not facets:
         raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
     return facets
 
 
-def score_lines(
+def score_facets(
     table: pd.DataFrame,
     x: str,
-    metric: str,
+    metrics: Sequence[str],
     by: str,
     looks: Mapping[str, Look],
+    line: Mapping[str, Any],
     run: str = "seed",
+    across: tuple[str, Mapping[str, float]] = ("", {}),
     **more: Any,
-) -> list[Line]:
-    """Return a line of each group of the column `by` that has numbers of a metric.
+) -> list[Facet]:
+    """Return a facet for each metric that has numbers, with a line for each group of a column.
 
-    - `looks`: of the groups, in the order of the lines; `run`, `more`: as for `Line.of`.
+    - `x`, `by`: the columns along x and of the groups; `looks`: of the groups, in the order of the
+      lines; `line`, `run`: as for `Line.of`; `more`: as for `Facet`.
+    - `across`: scores to draw as grey lines, after what they are called.
     """
-    groups = dict(list(table.groupby(by)))
-    return [
-        Line.of(groups[name], x, metric, run, name, look, **more)
-        for name, look in looks.items()
-        if name in groups and defined(metric, groups[name])
-    ]
+    groups, facets = dict(list(table.groupby(by))), []
+    for metric in metrics:
+        title, score = score_label(metric, table), SCORES[metric]
+        lines = [
+            Line.of(groups[name], x, metric, run, name, look, **line)
+            for name, look in looks.items()
+            if name in groups and defined(metric, groups[name])
+        ]
+        if lines:
+            value = across[1].get(metric, np.nan)
+            grey = {across[0]: value} if score.floor and np.isfinite(value) else {}
+            # At 0, and shares at 1, so that no fall misleads.
+            low = min(0.0, table[metric].min(), *grey.values()) if score.low is None else 0.0
+            facets.append(Facet(title, lines, grey, limits=(low, score.high), **more))
+    return facets
 
 
 def size_curves(scores: pd.DataFrame) -> Picture:
@@ -181,12 +182,10 @@ def size_curves(scores: pd.DataFrame) -> Picture:
         raise ValueError(f"scores on {' and '.join(features)} cannot share an axis: select one")
     scores = scores.assign(label=scores["label"].astype(str) if "label" in scores else "samples")
     scores["run"] = scores.groupby(["label", "n"]).cumcount()
-    looks, facets = distinct(scores["label"].unique()), []
+    looks = distinct(scores["label"].unique())
     x: dict[str, Any] = {"x_name": "n, samples of each kind", "ticks": sorted(scores["n"].unique())}
-    for metric in _PLAIN:
-        if lines := score_lines(scores, "n", metric, "label", looks, "run", unit="subsets"):
-            limits = (0, SCORES[metric].high)
-            facets.append(Facet(score_label(metric, scores), lines, limits=limits, log="x", **x))
+    subsets = {"unit": "subsets"}
+    facets = score_facets(scores, "n", _PLAIN, "label", looks, subsets, "run", log="x", **x)
     return picture(facets, inches=5.2, columns=4)
 
 
@@ -197,19 +196,12 @@ def damage_facets(curves: pd.DataFrame, name: str) -> list[Facet]:
       scores. Axes fit all damages, and the scores at strength 0 are lines across.
     """
     own = curves[curves["damage"] == name]
-    floor = own.loc[own["strength"].idxmin()]
     look = {name: (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")}
-    return [
-        Facet(
-            score_label(metric, curves),
-            score_lines(own, "strength", metric, "damage", look, run="damage"),
-            across={"undamaged": floor[metric]},
-            x_name="strength",
-            limits=(0, SCORES[metric].high or max(1.05 * float(curves[metric].max()), 1e-9)),
-            span=(-0.03, 1.03),
-        )
-        for metric in _PLAIN
-    ]
+    floor = ("undamaged", own.loc[own["strength"].idxmin()].to_dict())
+    x: dict[str, Any] = {"x_name": "strength", "span": (-0.03, 1.03)}
+    facets = score_facets(own, "strength", _PLAIN, "damage", look, {}, "damage", floor, **x)
+    tops = [SCORES[metric].high or max(1.05 * curves[metric].max(), 1e-9) for metric in _PLAIN]
+    return [replace(one, limits=(0, top)) for one, top in zip(facets, tops, strict=True)]
 
 
 def draw_damage(target: Figure | SubFigure, curve: pd.DataFrame, strength: float) -> None:

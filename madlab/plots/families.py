@@ -1,6 +1,7 @@
 """Which failure goes with which family: quality and diversity lost, a cell a family and loop."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from matplotlib.patches import Patch
 from madlab.findings.changes import COMPARED, Change, Replicates, replicates, signed
 from madlab.plots.curves import LOOPS
 from madlab.plots.picture import Picture
-from madlab.plots.style import BLUE, GREY, SKY, VERMILLION, WIDTH
+from madlab.plots.style import BLUE, GREY, LEGEND, SKY, VERMILLION, WIDTH
 
 # Quality, quality, diversity: colour and hatching both say which.
 BARS = {
@@ -53,18 +54,17 @@ def families(records: pd.DataFrame) -> Picture:
         first = i == 0 or columns[i - 1][0] != loop
         over = loop.replace(" ", "\n", 1) if first else "\n"
         axes.set_title(f"{over}\nλ = {bias:g}", fontsize=9, loc="left")
-    handles = [
+    patches = [
         Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=label)
         for colour, hatch, label in BARS.values()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    figure.legend(handles=patches, loc="outside lower center", ncols=3, **LEGEND)
     said: dict[str, list[str]] = {}
     for kind in found:
         lost = {score: kind.changes[score].lost for score in BARS}
-        known = (f"{name} {signed(one)}%" for name, one in lost.items() if not math.isnan(one))
-        numbers = ", ".join(known)
-        words = f"{kind.loop}, λ = {kind.bias:g}: {failure(kind)} ({numbers or 'no scores'})"
-        said.setdefault(kind.family, []).append(words)
+        known = [f"{name} {signed(one)}%" for name, one in lost.items() if not math.isnan(one)]
+        words = f"{failure(kind)} ({', '.join(known) or 'no scores'})"
+        said.setdefault(kind.family, []).append(f"{kind.loop}, λ = {kind.bias:g}: {words}")
     falls = ". ".join(f"{family}: {'; '.join(lines)}" for family, lines in said.items())
     return Picture(figure, f"What falls between the first generation and the last. {falls}.")
 
@@ -107,8 +107,7 @@ def _sorted(records: pd.DataFrame) -> list[Replicates]:
 
 def _place(column: tuple[str, float]) -> tuple[int, str, float]:
     loop, bias = column
-    names = list(LOOPS)
-    return (names.index(loop) if loop in names else len(names), loop, -bias)
+    return list(LOOPS).index(loop) if loop in LOOPS else len(LOOPS), loop, -bias
 
 
 def _cell(change: Change) -> str:
@@ -119,35 +118,32 @@ def _cell(change: Change) -> str:
 
 
 def _draw_cell(axes: Axes, kind: Replicates | None) -> None:
+    small: dict[str, Any] = {"ha": "center", "fontsize": 7}
+    pale: dict[str, Any] = {"ha": "center", "fontsize": 8, "color": GREY}
     axes.set(xlim=(-0.6, 2.6), ylim=(_LOW, _HIGH), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     if kind is None:
-        axes.text(1, -0.3, "not run", ha="center", fontsize=8, color=GREY)
+        axes.text(1, -0.3, "not run", **pale)
         return
     axes.axhline(0, color=GREY, linewidth=1)
-    for i, score in enumerate(BARS):
-        _draw_bar(axes, i, score, kind.changes[score])
+    for x, (score, (colour, hatch, _)) in enumerate(BARS.items()):
+        lost, error, trend, _ = kind.changes[score]
+        if math.isnan(lost):
+            axes.text(x, -0.2, "·", **pale)
+            continue
+        tip = float(np.clip(-lost, _DOWN, _UP))
+        axes.bar(x, tip, 0.8, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+        if math.isfinite(error):
+            ends = np.clip([-lost - error, -lost + error], _DOWN, _UP)
+            axes.plot([x, x], ends, color="black", linewidth=1.2)
+        # The number stands beyond the bar's end, the mark on the other side of zero.
+        away, near, gap = ("top", "bottom", -0.05) if tip <= 0 else ("bottom", "top", 0.05)
+        axes.text(x, tip + gap, signed(lost), va=away, **small)
+        axes.text(x, -gap, MARKS[trend], va=near, **small)
     halves, times = kind.changes["recall"].halves, 1 - kind.changes["fd"].lost
     half = f"{halves:.1f} of" if math.isfinite(halves) else "not in"
     grown = f"× {times:.1f}" if math.isfinite(times) else ""
-    words = f"{half} {kind.generations - 1}\n{grown}"
-    axes.text(1, _LOW, words, ha="center", va="bottom", fontsize=7)
+    axes.text(1, _LOW, f"{half} {kind.generations - 1}\n{grown}", va="bottom", **small)
     for text in axes.texts:
         # Bars take all the room there is, whatever the words below them need.
         text.set_in_layout(False)
-
-
-def _draw_bar(axes: Axes, x: int, score: str, loss: Change) -> None:
-    if math.isnan(loss.lost):
-        axes.text(x, -0.2, "·", ha="center", fontsize=8, color=GREY)
-        return
-    colour, hatch, _ = BARS[score]
-    tip = float(np.clip(-loss.lost, _DOWN, _UP))
-    axes.bar(x, tip, 0.8, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
-    if math.isfinite(loss.error):
-        ends = np.clip([-loss.lost - loss.error, -loss.lost + loss.error], _DOWN, _UP)
-        axes.plot([x, x], ends, color="black", linewidth=1.2)
-    # The number stands beyond the bar's end, the mark on the other side of zero.
-    away, near, gap = ("top", "bottom", -0.05) if tip <= 0 else ("bottom", "top", 0.05)
-    axes.text(x, tip + gap, signed(loss.lost), ha="center", va=away, fontsize=7)
-    axes.text(x, -gap, MARKS[loss.trend], ha="center", va=near, fontsize=7)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from madlab.plots.picture import Picture
 from madlab.plots.style import GREY, WIDTH, Look, legend, places, stroke, style_axes
@@ -121,7 +121,7 @@ def draw_facet(axes: Axes, facet: Facet) -> None:
         if min(line.runs.min() for line in facet.lines) < FLOOR:
             note = f"below {FLOOR:g}: drawn at {FLOOR:g}"
             axes.text(1, 1, note, transform=axes.transAxes, va="top", **{**small, "fontsize": 8})
-        axes.yaxis.set_major_formatter(FuncFormatter(_power))
+        axes.yaxis.set_major_formatter("{x:g}")
     else:
         axes.set_ylim(*facet.limits)
     if facet.span is not None:
@@ -159,11 +159,6 @@ def _draw_line(axes: Axes, line: Line, least: float) -> None:
     if line.errors is not None:
         bars: dict[str, Any] = {"fmt": "none", "ecolor": colour, "capsize": 3, "alpha": 0.8}
         axes.errorbar(line.x, line.along, line.errors, **bars)
-
-
-def _power(value: float, _: int | None = None) -> str:
-    """Return a power of ten, at a tick of a logarithmic axis, as text."""
-    return f"{value:g}" if value >= 0.001 else f"$10^{{{round(np.log10(value))}}}$"
 
 
 def columns_of(count: int) -> int:

@@ -90,8 +90,7 @@ def png(figure: Figure | Picture, colours: int | None = 256) -> bytes:
         canvas.draw()
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     if colours is not None:
-        method = Image.Quantize.MEDIANCUT
-        pixels = pixels.quantize(colours, method=method, dither=Image.Dither.NONE)
+        pixels = pixels.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     stream = io.BytesIO()
     # The last per cent of size takes most of the time where there are many colours.
     pixels.save(stream, format="png", optimize=colours is not None)

@@ -16,6 +16,9 @@ PALE = "#F2F2F2"
 # Inches; every figure is drawn for a page of this width.
 WIDTH = 9.0
 
+# The look of every legend.
+LEGEND: dict[str, Any] = {"fontsize": 9, "frameon": False}
+
 Dash = tuple[int, tuple[float, ...]] | str
 # Colour, marker and dashes: any one of them tells two lines apart.
 Look = tuple[str, str, Dash]
@@ -28,15 +31,8 @@ DASHES: tuple[Dash, ...] = (
     (0, (3, 1.5, 1.2, 1.5, 1.2, 1.5)),
     (0, (2, 1)),
 )
-INKS = (
-    (VERMILLION, "o"),
-    (BLUE, "s"),
-    (GREEN, "^"),
-    (PURPLE, "D"),
-    (ORANGE, "v"),
-    (SKY, "P"),
-    (BLACK, "X"),
-)
+# Colour and marker.
+INKS = tuple(zip((VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY, BLACK), "os^DvPX", strict=True))
 LOOKS: tuple[Look, ...] = tuple(
     (*ink, dash) for ink, dash in zip(INKS[:5] + INKS[6:], DASHES, strict=True)
 )
@@ -97,12 +93,5 @@ def legend(target: Figure | SubFigure, *grid: Axes, columns: int = 4) -> None:
     for axes in grid:
         handles, names = axes.get_legend_handles_labels()
         found.update(zip(names, handles, strict=True))
-    target.legend(
-        list(found.values()),
-        list(found),
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=9,
-        frameon=False,
-        handlelength=4,
-    )
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": columns, "handlelength": 4}
+    target.legend(list(found.values()), list(found), **place, **LEGEND)
