@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from madlab.metrics.scores import KINDS, score_label, scored_on
 from madlab.plots import style
-from madlab.plots.curves import score_facets
+from madlab.plots.curves import check_once, score_facets
 from madlab.plots.lines import Facet, draw_facet, words
 from madlab.plots.picture import Picture
 from madlab.plots.style import BLACK, DASHES, WIDTH, Look, legend, stroke, style_axes
@@ -56,17 +56,10 @@ def strengths(records: pd.DataFrame) -> pd.DataFrame:
     found["path"] = found.get("label", found["model"]).combine_first(found["model"]).astype(str)
     found["strength"] = (kept / 100).combine_first(found["bias"].astype(float))
     found["picks"] = kept.notna()
-    place = ["features", "n_evaluate", "path", "seed", "strength"]
+    place = ["features", "n_evaluate", "path", "strength"]
     # All loops share generation 1, so the same scores may come several times.
-    found = found.drop_duplicates([*place, *_PLAIN])
-    twice = found[found.duplicated(place)]
-    if len(twice):
-        row = twice.iloc[0]
-        raise ValueError(
-            f"two records of {row['path']} have strength {row['strength']:g} and seed "
-            f"{row['seed']} but other scores: they come from other sizes or settings. Draw chosen "
-            "chains only, or give the records a column 'label' or 'kept' that tells them apart"
-        )
+    found = found.drop_duplicates([*place, "seed", *_PLAIN])
+    check_once(found, "of {path}, strength {strength:g}, seed {seed}, with other scores", *place)
     return found.sort_values(["path", "strength"]).reset_index(drop=True)
 
 
@@ -119,7 +112,7 @@ def _facets(block: pd.DataFrame, chosen: Mapping[str, Look]) -> list[Facet]:
     names = {False: "sampling bias λ", True: "share kept"}
     x_name = " or ".join(names[picks] for picks in sorted(block["picks"].unique()))
     x: dict[str, Any] = {"x_name": x_name, "span": (0, 1.03)}
-    return score_facets(block, "strength", _METRICS, "path", chosen, {"backwards": True}, **x)
+    return score_facets(block, "strength", _METRICS, "path", chosen, {}, backwards=True, **x)
 
 
 def blocks(found: pd.DataFrame) -> dict[str, pd.DataFrame]:

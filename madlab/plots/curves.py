@@ -60,15 +60,19 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
     parts = ["loop", *(["model"] if several else []), *(["label"] if "label" in tidied else [])]
     bias = "bias " + tidied["bias"].map("{:g}".format)
     tidied["line"] = tidied[parts].astype(str).agg(", ".join, axis=1) + ", " + bias
-    twice = tidied[tidied.duplicated(["line", "seed", "generation"])]
-    if len(twice):
-        row = twice.iloc[0]
-        raise ValueError(
-            f"two records are generation {row['generation']} of {row['line']}, seed {row['seed']}: "
-            "they come from chains of other sizes or settings. Draw chosen chains only, or give "
-            "the records a column 'label' that tells the chains apart"
-        )
+    check_once(tidied, "generation {generation} of {line}, seed {seed}", "generation", "line")
     return tidied
+
+
+def check_once(table: pd.DataFrame, named: str, *place: str) -> None:
+    """Raise ValueError where two rows of one seed claim the same place, with its name."""
+    twice = table[table.duplicated([*place, "seed"])]
+    if len(twice):
+        raise ValueError(
+            f"two records are {named.format(**twice.iloc[0])}: they come from chains of other "
+            "sizes or settings. Draw chosen chains only, or give the records a column 'label' "
+            "that tells the chains apart"
+        )
 
 
 def styles(records: pd.DataFrame) -> dict[str, Look]:
@@ -129,7 +133,7 @@ def curve_facets(
         "ticks": range(1, last + 1, -(-last // 10)),
     }
     looks, thin = looks or styles(records), {"thin": len(records)}
-    facets = score_facets(records, "generation", metrics, "line", looks, thin, across=real, **x)
+    facets = score_facets(records, "generation", metrics, "line", looks, thin, real, **x)
     if not facets:
         raise ValueError(f"none of the metrics {', '.join(metrics)} is in the records: choose one")
     return facets
@@ -142,21 +146,23 @@ def score_facets(
     by: str,
     looks: Mapping[str, Look],
     line: Mapping[str, Any],
-    run: str = "seed",
     across: tuple[str, Mapping[str, float]] = ("", {}),
+    backwards: bool = False,
     **more: Any,
 ) -> list[Facet]:
     """Return a facet for each metric that has numbers, with a line for each group of a column.
 
     - `x`, `by`: the columns along x and of the groups; `looks`: of the groups, in the order of the
-      lines; `line`, `run`: as for `Line.of`; `more`: as for `Facet`.
+      lines; `line`, `more`: as for `Line` and `Facet`.
     - `across`: scores to draw as grey lines, after what they are called.
+    - `backwards`: from the last x to the first, as words are to tell it.
     """
-    groups, facets = dict(list(table.groupby(by))), []
+    groups = dict(list(table.sort_values(x, ascending=not backwards).groupby(by)))
+    facets = []
     for metric in metrics:
         title, score = score_label(metric, table), SCORES[metric]
         lines = [
-            Line.of(groups[name], x, metric, run, name, look, **line)
+            Line.of(groups[name], x, metric, name, look, **line)
             for name, look in looks.items()
             if name in groups and defined(metric, groups[name])
         ]
@@ -181,11 +187,11 @@ def size_curves(scores: pd.DataFrame) -> Picture:
     if len(features) > 1:
         raise ValueError(f"scores on {' and '.join(features)} cannot share an axis: select one")
     scores = scores.assign(label=scores["label"].astype(str) if "label" in scores else "samples")
-    scores["run"] = scores.groupby(["label", "n"]).cumcount()
+    scores["seed"] = scores.groupby(["label", "n"]).cumcount()
     looks = distinct(scores["label"].unique())
     x: dict[str, Any] = {"x_name": "n, samples of each kind", "ticks": sorted(scores["n"].unique())}
     subsets = {"unit": "subsets"}
-    facets = score_facets(scores, "n", _PLAIN, "label", looks, subsets, "run", log="x", **x)
+    facets = score_facets(scores, "n", _PLAIN, "label", looks, subsets, log="x", **x)
     return picture(facets, inches=5.2, columns=4)
 
 
@@ -195,11 +201,11 @@ def damage_facets(curves: pd.DataFrame, name: str) -> list[Facet]:
     - `curves`: a row a damage and strength: columns `damage`, `strength`, `features` and the
       scores. Axes fit all damages, and the scores at strength 0 are lines across.
     """
-    own = curves[curves["damage"] == name]
+    own = curves[curves["damage"] == name].assign(seed=0)
     look = {name: (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")}
     floor = ("undamaged", own.loc[own["strength"].idxmin()].to_dict())
     x: dict[str, Any] = {"x_name": "strength", "span": (-0.03, 1.03)}
-    facets = score_facets(own, "strength", _PLAIN, "damage", look, {}, "damage", floor, **x)
+    facets = score_facets(own, "strength", _PLAIN, "damage", look, {}, floor, **x)
     tops = [SCORES[metric].high or max(1.05 * curves[metric].max(), 1e-9) for metric in _PLAIN]
     return [replace(one, limits=(0, top)) for one, top in zip(facets, tops, strict=True)]
 

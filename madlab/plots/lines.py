@@ -47,26 +47,15 @@ class Line:
         object.__setattr__(self, "runs", np.atleast_2d(np.asarray(self.runs, float)))
 
     @classmethod
-    def of(
-        cls,
-        table: pd.DataFrame,
-        x: str,
-        y: str,
-        run: str,
-        label: str,
-        look: Look,
-        backwards: bool = False,
-        **more: Any,
-    ) -> "Line":
-        """Return the line of a tidy table: its columns of x and y, and of what tells runs apart.
+    def of(cls, table: pd.DataFrame, x: str, y: str, label: str, look: Look, **more: Any) -> "Line":
+        """Return the line of two columns of a tidy table, of whose `seed`s each is a run.
 
-        - `backwards`: from the last x to the first, as words are to tell it.
+        - `table`: with its rows in order along x.
 
         A single run gets bars where there is a column of its errors.
         """
-        table, error = table.sort_values(x, ascending=not backwards), f"{y}_error"
-        numbers = table.astype({y: float})
-        found = numbers.pivot_table(y, index=run, columns=x, dropna=False)[table[x].unique()]
+        error, numbers = f"{y}_error", table.astype({y: float})
+        found = numbers.pivot_table(y, index="seed", columns=x, dropna=False)[table[x].unique()]
         if len(found) == 1 and error in table and table[error].notna().any():
             more["errors"] = table[error].to_numpy(float)
         return cls(label, found.columns.to_numpy(), found.to_numpy(), look, **more)

@@ -131,7 +131,7 @@ def test_only_generation_1_is_drawn_and_once_whatever_the_loop():
 
 def test_two_scores_in_one_place_are_refused_until_a_label_tells_them_apart():
     other = records(fd=7.0, id="other")
-    with pytest.raises(ValueError, match="two records of mixture have strength 1 and seed 0"):
+    with pytest.raises(ValueError, match="two records are of mixture, strength 1, seed 0"):
         plots.calibration(pd.concat([records(), other]))
     found = strengths(pd.concat([records(), other.assign(label="mixture, few digits")]))
     assert found.groupby("path").size().to_dict() == {"mixture": 3, "mixture, few digits": 3}
