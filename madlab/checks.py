@@ -58,10 +58,7 @@ def number(name: str, value: float) -> float:
 
 
 def between(name: str, value: float, low: float, high: float, *, ends: bool = False) -> float:
-    """Return `value` as a float, or raise unless it lies between `low` and `high`.
-
-    With `ends` it may be one of them.
-    """
+    """Return `value` as a float, or raise unless low < value < high, or <= with `ends`."""
     found = number(name, value)
     if not (low <= found <= high if ends else low < found < high):
         words = "" if ends else ", not on them"
@@ -80,7 +77,7 @@ def bias(value: float) -> float:
     """Return a sampling bias as a float, or raise ValueError unless 0 < bias <= 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"bias must be a number, not {value!r}")
-    if not math.isfinite(value) or not 0 < value <= 1:
+    if not 0 < value <= 1:
         raise ValueError(
             f"bias is {value!r}; it must lie in (0, 1]: 1 samples without bias, "
             "towards 0 only the modes remain"
@@ -121,14 +118,11 @@ def pictures(
     size: tuple[int, int] | None = None,
     least: int = 0,
 ) -> np.ndarray:
-    """Return `images` as an array, or raise unless they are uint8 pictures of the wanted shape.
+    """Return `images` as an array; raise TypeError unless they are uint8 pictures as wanted.
 
     - `name`: what the message calls them.
     - `colour`: True for `(n, height, width, 3)`, False for `(n, height, width)`, None for either.
-    - `size`: their height and width, where these must be given ones.
-    - `least`: how many there must be.
-
-    Raises TypeError for another type or shape, ValueError where there are too few.
+    - `size`: their height and width; `least`: how many there must be, else ValueError is raised.
     """
     found = np.asarray(images)
     fits = is_pictures(found) and (colour is None or (found.ndim == 4) == colour)
@@ -150,10 +144,7 @@ def digits(images: np.ndarray, *, name: str = "images", least: int = 0) -> np.nd
 
 
 def rows(name: str, values: np.ndarray, *, d: int | None = None, least: int = 0) -> np.ndarray:
-    """Return points or features as float64 `(n, d)`, or raise ValueError unless all are finite.
-
-    The message names the first rows that are not.
-    """
+    """Return points or features as float64 `(n, d)`, or raise ValueError unless all are finite."""
     found = np.asarray(values)
     if found.ndim != 2 or not found.shape[1] or (d is not None and found.shape[1] != d):
         raise ValueError(
@@ -170,10 +161,7 @@ def rows(name: str, values: np.ndarray, *, d: int | None = None, least: int = 0)
 
 
 def points(values: np.ndarray, *, d: int | None = None, least: int = 1) -> np.ndarray:
-    """Return points as they are, or raise TypeError unless they are float64 `(n, d)` already.
-
-    Raises ValueError as `rows` does.
-    """
+    """Return points as `rows` does, or raise TypeError unless they are float64 `(n, d)` already."""
     found = np.asarray(values)
     if found.dtype != np.float64 or found.ndim != 2:
         raise TypeError(

@@ -53,7 +53,8 @@ def _look(name: str, check: Callable[[], tuple[bool, str, str]]) -> Finding:
         return Finding(name, False, f"{error.name} is not installed", _INSTALL)
     except Exception as error:
         # A check-up that stops at the first broken library would hide all that follows.
-        return Finding(name, False, f"{type(error).__name__}: {error}", _INSTALL)
+        mend = _PAIR if "torchvision::" in str(error) else _INSTALL
+        return Finding(name, False, f"{type(error).__name__}: {error}", mend)
 
 
 def _python() -> tuple[bool, str, str]:
@@ -77,14 +78,8 @@ def _device() -> tuple[bool, str, str]:
 
 
 def _torchvision() -> tuple[bool, str, str]:
-    pair = f"{metadata.version('torchvision')} with torch {metadata.version('torch')}"
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        return False, f"{pair} cannot be imported: {error}", _PAIR
-    return True, pair, ""
+    importlib.import_module("torchvision")
+    return True, f"{metadata.version('torchvision')} with torch {metadata.version('torch')}", ""
 
 
 def _packages() -> tuple[bool, str, str]:
@@ -118,10 +113,9 @@ def _widgets() -> tuple[bool, str, str]:
     kernel, front = metadata.version("ipywidgets"), metadata.version("jupyterlab_widgets")
     folders = jupyter_path("labextensions")
     name = "@jupyter-widgets/jupyterlab-manager"
-    extension = get_federated_extensions(folders).get(name)
     disabled = get_page_config(folders).get("disabledExtensions", [])
     found = f"ipywidgets {kernel} in the kernel, jupyterlab_widgets {front} in JupyterLab"
-    if extension is None:
+    if name not in get_federated_extensions(folders):
         return False, f"{found}, but JupyterLab does not see its part", _INSTALL
     if any(plugin.split(":")[0] == name for plugin in disabled):
         return False, f"{found}, but disabled there", f"jupyter labextension enable {name}"

@@ -44,8 +44,7 @@ def find(notebook: str | os.PathLike[str]) -> Path:
 
     - `notebook`: a path, a name of one in `folder()`, or the unique beginning of one (`"06"`).
 
-    Raises FileNotFoundError for what is none of these, and ValueError where a beginning fits
-    several notebooks or a file is not a notebook.
+    Raises FileNotFoundError for none of these, ValueError for several or what is not a notebook.
     """
     path = Path(notebook).expanduser()
     if path.is_file():
@@ -107,8 +106,7 @@ def check_output(output: str | os.PathLike[str], suffix: str, source: Path) -> P
 def freeze(nb: NotebookNode) -> NotebookNode:
     """Return a copy of an executed notebook that reads well with no kernel and no network.
 
-    Widget state and widget views are dropped; what stays of a widget is the picture or text that
-    it published beside its view, or a plain sentence where it published none.
+    What stays of a widget is the picture or text that it published beside its view, or a sentence.
     """
     frozen = nbformat.from_dict(nb)
     frozen.metadata.pop("widgets", None)
@@ -129,16 +127,14 @@ def run_notebook(
     timeout: float | None = None,
     echo: TextIO | None = None,
 ) -> NotebookNode:
-    """Run a notebook from start to end in a fresh kernel of this Python, and return it executed.
+    """Run a notebook from start to end in a fresh kernel of this Python, in the current folder.
 
-    The source is never written to. Relative paths in the notebook, such as that of a store, are
-    relative to the current folder.
+    The source is never written to.
 
     - `notebook`: what `find` takes.
     - `parameters`: values for names of its parameters cell; the others keep their defaults.
-    - `output`: a `.ipynb` file to write the executed notebook to, frozen.
-    - `keep`: where the notebook is, as far as it ran, until it is done; `NAME.partial.ipynb`
-      beside `output` where None.
+    - `output`: a `.ipynb` file for the executed notebook, frozen.
+    - `keep`: where the notebook is until it is done; `NAME.partial.ipynb` beside `output` if None.
     - `timeout`: the most seconds that one cell may take; None for no limit.
     - `echo`: a text stream that is told of each cell and what it prints, for instance sys.stderr.
 
@@ -181,8 +177,6 @@ def run_notebook(
         where = f"{source.name} stopped in code cell {progress.cell!r}{_why(error, timeout)}"
         kept = f" The notebook as far as it ran, with the whole traceback, is {keep}."
         raise NotebookError(where + (kept if keep else "")) from error
-    if keep is not None:
-        keep.unlink(missing_ok=True)
     from madlab.training import provenance
 
     about = {
@@ -196,6 +190,8 @@ def run_notebook(
     done.metadata.update(nbformat.from_dict(parts))
     if target is not None:
         files.write(target, nbformat.writes(freeze(done)))
+    if keep is not None:
+        keep.unlink(missing_ok=True)
     return done
 
 

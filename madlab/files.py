@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-DAY = 86_400.0
-
 
 def beside(path: Path) -> Path:
     """Return a new hidden name beside `path`, `.NAME.RANDOM.part`, for what is not yet whole."""
@@ -85,13 +83,10 @@ def publish(aside: Path, final: Path, *, intact: Callable[[Path], bool]) -> None
 
 def sync(path: Path) -> None:
     """Wait until the disk has a file, or a folder's names."""
-    if path.is_dir():
-        # Windows cannot open a folder; its renames are durable enough without.
-        if os.name != "posix":
-            return
-        descriptor = os.open(path, os.O_RDONLY)
-    else:
-        descriptor = os.open(path, os.O_RDWR)
+    # Windows cannot open a folder; its renames are durable enough without.
+    if path.is_dir() and os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -104,12 +99,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def age(path: Path) -> float:
-    """Return the seconds since a file or folder was last changed; 0 where it is gone."""
+def is_old(path: Path) -> bool:
+    """Whether a file or folder is there and was not changed for a day."""
     try:
-        return time.time() - path.stat().st_mtime
+        return time.time() - path.stat().st_mtime > 86_400
     except FileNotFoundError:
-        return 0.0
+        return False
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ def to_html(nb: NotebookNode, title: str, images: Path | None = None) -> str:
         extra_template_basedirs=[str(_TEMPLATES)],
         embed_images=images is not None,
         exclude_anchor_links=True,
-        filters={"mathml": lambda tex: _mathml(tex, "block")},
+        filters={"mathml": _mathml},
         config=Config(NbConvertBase={"display_data_priority": _SHOWN}),
     )
     resources = {
@@ -84,13 +84,13 @@ class _Renderer(IPythonRenderer):
         return _mathml(body, "inline")
 
     def block_math(self, body: str) -> str:
-        return _mathml(body, "block")
+        return _mathml(body)
 
     def latex_environment(self, name: str, body: str) -> str:
-        return _mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
+        return _mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
 
-def _mathml(tex: str, display: str) -> str:
+def _mathml(tex: str, display: str = "block") -> str:
     try:
         return convert(tex.strip().strip("$"), display=display)
     except Exception:
@@ -135,9 +135,8 @@ def _offline(page: str) -> str:
     for picture in soup("img"):
         del picture["srcset"]
         if not str(picture.get("src", "")).startswith("data:"):
-            picture.replace_with(
-                f"[picture not included: {picture.get('alt') or 'no description'}]"
-            )
+            described = picture.get("alt") or "no description"
+            picture.replace_with(f"[picture not included: {described}]")
     for link in soup("a", href=True):
         address = urlsplit(str(link["href"]))
         if address.scheme not in ("http", "https", "mailto") and str(link["href"])[:1] != "#":

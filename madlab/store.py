@@ -263,10 +263,7 @@ class Store:
         gone = []
         for entry in self.entries():
             wanted = {"samples": samples, "models": models}[entry.kind] and entry.ok
-            if files.is_part(entry.path):
-                unwanted = files.age(entry.path) > files.DAY
-            else:
-                unwanted = not entry.ok
+            unwanted = files.is_old(entry.path) if files.is_part(entry.path) else not entry.ok
             if wanted or unwanted:
                 gone.append(entry)
                 self._trusted.discard((entry.kind, entry.id))

@@ -134,13 +134,14 @@ def test_a_digest_is_that_of_the_content(tmp_path):
     assert files.sha256(path) == hashlib.sha256(b"x" * 1_000_000).hexdigest()
 
 
-def test_age_is_counted_from_the_last_change(tmp_path):
+def test_what_was_not_changed_for_a_day_is_old(tmp_path):
     path = tmp_path / "a"
-    assert files.age(path) == 0.0
+    assert not files.is_old(path)
     path.touch()
-    then = time.time() - 2 * files.DAY
+    assert not files.is_old(path)
+    then = time.time() - 25 * 3600
     os.utime(path, (then, then))
-    assert 2 * files.DAY <= files.age(path) < 3 * files.DAY
+    assert files.is_old(path)
 
 
 def test_an_error_of_the_disk_says_what_and_what_to_do():

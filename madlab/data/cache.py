@@ -87,7 +87,7 @@ def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) ->
             for left in root.glob(".*.part"):
                 # Of a killed process: a day old and so nobody's work any more. The folder may be
                 # one of the user's with other things in it.
-                if _ASIDE.fullmatch(left.name) and files.age(left) > files.DAY:
+                if _ASIDE.fullmatch(left.name) and files.is_old(left):
                     shutil.rmtree(left, ignore_errors=True)
             free = shutil.disk_usage(root).free
             if free < need + _SPARE_BYTES:

@@ -73,7 +73,7 @@ def build(
     allowed = f"{mnist().id} or colour pictures"
     left_out: dict[str, str] = {}
     chosen: dict[str, tuple[Finished, Store]] = {}
-    for store in map(_opened, stores):
+    for store in map(_Kept, stores):
         chains, unfinished = group(store.rows())
         left_out |= unfinished
         for chain in filter(keep, chains):
@@ -103,24 +103,23 @@ def build(
 class _Kept(Store):
     """A store that is only read: what it lacks is an error, not a reason to train."""
 
+    def __init__(self, store: str | os.PathLike[str] | Store) -> None:
+        folder = store.path if isinstance(store, Store) else Path(store).expanduser()
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"there is no store {folder}; give the folder that the chains were told to use"
+            )
+        if (folder / files.ABOUT).exists():
+            raise ValueError(
+                f"{folder} is a gallery, not a store; scripts/build_gallery.py takes both together"
+            )
+        super().__init__(folder)
+
     def find(self, kind: str, id: str) -> Path:
         folder = super().find(kind, id)
         if folder is None:
             raise NotKeptError("its samples are not in the store; run the chain again")
         return folder
-
-
-def _opened(store: str | os.PathLike[str] | Store) -> Store:
-    folder = store.path if isinstance(store, Store) else Path(store).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"there is no store {folder}; give the folder that the chains were told to use"
-        )
-    if (folder / files.ABOUT).exists():
-        raise ValueError(
-            f"{folder} is a gallery, not a store; scripts/build_gallery.py takes both together"
-        )
-    return Store(folder)
 
 
 def remade(chain: Finished, store: Store, data: Mapping[str, Dataset]) -> Chain:
@@ -149,7 +148,7 @@ def remade(chain: Finished, store: Store, data: Mapping[str, Dataset]) -> Chain:
         data[chain.data],
         bias=chain.bias,
         seed=chain.seed,
-        store=_Kept(store.path),
+        store=_Kept(store),
         n_evaluate=chain.n_evaluate,
         # Nothing is scored here, and these features need no weights.
         features=None if chain.subject == "digits" else "pca",

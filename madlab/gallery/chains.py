@@ -15,14 +15,12 @@ class Finished:
     - `name`: loop, model, digest of everything but the seed, bias, seed and n, in words.
     - `setup`: a digest of everything but the seed.
     - `subject`: what its pictures show: "digits", "faces", "pictures" where the data are a folder
-      of someone's own, "nothing" of points.
-    - `data`: the name of the data set.
+      of someone's own, "nothing" of points; `data`: the name of the data set.
     - `loop`, `model`, `bias`, `seed`, `n_evaluate`, `features`: as in its records.
     - `family`: the kind of model: its recipe where it has several, else its name.
     - `n`: the training-set size of generation 1; `sizes`: those of all generations, in words.
-    - `generations`: how many it has.
+    - `generations`: how many it has; `seconds`: of all of them, shared ones too.
     - `device`, `commit`: where, and from which code, it was made.
-    - `seconds`: of all generations, shared ones too.
     - `rows`: one record a generation, in order, as `Store.rows()` gives them.
     """
 
@@ -94,19 +92,17 @@ def in_order(chains: Iterable[Finished]) -> list[Finished]:
 def group(rows: Iterable[Row]) -> tuple[list[Finished], dict[str, str]]:
     """Return the chains that records make up, and why others are none, by their names.
 
-    Two generations at least, counted from 1 without a gap; of two records of one generation the
-    newer one counts.
+    Of two records of one generation the newer one counts.
     """
     chains: dict[str, dict[int, Row]] = {}
     for row in rows:
         chains.setdefault(name(row), {})[row["generation"]] = row
     whole, left_out = [], {}
     for chain, found in chains.items():
-        gaps = set(range(1, max(found))) - set(found)
-        if len(found) < 2:
-            left_out[chain] = "it has one generation, a chain has two at least"
-        elif gaps:
+        if gaps := set(range(1, max(found))) - set(found):
             left_out[chain] = f"generation {min(gaps)} of {max(found)} is not recorded"
+        elif len(found) < 2:
+            left_out[chain] = "it has one generation, a chain has two at least"
         else:
             whole.append(Finished([found[t] for t in sorted(found)]))
     return whole, left_out

@@ -18,7 +18,7 @@ from madlab.gallery.chains import Finished
 
 FORMAT = 1
 ABOUT = "about.json"
-# Bytes of all data files. With the modules beside them the folder stays below 6 MB.
+# Bytes of all files.
 LIMIT = 5_900_000
 # Its files, and what a stopped build left of one.
 _OURS = re.compile(
@@ -26,8 +26,8 @@ _OURS = re.compile(
     r"(\.[0-9a-f]{32}\.part)?"
 )
 _REBUILD = "Install madlab again, or build the gallery again with `madlab gallery build`."
-# Levels of grey are 17 apart, 0, 17, ..., 255: 16 of them. Those of a colour are 9 apart: it is
-# off by 4 at most, without the blocks and blurred colours that JPEG or lossy WebP would add.
+# Between levels of grey, of which there are 16, and of a colour, which is off by 4 at most, without
+# the blocks and blurred colours that JPEG or lossy WebP would add.
 _GREY_STEP, _COLOUR_STEP = 17, 9
 
 
@@ -92,8 +92,8 @@ def publish(
 
     - `chains`: whose records it has; `sheets`, `embeddings`: pictures and maps, by chains' names.
 
-    Raises ValueError where it would be too large, FileExistsError where the folder has another
-    thing's about.json, and OSError, leaving no trace, where the disk does not take the files.
+    Raises ValueError where it would be too large, and OSError, leaving no trace, where the disk
+    does not take it or the folder has another thing's about.json.
     """
     from madlab.training import provenance
 

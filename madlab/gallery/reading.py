@@ -24,8 +24,7 @@ class Gallery:
 
     A chain is given by its name, the column `chain` of `records()` and `chains()`.
 
-    - `folder`: where it lies.
-    - `about`: what it says of itself: when, by which versions and from which data it was built.
+    - `folder`: where it lies; `about`: when, by which versions and from which data it was built.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,8 +53,7 @@ class Gallery:
         - `wanted`: columns and the value, or a list of the values, that they must have, as in
           `records(family="mixture", bias=[1, 0.5])`.
 
-        Raises KeyError for a column that there is not, or a value that no row has, naming those
-        that there are.
+        Raises KeyError for a column that there is not, or a value that no row has.
         """
         return _select(self._records, wanted)
 
@@ -73,8 +71,7 @@ class Gallery:
 
         Its columns are chain (the name), the other fields of `Finished` but the rows, sheet and
         embedding (the generations that these have, often none: one seed is enough to look at) and
-        too_near (for each generation of a sheet in colour, how many of the previews are not shown,
-        being too near a real picture).
+        too_near (how many previews of each generation are too near a real picture to be shown).
 
         - `wanted`: as for `records`, which says what is raised.
         """
@@ -118,9 +115,7 @@ class Gallery:
 
         - `chain`: a name of the column `chain`; `chains()` says which have an embedding.
 
-        Returns real points, real labels and `{generation: (points, labels)}`, as a named tuple.
         Distances mean little in such a plane, neighbourhoods much. Raises as `sheet`.
-
         Source: Alemohammad et al., "Self-Consuming Generative Models Go MAD", Figs. 5 and 7.
         """
         known = self._entry("embedding", chain)
