@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 import madlab
 from madlab.metrics import frechet
-from madlab.metrics.features import LeNet, about, as_input
+from madlab.metrics.features import ABOUT, LeNet, as_input
 from madlab.metrics.neighbours import neighbours, squared_radii
 from madlab.models.base import to_bytes
 from madlab.streams import generator
@@ -199,7 +199,7 @@ def table(found: dict[str, dict[str, Any]], verdicts: dict[str, dict[str, Any]])
         "",
         "Written by `benchmarks/features.py`: sets of known worth against the 10,000 test digits; "
         f"n = {N:,} where nothing else is said. Cells: precision / density / FD. "
-        f"The seed that ships is {about('lenet')['seed']}.",
+        f"The seed that ships is {ABOUT['lenet']['seed']}.",
         "",
         "| set | " + " | ".join(names) + " |",
         "|---|" + "---|" * len(names),

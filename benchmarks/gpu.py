@@ -185,7 +185,7 @@ def agreement() -> dict[str, Any]:
     scores = {}
     for device in ("cpu", "cuda"):
         os.environ["MADLAB_DEVICE"] = device
-        ml.metrics.reference._shared.cache_clear()
+        ml.metrics.reference._scorer.cache_clear()
         scores[device] = Reference(data.held_out, 2_000).measure(some)._asdict()
     os.environ.pop("MADLAB_DEVICE")
     found["scores"] = scores

@@ -16,7 +16,7 @@ import pandas as pd
 from madlab import checks, models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
-from madlab.metrics import Reference
+from madlab.metrics.reference import Reference
 from madlab.metrics.scores import Scores
 from madlab.models.base import Model, check_model_bias, draw_labels
 from madlab.store import Store, name_of, table

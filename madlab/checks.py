@@ -156,7 +156,10 @@ def rows(name: str, values: np.ndarray, *, d: int | None = None, least: int = 0)
         raise ValueError(f"there are {len(found)} rows of {name}; give at least {least}")
     wrong = np.flatnonzero(~np.isfinite(found).all(1))
     if len(wrong):
-        raise ValueError(f"{name} have NaN or infinite values in rows {wrong[:5].tolist()}")
+        raise ValueError(
+            f"{name} have NaN or infinite values in rows {wrong[:5].tolist()}. Look at those: "
+            "where a model made them, its training may have diverged"
+        )
     return found.astype(np.float64, copy=False)
 
 

@@ -13,10 +13,13 @@ from typing import Any
 # "()" and an attribute where what it returned is that attribute of what is returned now.
 NAMES: dict[str, str] = {
     "madlab.findings.Verdict": "madlab.findings:Conclusion",
-    "madlab.metrics.PictureReference": "madlab.metrics.reference:picture_reference",
+    "madlab.metrics.PictureReference": "madlab.metrics.small_sets:picture_reference",
     "madlab.metrics.choice": "madlab.metrics.reference",
     "madlab.metrics.failures": "madlab.findings:failures",
     "madlab.metrics.appearance": "madlab.metrics.picture_features",
+    "madlab.metrics.efficientnet": "madlab.metrics.picture_features",
+    "madlab.metrics.kernel": "madlab.metrics.distances",
+    "madlab.metrics.uncertainty": "madlab.metrics.small_sets",
     "madlab.metrics.distances.Memory": "madlab.metrics.distances:Memorisation",
     "madlab.metrics.matching": "madlab.metrics.distances",
     "madlab.metrics.memory": "madlab.metrics.distances",

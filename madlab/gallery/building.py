@@ -19,7 +19,7 @@ from madlab.gallery import files
 from madlab.gallery.chains import Finished, group, in_order, sheet_generations
 from madlab.gallery.reading import Gallery
 from madlab.loops import Loop
-from madlab.metrics import far_enough
+from madlab.metrics.distances import far_enough
 from madlab.store import Store
 
 # Digits of each generation's preview that go on a sheet, and colour pictures of 32 pixels a side;

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +19,9 @@ from madlab.metrics.neighbours import distinct
 from madlab.training import device
 
 HERE = Path(__file__).parent
+# What the frozen weights are: file, SHA-256, accuracy, recipe; by "lenet" and "reader".
+ABOUT: dict[str, dict[str, Any]] = json.loads((HERE / "features.json").read_text())
+# Batches that fit the cache: twice as fast on a CPU.
 BATCH = 250
 CLASSES = 10
 
@@ -27,8 +29,8 @@ CLASSES = 10
 class LeNet(nn.Module):
     """The digit classifier whose inner layers are the features of FD-LeNet.
 
-    Two 5 x 5 convolutions of 16 and 32 maps, each followed by a 2 x 2 maximum, then 128, 84
-    and 10 units. Images are float32 `(n, 1, 28, 28)` in [0, 1].
+    Two 5 x 5 convolutions of 16 and 32 maps, each followed by a 2 x 2 maximum, then 128, 84 and 10
+    units. Images are float32 `(n, 1, 28, 28)` in [0, 1], of all networks here.
     """
 
     def __init__(self) -> None:
@@ -42,9 +44,9 @@ class LeNet(nn.Module):
         self.register_buffer("scales", torch.ones(2))
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return quadrant means of the first maps `(n, 64)` and the last hidden layer `(n, 84)`.
+        """Return means over quadrants of the first maps, `(n, 64)`, and the last hidden layer.
 
-        The hidden layer is taken before its ReLU.
+        The hidden layer, `(n, 84)`, is taken before its ReLU.
         """
         maps = functional.relu(self.conv1(x), inplace=True)
         inner = functional.max_pool2d(self.conv2(functional.max_pool2d(maps, 2)), 2)
@@ -68,25 +70,15 @@ class Reader(nn.Module):
 
     Three 3 x 3 convolutions of 16, 32 and 64 maps with batch normalisation and 2 x 2 maxima,
     then one linear layer: another architecture than `LeNet`, so that the two err differently.
-    Images are float32 `(n, 1, 28, 28)` in [0, 1].
     """
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (1, 16, 32, 64)
-        self.stages = nn.ModuleList(
+        self.stages: Any = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b))
-            for a, b in itertools.pairwise(widths)
+            for a, b in ((1, 16), (16, 32), (32, 64))
         )
         self.out = nn.Linear(64 * 3 * 3, 10)
-
-    def fold(self) -> None:
-        """Merge every batch normalisation into its convolution, for reading only."""
-        for i, stage in enumerate(self.stages):
-            convolution, normalisation = stage.children()
-            assert isinstance(convolution, nn.Conv2d)
-            assert isinstance(normalisation, nn.BatchNorm2d)
-            self.stages[i] = fuse_conv_bn_eval(convolution, normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return class scores `(n, 10)`."""
@@ -99,13 +91,6 @@ class Reader(nn.Module):
 def as_input(images: np.ndarray) -> Tensor:
     """Return uint8 images `(n, 28, 28)` as float32 `(n, 1, 28, 28)` in [0, 1]."""
     return torch.from_numpy(images / np.float32(255)).unsqueeze(1)
-
-
-@functools.cache
-def about(name: str) -> dict[str, Any]:
-    """Return what `features.json` says of the frozen weights `name`, "lenet" or "reader"."""
-    entries: dict[str, dict[str, Any]] = json.loads((HERE / "features.json").read_text())
-    return entries[name]
 
 
 def frozen(path: Path, sha256: str, package: str) -> bytes:
@@ -121,95 +106,82 @@ def frozen(path: Path, sha256: str, package: str) -> bytes:
 
 
 def load_network(name: str, folder: Path = HERE) -> nn.Module:
-    """Read frozen weights, "lenet" or "reader", and return the network, ready to use.
-
-    Raises OSError where the file is missing or is not the one that `features.json` names.
-    """
-    entry = about(name)
+    """Return the frozen network "lenet" or "reader"; raises OSError where its file is not here."""
+    entry = ABOUT[name]
     network = LeNet() if name == "lenet" else Reader()
     network.load_state_dict(load(frozen(folder / entry["file"], entry["sha256"], "madlab")))
     network.eval().requires_grad_(False)
     if isinstance(network, Reader):
-        network.fold()
-    # Channels last and batches that fit the cache: twice as fast on a CPU.
+        for i, (convolution, normalisation) in enumerate(network.stages):
+            network.stages[i] = fuse_conv_bn_eval(convolution, normalisation)
     return network.to(memory_format=torch.channels_last)
 
 
 @functools.lru_cache
-def _network(name: str, device: torch.device) -> nn.Module:
-    return load_network(name).to(device)
+def _network(name: str, where: torch.device) -> Any:
+    return load_network(name).to(where)
 
 
 def in_batches(
-    run: Callable[[np.ndarray], Tensor], images: np.ndarray, width: int, batch: int
+    network: Callable[[Tensor], Tensor],
+    prepare: Callable[[np.ndarray], Tensor],
+    images: np.ndarray,
+    batch: int = BATCH,
+    once: bool = True,
 ) -> np.ndarray:
-    """Return what `run` makes of each image, float32 `(n, width)`.
+    """Return what a network makes of each image, float32 `(n, d)`.
 
-    Batches are always whole, so that sums run in the same order whatever n is: row i depends, to
-    the last bit, on image i and i alone.
+    Batches are always whole, so that sums run in the same order whatever n is.
 
-    - `run`: takes uint8 images `(batch, ...)` and returns numbers `(batch, width)`.
+    - `network`: on `madlab.training.device()`; returns `(batch, d)`.
+    - `prepare`: turns uint8 images `(batch, ...)` into what the network takes.
+    - `once`: equal images get one row, bit for bit. Without it row i depends, to the last bit, on
+      image i and i alone.
     """
-    found = np.empty((len(images), width), np.float32)
+    if once:
+        first, inverse = distinct(images)
+        return in_batches(network, prepare, images[first], batch, once=False)[inverse]
+    found, where = [], device()
     whole = np.zeros((batch, *images.shape[1:]), np.uint8)
-    for start in range(0, len(images), batch):
-        rows = found[start : start + batch]
-        whole[: len(rows)] = images[start : start + batch]
+    # Once without images too, for the width.
+    for start in range(0, max(len(images), 1), batch):
+        part = images[start : start + batch]
+        whole[: len(part)] = part
         with torch.inference_mode():
-            rows[:] = run(whole).float().cpu().numpy()[: len(rows)]
-    return found
-
-
-def once_each(
-    run: Callable[[np.ndarray], Tensor], images: np.ndarray, width: int, batch: int
-) -> np.ndarray:
-    """Return what `in_batches` does, with one row, bit for bit, for all images that are equal."""
-    first, inverse = distinct(images)
-    return np.asarray(in_batches(run, images[first], width, batch)[inverse])
+            rows = network(prepare(whole).to(where)).float().cpu().numpy()
+        found.append(rows[: len(part)])
+    return np.concatenate(found)
 
 
 def read(images: np.ndarray) -> np.ndarray:
     """Return what the separate reader reads images as, int64 `(n,)` from 0 to 9.
 
-    - `images`: uint8 `(n, 28, 28)`, 255 = ink.
-
-    Raises TypeError for other shapes or types, OSError where the weights are not the frozen ones.
+    - `images`: uint8 `(n, 28, 28)`, 255 = ink, else TypeError; OSError for other weights.
     """
-    where = device()
-    network = _network("reader", where)
-    scores = once_each(
-        lambda x: network(as_input(x).to(where)), checks.digits(images), CLASSES, BATCH
-    )
+    scores = in_batches(_network("reader", device()), as_input, checks.digits(images))
     return np.asarray(scores.argmax(1))
 
 
 def confidence(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return how sure the separate reader is that images are what their labels say.
 
-    - `images`: uint8 `(n, 28, 28)`, 255 = ink.
-    - `labels`: whole numbers `(n,)` from 0 to 9.
+    - `images`: as for `read`, which says what is raised; `labels`: whole numbers `(n,)` from 0 to
+      9, else ValueError or TypeError.
 
     Returns the softmax probability of each label, float64 `(n,)`. Number i depends, to the last
     bit, on image i, its label and i alone.
-
-    Raises ValueError or TypeError for other shapes or types, OSError where the weights are not the
-    frozen ones.
     """
     images = checks.digits(images)
     labels = checks.labels(labels, len(images), CLASSES)
-    where = device()
-    network = _network("reader", where)
-    scores = in_batches(lambda x: network(as_input(x).to(where)), images, CLASSES, BATCH)
+    scores = in_batches(_network("reader", device()), as_input, images, once=False)
     shares = torch.from_numpy(scores).double().softmax(1).numpy()
     return np.asarray(shares[np.arange(len(images)), labels])
 
 
 class Features(Protocol):
-    """A feature map: a name that goes on every record, and how to embed samples."""
+    """A feature map: a name that goes on every record, with a hash of what it rests on."""
 
-    @property
-    def name(self) -> str:
-        """The name, with a hash of the weights where there are any."""
+    name: str
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Return features `(n, d)` of samples."""
@@ -218,28 +190,19 @@ class Features(Protocol):
 class LeNetFeatures:
     """The features of FD-LeNet: pen and place of ink, joined with the shape of the digit.
 
-    64 quadrant means of the first convolution's 16 maps and 84 units of the last hidden layer,
-    before the ReLU, each block divided by the root of its total variance on training digits.
-    `features.json` holds layer, test accuracy, hash and recipe; `scripts/train_lenet.py` made it.
+    64 quadrant means of the first maps and 84 units of the last hidden layer, each block divided by
+    the root of its total variance on training digits. `scripts/train_lenet.py` made the weights.
     """
 
-    @property
-    def name(self) -> str:
-        """The word "lenet-" and the first 8 hexadecimal digits of the weights' SHA-256."""
-        return f"lenet-{about('lenet')['sha256'][:8]}"
+    name = f"lenet-{ABOUT['lenet']['sha256'][:8]}"
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Return features, float32 `(n, 148)`, of uint8 images `(n, 28, 28)`, 255 = ink.
 
-        Equal images get bit-equal features. Raises TypeError for other shapes or types, OSError
-        where the weights are not the frozen ones.
+        Equal images get bit-equal features. Raises as `read` does.
         """
-        where = device()
-        network: Any = _network("lenet", where)
-        width = about("lenet")["dimensions"]
-        return once_each(
-            lambda x: network.embed(as_input(x).to(where)), checks.digits(images), width, BATCH
-        )
+        network = _network("lenet", device())
+        return in_batches(network.embed, as_input, checks.digits(images))
 
 
 class PointFeatures:
@@ -252,25 +215,21 @@ class PointFeatures:
         return checks.rows("points", images)
 
 
-_MAPS: dict[str, Callable[[], Features]] = {"lenet": LeNetFeatures, "points": PointFeatures}
-
-
 def feature_map(name: str, training: np.ndarray | None = None) -> Features:
     """Return a feature map by its name.
 
     - `name`: "lenet" for digits or "points" for points; for colour pictures "efficientnet",
       "inception", "dinov2", "pca" or "appearance".
-    - `training`: for colour pictures, those that "pca" and "appearance" are fitted to, uint8
-      `(n, h, w, 3)`; the others are frozen and ignore them.
+    - `training`: for pictures, uint8 `(n, h, w, 3)`, to which "pca" and "appearance" are fitted.
 
     Raises KeyError for other names, OSError for "inception" and "dinov2" where weights are missing.
     """
-    maps: Mapping[str, Callable[..., Features]] = _MAPS
+    maps: Mapping[str, Callable[..., Features]] = {"lenet": LeNetFeatures, "points": PointFeatures}
     if training is not None:
         # Only now, because their networks are of no use to digits and points.
-        from madlab.metrics import picture_features
+        from madlab.metrics.picture_features import MAPS
 
-        maps = picture_features.MAPS
+        maps = MAPS
     if name not in maps:
         raise KeyError(
             f"no features named {name!r}. The features are: {', '.join(maps)}"

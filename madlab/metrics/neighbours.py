@@ -33,18 +33,15 @@ class Neighbours(NamedTuple):
 
 
 def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find equal rows of an array `(n, ...)`, byte by byte.
+    """Return the first place of each of u distinct rows, and which of these each row is.
 
-    Returns `first`, int64 `(u,)`, the first place of each of the u distinct rows, and
-    `inverse`, int64 `(n,)`, with `rows[first][inverse]` equal to `rows`.
+    Both int64, `(u,)` and `(n,)`: `rows[first][inverse]` equals `rows`, `(n, ...)`, byte by byte.
     """
     places: dict[bytes, int] = {}
     inverse = np.fromiter(
         (places.setdefault(row.tobytes(), len(places)) for row in rows), np.int64, len(rows)
     )
-    first = np.full(len(places), len(rows))
-    np.minimum.at(first, inverse, np.arange(len(rows)))
-    return first, inverse
+    return np.unique(inverse, return_index=True)[1], inverse
 
 
 class _Points:
@@ -62,11 +59,9 @@ class _Points:
         self.bound = (points.shape[1] + 12) * float(np.finfo(dtype).eps)
 
     def screen(self, other: "_Points") -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows and lower bounds of their squared distances to `other`, `(rows, m)`.
-
-        With e = bound (|a|^2 + |b|^2), the exact distance lies between low and low + 2 e.
-        """
-        # Norms ride along as two more columns, so the product is the lower bound itself.
+        """Yield rows and lower bounds of their squared distances to `other`, `(rows, m)`."""
+        # With e = bound (|a|^2 + |b|^2), the exact distance lies between low and low + 2 e. Norms
+        # ride along as two more columns, so the product is the lower bound itself.
         dtype, kept = self.shifted.dtype, 1 - self.bound
         left = np.ones((len(self.norms), self.shifted.shape[1] + 2), dtype)
         left[:, :-2] = -2 * self.shifted
@@ -81,10 +76,7 @@ class _Points:
             yield rows, np.matmul(left[rows], right, out=buffer[: rows.stop - start])
 
     def between(self, i: np.ndarray, other: "_Points", j: np.ndarray) -> np.ndarray:
-        """Return exact squared distances `(pairs,)` of points i here to points j there.
-
-        The same two points give the same number in either order, so that ties are ties.
-        """
+        """Return exact squared distances of points i here to j there, the same in either order."""
         found = np.empty(len(i))
         for part in range(0, len(i), PAIRS):
             pairs = slice(part, part + PAIRS)
@@ -93,22 +85,32 @@ class _Points:
         return found
 
 
+def pair(
+    real: np.ndarray, synthetic: np.ndarray, what: str = "features", least: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return two sets of rows as float64, or raise ValueError unless they have one width."""
+    x = checks.rows(f"real {what}", real, least=least)
+    y = checks.rows(f"synthetic {what}", synthetic, least=least)
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(
+            f"real {what} have d = {x.shape[1]} dimensions and synthetic ones {y.shape[1]}; "
+            "both must come from the same feature map"
+        )
+    return x, y
+
+
 def _check(points: np.ndarray, k: int, what: str) -> np.ndarray:
     checks.count("k", k, least=1)
-    found = checks.rows(what, points)
-    if k >= len(found):
+    if k >= len(points):
         raise ValueError(
-            f"k = {k} neighbours need at least {k + 1} {what}; there are {len(found)}. "
+            f"k = {k} neighbours need at least {k + 1} {what}; there are {len(points)}. "
             "Measure more of them or choose a smaller k"
         )
-    return np.ascontiguousarray(found)
+    return np.ascontiguousarray(points)
 
 
 def _kth(rows: np.ndarray, squared: np.ndarray, copies: np.ndarray, k: int) -> np.ndarray:
-    """Return each row's k-th smallest beyond the point itself, candidates counted `copies` times.
-
-    `rows` numbers the candidates' rows from 0, in order, none without any.
-    """
+    """Return the k-th smallest of each of `rows`, but the point itself, copies counted."""
     order = np.lexsort((squared, rows))
     total = copies[order].cumsum()
     first = np.searchsorted(rows, np.arange(rows[-1] + 1))
@@ -152,14 +154,13 @@ def _radii(
 
 
 def squared_radii(points: np.ndarray, k: int = 5) -> np.ndarray:
-    """Return every point's squared distance to its k-th nearest other point.
+    """Return every point's squared distance to its k-th nearest other point, float64 `(n,)`.
 
-    - `points`: features `(n, d)`; exact copies of a point count as neighbours at distance 0.
-    - `k`: 1 <= k < n.
+    - `points`: features `(n, d)`, n > k; exact copies of a point count, at distance 0.
 
-    Returns float64 `(n,)`. Raises ValueError for k that does not fit or numbers not finite.
+    Raises ValueError for k that does not fit or numbers not finite.
     """
-    found = _check(points, k, "points")
+    found = _check(checks.rows("points", points), k, "points")
     first, inverse = distinct(found)
     return np.asarray(_radii(found[first], np.bincount(inverse), k)[inverse])
 
@@ -167,10 +168,7 @@ def squared_radii(points: np.ndarray, k: int = 5) -> np.ndarray:
 def _inside(
     real: _Points, synthetic: _Points, rows: slice, low: np.ndarray, limits: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pairs (real, synthetic) of a chunk whose squared distance is within limits.
-
-    `limits` has shape `(rows, 1)` or `(1, m)`.
-    """
+    """Return the pairs of a chunk within limits, `(rows, 1)` or `(1, m)`, of squared distance."""
     i, j = np.divmod(np.flatnonzero(low <= limits.astype(low.dtype)), low.shape[1])
     limit = np.broadcast_to(limits, low.shape)[i, j]
     slack = 3 * real.bound * (real.norms[rows][i] + synthetic.norms[j])
@@ -191,21 +189,15 @@ def neighbours(
     for instance where more than k samples are equal). All four depend on the sizes of the sets:
     compare only numbers taken at equal sizes.
 
-    - `real`: features `(n, d)`.
-    - `synthetic`: features `(m, d)`; m may differ from n.
-    - `k`: 1 <= k < min(n, m).
+    - `real`, `synthetic`: features `(n, d)` and `(m, d)`, more than k of each.
     - `radii`: what `squared_radii(real, k)` returned, to reuse it for a fixed real set.
 
     Raises ValueError for k that does not fit, for different d, for numbers that are not finite.
 
     Source: Kynkaanniemi et al. 2019 (precision, recall), Naeem et al. 2020 (density, coverage).
     """
-    x, y = _check(real, k, "real points"), _check(synthetic, k, "synthetic points")
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(
-            f"real points have d = {x.shape[1]} dimensions and synthetic ones {y.shape[1]}; "
-            "both must come from the same feature map"
-        )
+    x, y = pair(real, synthetic, "points")
+    x, y = _check(x, k, "real points"), _check(y, k, "synthetic points")
     first_x, inverse_x = distinct(x)
     first_y, inverse_y = distinct(y)
     copies_x, copies_y = np.bincount(inverse_x), np.bincount(inverse_y)

@@ -1,24 +1,21 @@
 """What is scored, as tables: the scores, and which of them each kind of data has; needs no torch.
 
 A new score is a row of `SCORES`; columns of records, axes, labels and words follow from it. A new
-kind of data, such as text, adds one row to `KINDS` here, and its feature map to `metrics.features`:
-`metrics.reference` scores it as that row says, on the "plain" side unless its sets are small.
+kind of data, such as text, adds one row to `KINDS` here, and its feature map to `metrics.features`.
 """
 
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from madlab.checks import hint
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """One score: what it is called, where its axis ends and what it says.
 
     - `label`: what figures call it, with "{}" where the features are named; empty where no figure
@@ -35,39 +32,25 @@ class Score:
     floor: bool = True
 
 
-# In the order of the columns of records.
+# In the order of the columns of records. `kid` of as good as real pictures may be a little below 0;
+# real training pictures have no `memorisation` to compare with: all are copies of training ones.
 SCORES: dict[str, Score] = {
     "fd": Score(
         "FD{}",
-        "Frechet distance on the features of the reference; of colour pictures on 64 of their "
-        "principal components, fitted to training pictures: it grows as sets get smaller, so read "
-        "`fd_ratio`",
+        "Frechet distance on the named features; of colour pictures on 64 of their principal "
+        "components, fitted to training pictures: it grows as sets get smaller, so read `fd_ratio`",
     ),
-    "precision": Score(
-        "precision (quality)", "samples inside a ball of held-out ones; see `Neighbours`", high=1
-    ),
+    "precision": Score("precision (quality)", "samples inside a ball of held-out ones", high=1),
     "recall": Score(
         "recall (diversity)", "held-out samples inside a ball of generated ones", high=1
     ),
     "density": Score("density", "balls of held-out samples around a sample, over k"),
     "coverage": Score("coverage", "balls of held-out samples that hold a sample", high=1),
-    "read": Score(
-        "read share",
-        "the share that a separate classifier reads as their labels; NaN without labels",
-        high=1,
-    ),
+    "read": Score("read share", "the share that a separate classifier reads as its label", high=1),
     "duplicates": Score("", "samples that are exact copies of an earlier one in the same set"),
-    "kid": Score(
-        "KID{}",
-        "kernel distance on the named features, the headline of small sets; see `KernelDistance`",
-        # As good as real pictures may be a little below.
-        low=None,
-    ),
+    "kid": Score("KID{}", "kernel distance on the named features, see `KernelDistance`", low=None),
     "kid_error": Score("", "the standard error of `kid`"),
-    "fd_ratio": Score(
-        "FD{} / floor",
-        "how many times as large `fd` is as that of as many real training pictures",
-    ),
+    "fd_ratio": Score("FD{} / floor", "`fd` over that of as many real training pictures"),
     "precision_error": Score(
         "",
         "standard deviation of `precision` over 10 draws of equally many generated and held-out "
@@ -77,42 +60,37 @@ SCORES: dict[str, Score] = {
     "recall_error": Score("", "the same of `recall`"),
     "distance": Score(
         "pairwise distance / real",
-        "mean distance between two of the pictures, as a multiple of that between two held-out "
-        "ones, on 64 principal components of pixels, which no grain or grid disturbs; 0: all are "
-        "one picture",
+        "mean distance between two of the pictures, over that between two held-out ones, on 64 "
+        "principal components of pixels, which no grain or grid disturbs; 0: all are one picture",
     ),
     "memorisation": Score(
         "memorisation (1 = none)",
-        "mean distance to the nearest training picture, as a multiple of that to the nearest "
-        "held-out one, see `madlab.metrics.distances.Memorisation`; less than 1 where training "
-        "pictures are copied",
-        # Real training pictures are all copies of training pictures.
+        "mean distance to the nearest training picture, over that to the nearest held-out one, see "
+        "`madlab.metrics.distances.Memorisation`; less than 1 where training pictures are copied",
         floor=False,
     ),
 }
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of data: how to tell it, and what it is scored by.
 
     - `name`: what its samples are called, in words.
-    - `dtype`, `ndim`: the kind of numbers (numpy's letter) and dimensions of an array of samples.
+    - `array`: the kind of numbers (numpy's letter) and dimensions of an array of samples.
     - `features`: the feature maps it can be scored on, by what figures call them, default first.
     - `title`: what figures call its scores, with "{}" where the features are named.
     - `headline`, `others`: the scores that figures show at once, and those they can show besides.
-    - `side`: how it is scored, "plain" or as "small sets"; see `madlab.metrics.reference`.
+    - `side`: the class that scores it, by module of `madlab.metrics` and name.
     - `read`: whether the separate classifier reads its samples.
     """
 
     name: str
-    dtype: str
-    ndim: int
+    array: tuple[str, int]
     features: Mapping[str, str]
     title: str
-    headline: tuple[str, ...]
-    others: tuple[str, ...]
-    side: str = "plain"
+    headline: tuple[str, ...] = ("fd", "precision", "recall", "read")
+    others: tuple[str, ...] = ("density", "coverage")
+    side: str = "reference:Plain"
     read: bool = False
 
     @property
@@ -121,35 +99,17 @@ class Kind:
         return self.headline + self.others
 
 
-_DIGITS = Kind(
-    "digits",
-    "u",
-    3,
-    {"lenet": "LeNet"},
-    "Digits, on {} features",
-    headline=("fd", "precision", "recall", "read"),
-    others=("density", "coverage"),
-    read=True,
-)
-_POINTS = replace(
-    _DIGITS,
-    name="points",
-    dtype="f",
-    ndim=2,
-    features={"points": "points"},
-    title="Points, on their coordinates",
-    read=False,
-)
+_DIGITS = Kind("digits", ("u", 3), {"lenet": "LeNet"}, "Digits, on {} features", read=True)
+_POINTS = Kind("points", ("f", 2), {"points": "points"}, "Points, on their coordinates")
 _PICTURES = Kind(
     "pictures",
-    "u",
-    4,
+    ("u", 4),
     {"efficientnet": "EfficientNet", "inception": "Inception", "dinov2": "DINOv2", "pca": "PCA"},
     "Colour pictures, on {} features",
     headline=("kid", "recall", "distance", "precision"),
     # A Frechet distance of small sets says nothing except beside its floor.
     others=("fd_ratio", "memorisation", "density", "coverage"),
-    side="small sets",
+    side="small_sets:SmallSets",
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (_DIGITS, _POINTS, _PICTURES)}
 
@@ -157,7 +117,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (_DIGITS, _POINTS, _PICTUR
 def kind_of(images: np.ndarray) -> Kind:
     """Return the kind of data that an array of samples is; raises TypeError for any other."""
     for kind in KINDS.values():
-        if images.dtype.kind == kind.dtype and images.ndim == kind.ndim:
+        if kind.array == (images.dtype.kind, images.ndim):
             return kind
     raise TypeError(
         f"nothing scores {images.dtype} samples of shape {images.shape}; there are scores of "
@@ -214,7 +174,7 @@ class Scores(SimpleNamespace):
     """How a set of samples compares with the held-out set: the scores that its kind of data has.
 
     `scores.fd` is one of them, `scores._asdict()` all that there are by their names. Those that
-    other kinds of data have are NaN. Their names, and what they say:
+    other kinds of data have are NaN, as `read` is without labels. What they say:
     """
 
     def __init__(self, **found: float) -> None:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from madlab.data.damage import DAMAGES, NOISE, PIXELS
 from madlab.data.samples import Dataset, Samples
-from madlab.metrics import Reference
+from madlab.metrics.reference import Reference
 from madlab.panels.panel import Panel, dropdown, slider
 from madlab.plots.curves import damage_words, draw_damage, draw_damages
 from madlab.plots.picture import Picture

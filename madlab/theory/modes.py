@@ -17,7 +17,7 @@ from madlab import checks
 from madlab.data.samples import Dataset, Samples
 from madlab.data.toy import MODES, modes
 from madlab.loops import Loop
-from madlab.metrics import Reference
+from madlab.metrics.reference import Reference
 from madlab.models import em
 from madlab.streams import derive, generator
 from madlab.theory.simulation import Progress, check_sets, train

@@ -110,7 +110,7 @@ def test_other_pictures_and_no_training_are_refused(digits, some):
     points = Samples(np.zeros((5, 2)), np.zeros(5, int))
     with pytest.raises(TypeError, match="must be uint8 with shape"):
         trained_accuracy(points, some)
-    with pytest.raises(ValueError, match="samples has no digits"):
+    with pytest.raises(ValueError, match="there are 0 digits of samples; give at least 1"):
         trained_accuracy(first(digits, 0), some)
     with pytest.raises(ValueError, match="steps is 0; it must be at least 1"):
         trained_accuracy(digits, some, steps=0)

@@ -106,7 +106,7 @@ def test_the_limit_is_the_quantile_of_real_to_real_distances():
 
 def test_no_samples_and_wrong_ones():
     assert far_enough(pictures(0), pictures(5)).shape == (0,)
-    with pytest.raises(ValueError, match="both must have one size"):
+    with pytest.raises(TypeError, match=r"samples must be uint8 with shape \(n, 12, 12, 3\)"):
         far_enough(pictures(2, 8), pictures(5, 12))
     with pytest.raises(TypeError, match="must be uint8 with shape"):
         far_enough(np.zeros((2, 8, 8, 3)), pictures(5))
@@ -181,10 +181,11 @@ def test_points_and_other_sizes_are_refused():
         nearest(a, Samples(np.zeros((3, 2))))
     with pytest.raises(TypeError, match="queries must be uint8"):
         nearest(Samples(np.zeros((3, 8, 8, 2), np.uint8)), a)
-    with pytest.raises(ValueError, match="one size"):
-        nearest(Samples(np.zeros((3, 28, 28, 3), np.uint8)), a)
-    with pytest.raises(ValueError, match="one size"):
-        nearest(a, Samples(np.zeros((3, 14, 14), np.uint8)))
+    for images in (np.zeros((3, 28, 28, 3), np.uint8), np.zeros((3, 14, 14), np.uint8)):
+        with pytest.raises(TypeError, match="candidates must be uint8 with shape"):
+            nearest(a, Samples(images))
+        with pytest.raises(TypeError, match=r"not uint8 with shape \(3, 28, 28\)"):
+            nearest(Samples(images), a)
 
 
 def test_colour_pictures_are_compared_in_all_their_colours():

@@ -57,13 +57,13 @@ def test_what_ships_is_small_hashed_and_accurate():
 def test_both_networks_are_as_accurate_as_they_say(data):
     held = data.held_out
     assert (read(held.images) == held.labels).mean() == pytest.approx(
-        features.about("reader")["test_accuracy"], abs=2e-4
+        features.ABOUT["reader"]["test_accuracy"], abs=2e-4
     )
     network = features.load_network("lenet")
     with torch.inference_mode():
         said = [network(features.as_input(p)).argmax(1) for p in np.array_split(held.images, 40)]
     accuracy = (torch.cat(said).numpy() == held.labels).mean()
-    assert accuracy == pytest.approx(features.about("lenet")["test_accuracy"], abs=2e-4)
+    assert accuracy == pytest.approx(features.ABOUT["lenet"]["test_accuracy"], abs=2e-4)
 
 
 @pytest.mark.parametrize(

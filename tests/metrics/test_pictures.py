@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_refused(data, reference):
         Reference(data, N + 1)
     with pytest.raises(ValueError, match="n_evaluate is 5; it must be more than k = 5"):
         Reference(data, 5)
-    with pytest.raises(ValueError, match="there are 5 held-out pictures; k = 5"):
+    with pytest.raises(ValueError, match="there are 5 held-out pictures; give at least 6"):
         Reference(Dataset("few", data.images, None, Samples(data.held_out.images[:5])), 100)
     with pytest.raises(KeyError, match="efficientnet, inception, dinov2, pca"):
         Reference(data, 100, "lenet")
