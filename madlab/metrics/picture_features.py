@@ -48,8 +48,8 @@ def _layer(
 ) -> nn.Sequential:
     """Return a convolution with its batch normalisation, then, where `active`, a ReLU up to 6."""
     # TensorFlow's padding: of an odd number of pixels the larger half comes last.
-    first = (kernel - stride) // 2
-    pad = nn.ZeroPad2d([first, kernel - stride - first] * 2) if stride > 1 else nn.Identity()
+    first, last = (kernel - stride) // 2, (kernel - stride + 1) // 2
+    pad = nn.ZeroPad2d((first, last, first, last)) if stride > 1 else nn.Identity()
     inside = 0 if stride > 1 else kernel // 2
     convolution = nn.Conv2d(before, after, kernel, stride, inside, groups=groups)
     return nn.Sequential(pad, convolution, nn.ReLU6(inplace=True) if active else nn.Identity())
