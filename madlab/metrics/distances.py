@@ -3,7 +3,7 @@
 KID is our own: packages print the spread of random subsets, it a standard error over all pairs.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,9 @@ _COPY = 1e-6
 
 
 def mean_distance(features: np.ndarray) -> float:
-    """Return the mean Euclidean distance over all pairs of rows: how different members are.
+    """Return the mean Euclidean distance over all pairs of rows `(n, d)`, n >= 2.
 
-    - `features`: numbers `(n, d)`, n >= 2; copies count, at distance 0.
-
-    Raises as `madlab.checks.rows` does.
+    Copies count, at distance 0. Raises as `madlab.checks.rows` does.
     """
     x = checks.rows("features", features, least=2)
     n = len(x)
@@ -234,5 +232,4 @@ def _squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(norms - 2 * x @ y.T, 0))
 
 
-def __getattr__(name: str) -> Any:
-    return renamed.find(__name__, name)
+__getattr__ = renamed.lazy(__name__)

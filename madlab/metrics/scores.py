@@ -53,9 +53,8 @@ SCORES: dict[str, Score] = {
     "fd_ratio": Score("FD{} / floor", "`fd` over that of as many real training pictures"),
     "precision_error": Score(
         "",
-        "standard deviation of `precision` over 10 draws of equally many generated and held-out "
-        "pictures, whose mean it is: how far one draw is from another, not an error against other "
-        "held-out pictures; NaN where all draws are one",
+        "standard deviation of `precision` between the 10 draws of equal sizes whose mean it is, "
+        "not an error against other held-out pictures; NaN where all draws are one",
     ),
     "recall_error": Score("", "the same of `recall`"),
     "distance": Score(

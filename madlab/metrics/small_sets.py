@@ -41,11 +41,11 @@ class SmallSets:
             data.held_out.images, name="held-out pictures", colour=True, least=self.k + 1
         )
         self._data_id = data.id
-        self._map = feature_map(features, data.images)
-        self._layout = PcaFeatures(data.images)
-        self._look: Features = self._layout if features == "pca" else Appearance(data.images)
-        names = [self._map.name, self._look.name, self._layout.name]
-        self.features = " ".join(dict.fromkeys(names))
+        layout = PcaFeatures(data.images)
+        self._maps: tuple[Features, Features, Features] = (layout, layout, layout)
+        if features != "pca":
+            self._maps = feature_map(features, data.images), Appearance(data.images), layout
+        self.features = " ".join(dict.fromkeys(one.name for one in self._maps))
 
     def content(self) -> bytes:
         """Return what the reference's id is made of."""
@@ -54,13 +54,12 @@ class SmallSets:
     def scorer(self) -> Scorer:
         """Return what scores samples, with all of the real side computed once."""
         size, k = self.images.shape[1:3], self.k
-        maps = (self._map, self._look, self._layout)
-        real, real_look, layout = (one.embed(self.images) for one in maps)
+        real, real_look, layout = (one.embed(self.images) for one in self._maps)
         real_distance = mean_distance(layout)
         memorisation = Memorisation(self._training, self.images)
 
         chosen = some(len(self._training), self.n, "floor")
-        training = self._map.embed(self._training[chosen]).astype(np.float64)
+        training = self._maps[0].embed(self._training[chosen]).astype(np.float64)
         mean = training.mean(0)
         axes = np.linalg.svd(training - mean, full_matrices=False)[2][:COMPONENTS].T
         fitted = moments((real - mean) @ axes, "held-out features")
@@ -74,7 +73,7 @@ class SmallSets:
 
         def scores(samples: Samples) -> dict[str, float]:
             images = checks.pictures(samples.images, name="samples", colour=True, size=size)
-            features, look, layout = (one.embed(images) for one in maps)
+            features, look, layout = (one.embed(images) for one in self._maps)
             kid, error = kernel_distance(real, features)
             fd = distance(fitted, moments((features - mean) @ axes, "synthetic features"))
             shares = [neighbours(held, look[made], k, radii) for held, made, radii in draws]
@@ -122,8 +121,8 @@ def subsample_scores(
     draws times about sqrt(1 - n/N), N being the size of the sets: keep n well below N.
 
     - `real`, `synthetic`: uint8 images `(N, 28, 28)` or points; N may differ.
-    - `sizes`: how many samples to draw of each; every n with k < n <= both N.
-    - `repeats`: at least 1; `seed`: names the draws, which are the same for all sets of that size.
+    - `sizes`: how many samples to draw of each, from k + 1 to both N; `repeats`: at least 1.
+    - `seed`: names the draws, which are the same for all sets of that size.
     - `features`: "lenet" or "points"; `k`: as for `neighbours`.
 
     Returns one row a size and repeat: `n`, `repeat`, the scores `fd`, `precision`, `recall`,
