@@ -203,7 +203,8 @@ def damage_facets(curves: pd.DataFrame, name: str) -> list[Facet]:
     """
     own = curves[curves["damage"] == name].assign(seed=0)
     look = {name: (*_DAMAGES.get(name, LOOKS[5])[:2], "solid")}
-    floor = ("undamaged", own.sort_values("strength").iloc[0].to_dict())
+    least = own.sort_values("strength").iloc[0]
+    floor = ("undamaged", {metric: float(least[metric]) for metric in _PLAIN})
     x: dict[str, Any] = {"x_name": "strength", "span": (-0.03, 1.03)}
     facets = score_facets(own, "strength", _PLAIN, "damage", look, {}, floor, **x)
     tops = [SCORES[metric].high or max(1.05 * curves[metric].max(), 1e-9) for metric in _PLAIN]
