@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from madlab.metrics.scores import score_label
+from madlab.metrics.scores import kind_of_records, score_label
 from madlab.panels.panel import Panel, dropdown, in_full, stepped_slider
 from madlab.plots.calibration import blocks, draw_plane, looks, strengths
-from madlab.plots.curves import usual
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
@@ -80,7 +79,7 @@ class BiasDial(Panel):
         scores = ", ".join(
             f"{score_label(metric, self._found, short=True)} "
             f"{number(float(self._found.loc[at, metric].iloc[0]))}"
-            for metric in usual(self._found)
+            for metric in kind_of_records(self._found).headline
             if self._found.loc[at, metric].notna().all()
         )
         alt = f"100 digits of {name} at a sampling bias λ of {bias:g}. {scores}."

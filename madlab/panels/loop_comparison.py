@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from madlab.metrics.scores import Scores, kind_of_records
 from madlab.panels.panel import Panel
-from madlab.plots.curves import curve_facets, offered, styles, tidy, usual
+from madlab.plots.curves import curve_facets, offered, styles, tidy
 from madlab.plots.lines import height, picture
 from madlab.plots.picture import Picture
 from madlab.plots.style import WIDTH
@@ -39,7 +39,7 @@ class LoopComparison(Panel):
         self.floor = floor
         self._looks = styles(self.records)
         self._generations = int(self.records["generation"].max())
-        metrics = usual(self.records) if metrics is None else metrics
+        metrics = kind_of_records(self.records).headline if metrics is None else metrics
         loops = [str(name) for name in self.records["loop"].unique()]
         biases = sorted((float(bias) for bias in self.records["bias"].unique()), reverse=True)
         self.loops = {name: _box(name, True) for name in loops}

@@ -166,12 +166,11 @@ def in_words(records: "pd.DataFrame", first: "pd.Series[Any] | None" = None) -> 
     """
     import pandas as pd
 
-    from madlab.metrics.scores import score_label
-    from madlab.plots.curves import usual
+    from madlab.metrics.scores import kind_of_records, score_label
     from madlab.plots.lines import number
 
     now, said = records.iloc[-1], []
-    for metric in usual(records):
+    for metric in kind_of_records(records).headline:
         if pd.notna(now[metric]):
             error = now.get(f"{metric}_error")
             text = f"{now[metric]:.3g} ± {error:.1g}" if pd.notna(error) else number(now[metric])

@@ -29,11 +29,6 @@ def offered(records: pd.DataFrame) -> dict[str, str]:
     return {name: score_label(name, records) for name in shown if defined(name, records)}
 
 
-def usual(records: pd.DataFrame) -> tuple[str, ...]:
-    """Return the metrics that are drawn where none are named: the headline ones of the records."""
-    return kind_of_records(records).headline
-
-
 def tidy(records: pd.DataFrame) -> pd.DataFrame:
     """Return records that can share one axis, with a column `line` that names each curve.
 
@@ -101,8 +96,8 @@ def curves(
 ) -> Picture:
     """Draw metrics against the generation, one line a loop, model and bias.
 
-    Several seeds become a band from their least to their greatest value, each seed a thin line
-    and their mean a thick one. Where a score of a single seed comes with its error, a bar spans it.
+    Several seeds are thin lines in a band, their mean a thick one; a single one gets bars where its
+    scores come with their errors.
 
     - `records`: as for `tidy`, which says what cannot share an axis.
     - `metrics`: keys of `madlab.metrics.scores.SCORES`; one that is nowhere defined is left out.
@@ -125,7 +120,7 @@ def curve_facets(
     - `records`: as `tidy` returns them.
     - `looks`: the styles of a larger table, so that choosing among its lines changes no style.
     """
-    metrics = usual(records) if metrics is None else metrics
+    metrics = kind_of_records(records).headline if metrics is None else metrics
     last = generations or int(records["generation"].max())
     real = (f"real {kind_of_records(records).name}", {} if floor is None else floor._asdict())
     x: dict[str, Any] = {
@@ -229,11 +224,10 @@ def draw_damage(target: Figure | SubFigure, curve: pd.DataFrame, strength: float
 def draw_damages(figure: Figure, curves: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> None:
     """Draw a contact sheet: a row a damage, a column a score, each against the strength.
 
-    - `curves`: as for `damage_facets`; `pictures`: ten damaged images of each.
+    - `curves`: as for `damage_facets`; `pictures`: ten damaged images of each damage.
     """
-    names = curves["damage"].unique().tolist()
-    ratios = [1.5] + [1.0] * len(_PLAIN)
-    grid = figure.subplots(len(names), 1 + len(_PLAIN), squeeze=False, width_ratios=ratios)
+    names, ratios = [*pictures], [1.5] + [1.0] * len(_PLAIN)
+    grid = figure.subplots(len(names), len(ratios), squeeze=False, width_ratios=ratios)
     for name, (first, *line) in zip(names, grid, strict=True):
         draw_sheet(first, pictures[name], columns=5)
         first.set_title(name, fontsize=10, loc="left")

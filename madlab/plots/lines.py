@@ -152,12 +152,12 @@ def _draw_line(axes: Axes, line: Line, least: float) -> None:
 
 def columns_of(count: int) -> int:
     """Return in how many columns `count` facets are drawn."""
-    return 2 if count == 4 else min(count, 3)
+    return 2 if count == 4 else min(max(count, 1), 3)
 
 
 def height(count: int) -> float:
     """Return how high a figure of `count` facets is, in inches."""
-    return 1.1 + 2.4 * -(-count // columns_of(count)) if count else 1.1
+    return 1.1 + 2.4 * -(-count // columns_of(count))
 
 
 def draw(target: Figure | SubFigure, facets: Sequence[Facet], columns: int = 3) -> None:

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from madlab.plots.lines import Facet, Line, draw_facet, number
 from madlab.plots.picture import Picture
-from madlab.plots.style import BLACK, GREY, LOOKS, WIDTH
+from madlab.plots.style import BLACK, GREY, LEGEND, LOOKS, WIDTH
 
 # Orange harms, purple helps, white is neither: told apart with any colour vision.
 _COLOURS, _NORM = "PuOr", TwoSlopeNorm(vmin=0, vcenter=1, vmax=2.5)
@@ -107,7 +107,7 @@ def _draw_cuts(axes: Axes, phase: Map, cuts: Cuts) -> None:
     draw_facet(axes, Facet(_WORTH, lines, x_name="n_synthetic", log="x"))
     axes.axhline(1, color=BLACK, linewidth=1)
     _plain(axes.xaxis)
-    axes.legend(fontsize=9, frameon=False, handlelength=3.5)
+    axes.legend(handlelength=3.5, **LEGEND)
 
 
 def _plain(axis: Axis) -> None:

@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from madlab import checks
 from madlab.data.samples import Samples
+from madlab.plots.lines import listed
 from madlab.plots.picture import Picture
-from madlab.plots.style import BLACK, SKY, VERMILLION, WIDTH, style_axes
+from madlab.plots.style import BLACK, LEGEND, SKY, VERMILLION, WIDTH, style_axes
 
 # The ink of a place where no picture is, or none yet: a pale grey.
 EMPTY = 10
@@ -78,9 +79,8 @@ def sheet(
     size = (columns * side + (0.8 if rows else 0.2), count * side + (0.5 if heads else 0.2))
     figure = Figure(figsize=size, layout="constrained")
     draw_sheet(figure.subplots(), images, columns, rows=rows, heads=heads)
-    alt = f"{len(images)} pictures in rows of {columns}"
-    alt += f"; rows: {', '.join(rows)}" if rows else ""
-    alt += f"; columns: {', '.join(heads)}" if heads else ""
+    named = {name: names for name, names in {"rows": rows, "columns": heads}.items() if names}
+    alt = f"{len(images)} pictures in rows of {columns}" + f"; {listed(named)}" * bool(named)
     # In colour, fewer shades would look like scars.
     return Picture(figure, f"{alt}.", colours=256 if images.ndim == 3 else None)
 
@@ -120,12 +120,12 @@ def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None
     classes = np.arange(10)
     axes.bar(classes, np.bincount(read, minlength=10), color=SKY, width=0.7, label="read as")
     if asked is not None:
-        counts, look = np.bincount(asked, minlength=10), {"color": BLACK, "linewidth": 2}
-        axes.hlines(counts, classes - 0.42, classes + 0.42, label="asked for", **look)
+        ends, look = (classes - 0.42, classes + 0.42), {"color": BLACK, "linewidth": 2}
+        axes.hlines(np.bincount(asked, minlength=10), *ends, label="asked for", **look)
     axes.set(xticks=classes, xlabel="digit", ylabel="samples")
     style_axes(axes, None, "digits as the separate reader sees them")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
-    axes.legend(fontsize=9, frameon=False, ncols=2, loc="upper right")
+    axes.legend(ncols=2, loc="upper right", **LEGEND)
 
 
 def timelapse(
@@ -153,21 +153,18 @@ def timelapse(
     checks.count("scale", scale, least=1)
     checks.between("seconds", seconds, 0.02, 300, ends=True)
     shown = {t: checks.pictures(samples[t].images)[: columns**2] for t in sorted(samples)}
-    shapes = {images.shape for images in shown.values()}
-    if len(shapes) != 1 or not next(iter(shapes))[0]:
+    shapes = sorted({images.shape for images in shown.values()})
+    if len(shapes) != 1 or not shapes[0][0]:
         raise ValueError(
             f"generations {', '.join(map(str, shown)) or 'none'} have pictures of shapes "
-            f"{', '.join(map(str, sorted(shapes))) or 'none'}; all must have as many, at least "
-            "one, of one size"
+            f"{', '.join(map(str, shapes)) or 'none'}; all must have as many, at least one, of "
+            "one size"
         )
     # It comes with matplotlib, so every machine draws the same letters.
     font = ImageFont.truetype(findfont("DejaVu Sans"), _FONT)
-    heads = [f"generation {t}" for t in shown]
+    heads = {f"generation {t}": mosaic(images, columns) for t, images in shown.items()}
     least = 8 + int(np.ceil(max(map(font.getlength, heads))))
-    frames = [
-        _frame(mosaic(images, columns), head, font, scale, least)
-        for head, images in zip(heads, shown.values(), strict=True)
-    ]
+    frames = [_frame(pixels, head, font, scale, least) for head, pixels in heads.items()]
     spans = [round(1000 * seconds)] * (len(frames) - 1) + [round(2000 * seconds)]
     stream = io.BytesIO()
     # All frames, for ever, each drawn over the last one.
@@ -186,13 +183,13 @@ def _frame(
     ImageDraw.Draw(page).text((4, _BAND // 2), head, fill=0, font=font, anchor="lm")
     if sheet.mode == "RGB":
         # Chosen before pixels are enlarged, which changes no colour and is quicker.
-        kinds = Image.Quantize.MEDIANCUT
-        sheet = sheet.quantize(256 - _GREYS, kinds, kmeans=1, dither=Image.Dither.NONE)
+        kinds, most = Image.Quantize.MEDIANCUT, 256 - _GREYS
+        sheet = sheet.quantize(most, kinds, kmeans=1, dither=Image.Dither.NONE)
         palette = np.zeros((256, 3), np.uint8)
-        own = np.array(sheet.getpalette(), np.uint8).reshape(-1, 3)[: 256 - _GREYS]
+        own = np.array(sheet.getpalette(), np.uint8).reshape(-1, 3)[:most]
         palette[: len(own)] = own
-        palette[-_GREYS:] = np.linspace(0, 255, _GREYS).round().astype(np.uint8)[:, None]
-        ink = 256 - _GREYS + np.round(np.asarray(page) / 255 * (_GREYS - 1))
+        palette[most:] = np.linspace(0, 255, _GREYS).round().astype(np.uint8)[:, None]
+        ink = most + np.round(np.asarray(page) / 255 * (_GREYS - 1))
         page = Image.fromarray(ink.astype(np.uint8))
         page.putpalette(palette.tobytes())
     page.paste(sheet.resize((width, height), Image.Resampling.NEAREST), (0, _BAND))

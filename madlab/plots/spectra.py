@@ -1,13 +1,14 @@
 """Sets of pictures as a whole: their power spectra, and how far any two of them lie apart."""
 
 from collections.abc import Mapping
+from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from madlab.plots.lines import listed, number
 from madlab.plots.picture import Picture
@@ -19,7 +20,7 @@ Distances = Mapping[str, Mapping[int, np.ndarray]]
 LIMIT = 30.0
 _TICKS = {1 / 30: "1/30", 0.1: "1/10", 1 / 3: "1/3", 1: "1", 3: "3", 10: "10", 30: "30"}
 # Steps, not shades: what a report keeps of a figure has 256 colours. Orange is more, purple less.
-_RATIOS = matplotlib.colormaps["PuOr_r"].resampled(25)
+_RATIOS = colormaps["PuOr_r"].resampled(25)
 _QUARTERS = {-0.5: "-1/2", -0.25: "-1/4", 0: "0", 0.25: "1/4", 0.5: "1/2"}
 # Each hill of a stack has so many steps and reaches over the next one by so much.
 _BINS, _OVERLAP = 80, 1.5
@@ -41,17 +42,18 @@ def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None
     across = min(4, len(named))
     width = min(WIDTH, 2.1 * across + 2.2)
     size = (width, 0.5 - (-len(named) // across) * (width - 1.6) / across)
-    figure = Figure(figsize=size, layout="constrained")
+    figure, said = Figure(figsize=size, layout="constrained"), {}
     grid = places(figure, len(named), across, sharex=True, sharey=True)
-    span = _span(named) if reference is None else None
+    # Without a reference, colours tell apart what lies between the least and the greatest power.
+    span = None if reference is not None else _span(*named.values())
     for axes, (name, power) in zip(grid, named.items(), strict=True):
         drawn = draw_spectrum(axes, power, reference, span=span, bar=False)
         axes.set_title(name, fontsize=11, loc="left")
         axes.set(xlabel="", ylabel="")
+        said[name] = _words(power, reference)
     figure.supxlabel("cycles a pixel, left to right", fontsize=10)
     figure.supylabel("top to bottom", fontsize=10)
-    _add_bar(figure, drawn, figure.axes, reference is not None)
-    said = {name: _words(power, reference) for name, power in named.items()}
+    _add_bar(drawn, figure.axes)
     if reference is not None:
         said["reference"] = _words(reference)
     return Picture(figure, f"Power spectra. {listed(said)}.")
@@ -81,43 +83,37 @@ def draw_spectrum(
 ) -> ScalarMappable:
     """Draw one of `spectra` and return what a colour bar is made from.
 
-    - `span`: the least and greatest power that colours tell apart, without a reference; its own
-      where None.
+    - `span`: the ends of the colours without a reference; those of this power where None.
     - `bar`: whether it gets a colour bar of its own.
     """
     _check({"power": power}, reference)
     if reference is None:
-        values, colours = power, matplotlib.colormaps["cividis"]
-        least, most = span or _span({"power": power})
+        values, colours, ends = power, colormaps["cividis"], span or _span(power)
     else:
         # Where the reference has no power, nothing can be said: drawn as equal.
         values = np.divide(power, reference, out=np.ones_like(power), where=reference > 0)
-        colours, least, most = _RATIOS, 1 / LIMIT, LIMIT
-    half = 0.5 / len(power)
-    drawn = axes.imshow(
-        # The highest frequency is both 1/2 and -1/2; drawn at both, the map is symmetric.
-        np.pad(np.clip(values, least, most), ((0, 1), (0, 1)), mode="wrap"),
-        cmap=colours,
-        norm=LogNorm(least, most),
-        extent=(-0.5 - half, 0.5 + half, 0.5 + half, -0.5 - half),
-        interpolation="nearest",
-    )
+        colours, ends = _RATIOS, (1 / LIMIT, LIMIT)
+    # The highest frequency is both 1/2 and -1/2; drawn at both, the map is symmetric.
+    values = np.pad(values.clip(*ends), ((0, 1), (0, 1)), mode="wrap")
+    edge = 0.5 + 0.5 / len(power)
+    sides = (-edge, edge, edge, -edge)
+    drawn = axes.imshow(values, colours, LogNorm(*ends), extent=sides, interpolation="nearest")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(list(_QUARTERS), list(_QUARTERS.values()), fontsize=9)
     axes.set(xlabel="cycles a pixel, left to right", ylabel="top to bottom")
     if bar:
-        _add_bar(axes.figure, drawn, [axes], reference is not None)
+        _add_bar(drawn, [axes])
     return drawn
 
 
-def _add_bar(
-    figure: Figure | SubFigure, drawn: ScalarMappable, axes: list[Axes], ratio: bool
-) -> None:
-    label = "times the reference's power" if ratio else "power"
-    bar = figure.colorbar(drawn, ax=axes, label=label, shrink=0.8, extend="both" if ratio else None)
+def _add_bar(drawn: ScalarMappable, axes: list[Axes]) -> None:
+    look: dict[str, Any] = {"label": "power"}
+    if drawn.get_cmap() == _RATIOS:
+        look = {"label": "times the reference's power", "extend": "both", "ticks": list(_TICKS)}
+    bar = axes[0].figure.colorbar(drawn, ax=axes, shrink=0.8, **look)
     bar.ax.minorticks_off()
-    if ratio:
-        bar.set_ticks(list(_TICKS), labels=list(_TICKS.values()))
+    if "ticks" in look:
+        bar.set_ticklabels(list(_TICKS.values()))
 
 
 def _check(named: Mapping[str, np.ndarray], reference: np.ndarray | None) -> None:
@@ -133,9 +129,9 @@ def _check(named: Mapping[str, np.ndarray], reference: np.ndarray | None) -> Non
             )
 
 
-def _span(named: Mapping[str, np.ndarray]) -> tuple[float, float]:
+def _span(*powers: np.ndarray) -> tuple[float, float]:
     """Return the least and greatest power, the middle left out, from which pictures' means went."""
-    outer = np.concatenate([np.delete(p, len(p) * (len(p) + 1) // 2) for p in named.values()])
+    outer = np.concatenate([np.delete(p, len(p) * (len(p) + 1) // 2) for p in powers])
     top = float(outer.max()) or 1.0
     return max(float(outer.min()), 1e-6 * top), top
 
@@ -182,15 +178,12 @@ def _draw_stack(axes: Axes, rows: Mapping[str, np.ndarray], edge: float) -> None
     middles, bottoms = (edges[1:] + edges[:-1]) / 2, np.arange(len(rows))[::-1]
     for bottom, (label, found) in zip(bottoms, rows.items(), strict=True):
         counts = np.histogram(found, edges)[0]
-        hill = bottom + _OVERLAP * counts / max(counts.max(), 1)
+        hill, mean = bottom + _OVERLAP * counts / max(counts.max(), 1), np.mean(found)
         # Lower rows lie in front of higher ones.
         front = 2 + len(rows) - bottom
-        colour = GREY if label == "real" else VERMILLION
-        axes.fill_between(
-            middles, bottom, hill, color=colour, alpha=0.55, linewidth=0, zorder=front
-        )
-        axes.plot(middles, hill, linewidth=1, color=colour, zorder=front)
-        mean = [np.mean(found)] * 2
-        axes.plot(mean, [bottom, bottom + 0.5], linewidth=1.5, color=BLACK, zorder=front)
+        ink: dict[str, Any] = {"color": GREY if label == "real" else VERMILLION, "zorder": front}
+        axes.fill_between(middles, bottom, hill, alpha=0.55, linewidth=0, **ink)
+        axes.plot(middles, hill, linewidth=1, **ink)
+        axes.plot([mean, mean], [bottom, bottom + 0.5], color=BLACK, linewidth=1.5, zorder=front)
     axes.set_yticks(bottoms, list(rows))
     axes.set_xlim(0, edge)
