@@ -12,6 +12,7 @@ COMPARED = ("precision", "density", "read", "recall", "fd")
 LEAST_SHARE, LEAST_ERRORS = 0.05, 2.0
 
 _KIND = ["family", "loop", "bias"]
+_APART = "give records of one setting, or a column 'family' that tells settings apart"
 _SIZES = ["n_real", "n_synthetic", "n_evaluate", "features"]
 
 
@@ -74,9 +75,8 @@ def failures(records: pd.DataFrame) -> pd.DataFrame:
     - `records`: one row a generation, as `Chain.records()` gives them, of any number of chains and
       seeds. A column `family`, where there is one, names the kind of model; otherwise `model` does.
 
-    Chains are compared from generation 1 to the last that all seeds have reached. Returns one row
-    for each family, loop, bias and score of `COMPARED`, with these columns and `seeds`,
-    `generations` (that last one) and the fields of `Change`.
+    Returns one row for each family, loop, bias and score of `COMPARED`: the fields of `Replicates`,
+    `score` and the fields of `Change`.
 
     Raises ValueError where a chain lacks a generation between 1 and its last, where one is there
     twice, and where seeds that belong together have other sizes or features.
@@ -151,8 +151,7 @@ def _chains(records: pd.DataFrame, name: str) -> list[pd.DataFrame]:
         twice = by_t.index[by_t.index.duplicated()]
         if len(twice):
             raise ValueError(
-                f"generation {twice[0]} of {name}, seed {seed}, is there more than once; give "
-                "records of one setting, or a column 'family' that tells settings apart"
+                f"generation {twice[0]} of {name}, seed {seed}, is there more than once; {_APART}"
             )
         missing = np.setdiff1d(np.arange(1, by_t.index[-1]), by_t.index)
         if len(missing):
@@ -163,8 +162,6 @@ def _chains(records: pd.DataFrame, name: str) -> list[pd.DataFrame]:
         chains.append(by_t)
     differ = records.groupby("generation")[_SIZES].nunique().max()
     if (differ > 1).any():
-        raise ValueError(
-            f"the seeds of {name} differ in {', '.join(differ.index[differ > 1])}; give records of "
-            "one setting, or a column 'family' that tells settings apart"
-        )
+        wrong = ", ".join(differ.index[differ > 1])
+        raise ValueError(f"the seeds of {name} differ in {wrong}; {_APART}")
     return chains

@@ -105,8 +105,10 @@ class PaperFigure:
         """Return of the records of one family those that the figure is judged by."""
         alike = commonest(own) if self.one_setting else own
         if self.biases:
-            gaps = np.abs(np.subtract.outer(alike["bias"].to_numpy(float), self.biases))
-            alike = alike[(gaps < _NEAR).any(axis=1)]
+            near = np.isclose(
+                alike["bias"].to_numpy(float)[:, None], self.biases, rtol=0, atol=_NEAR
+            )
+            alike = alike[near.any(axis=1)]
         parts = [alike[alike["loop"] == loop] for loop in (self.loop, self.against)]
         if parts[0].empty:
             return parts[0]
@@ -129,8 +131,9 @@ FIGURES = tuple(
 
 def figure(number: str) -> PaperFigure:
     """Return a figure by its number in arXiv v1, such as "9"; raises KeyError for others."""
-    for one in FIGURES:
-        if one.number == number:
-            return one
-    known = ", ".join(one.number for one in FIGURES)
-    raise KeyError(f"no figure {number!r} has a counterpart here; there are: {known}")
+    known = {one.number: one for one in FIGURES}
+    if number not in known:
+        raise KeyError(
+            f"no figure {number!r} has a counterpart here; there are: {', '.join(known)}"
+        )
+    return known[number]

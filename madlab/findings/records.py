@@ -74,10 +74,9 @@ def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
 
     Returns no rows where no chain has one size throughout and trains on one model's samples.
     """
-    loops = [config["loop"] for config in records["config"]]
     level = [
-        loop["memory"] == 1 and loop["n_real"] + loop["n_synthetic"] == n
-        for loop, n in zip(loops, records["n_initial"], strict=True)
+        loop["memory"] == 1 and loop["n_real"] + loop["n_synthetic"] == loop["n_initial"]
+        for loop in (config["loop"] for config in records["config"])
     ]
     known = records[pd.Series(level, records.index, bool) & (records["subject"] == "digits")]
     if known.empty:
@@ -91,18 +90,16 @@ def with_grid(records: pd.DataFrame, shown: Gallery) -> pd.DataFrame:
     """Return records with how strong a grid lies over the faces that a gallery has of them.
 
     The further columns are `grid` and `grid_peak`, of `madlab.metrics.spectrum.grid_power` and
-    `grid_peak`, as multiples of what the chain's generation 1 has, and `grid_error` and
-    `grid_peak_error`, their standard errors over the faces. They are NaN where there are no faces.
+    `grid_peak`, as multiples of what generation 1 has, and their standard errors over the faces,
+    `grid_error` and `grid_peak_error`. They are NaN where there are no faces.
 
     - `records`: as `frame` gives them, with a column `chain` that has the names of the gallery's.
     """
-    rows = []
-    chains = shown.chains()
+    rows, chains = [], shown.chains()
     for _, one in chains[(chains["subject"] == "faces") & chains["sheet"].map(bool)].iterrows():
         first, *later = (_spectra(shown, one["chain"], t) for t in one["sheet"])
         for t, spectra in zip(one["sheet"][1:], later, strict=True):
-            found = [number for name in _MEASURES for number in _measured(name, spectra, first)]
-            rows.append([one["chain"], t, *found])
+            rows.append([one["chain"], t, *_measured(spectra, first)])
     names = [f"{name}{end}" for name in _MEASURES for end in ("", "_error")]
     keys = ["chain", "generation"]
     grids = pd.DataFrame(rows, columns=[*keys, *names])
@@ -114,14 +111,14 @@ def _spectra(shown: Gallery, chain: str, t: int) -> np.ndarray:
     return np.stack([power_spectrum(image[None]) for image in shown.sheet(chain, t).images])
 
 
-def _measured(name: str, later: np.ndarray, first: np.ndarray) -> tuple[float, float]:
-    """Return a measure of mean spectra, and its jackknife error over the pictures."""
-    measure, n = _MEASURES[name], len(later)
-    found = [
-        measure(np.delete(later, i, 0).mean(0), np.delete(first, i, 0).mean(0)) for i in range(n)
-    ]
-    error = np.sqrt((n - 1) * np.var(found))
-    return measure(later.mean(0), first.mean(0)), float(error)
+def _measured(later: np.ndarray, first: np.ndarray) -> list[float]:
+    """Return each measure of mean spectra, followed by its jackknife error over the pictures."""
+    n, found = len(later), []
+    for measure in _MEASURES.values():
+        parts = [[np.delete(one, i, 0).mean(0) for one in (later, first)] for i in range(n)]
+        error = np.sqrt((n - 1) * np.var([measure(*part) for part in parts]))
+        found += [measure(later.mean(0), first.mean(0)), float(error)]
+    return found
 
 
 def _even(records: pd.DataFrame) -> pd.DataFrame:
