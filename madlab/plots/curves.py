@@ -40,7 +40,20 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
     """
     if not len(records):
         raise ValueError("there are no records to draw: run a chain first")
-    for column in ("n_evaluate", "features"):
+    _check_alike(records, "n_evaluate", "features")
+    tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
+    numbers = {name: float for name in SCORES if name in tidied}
+    tidied = tidied.astype(numbers).reset_index(drop=True)
+    found = tidied.assign(bias=tidied["bias"].map("bias {:g}".format))
+    parts = ["loop", "label", "bias"] if "label" in tidied else ["loop", "bias"]
+    parts[1:1] = ["model"] if len(set(tidied["model"])) > 1 else []
+    tidied["line"] = found[parts].astype(str).agg(", ".join, axis=1)
+    check_once(tidied, "generation {generation} of {line}, seed {seed}", "generation", "line")
+    return tidied
+
+
+def _check_alike(records: pd.DataFrame, *columns: str) -> None:
+    for column in columns:
         found = sorted(records[column].unique().tolist())
         if len(found) > 1:
             raise ValueError(
@@ -48,15 +61,6 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
                 "Scores of different sizes or features cannot share an axis; select one, for "
                 f"instance records[records.{column} == {found[0]!r}]"
             )
-    tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
-    numbers = {name: float for name in SCORES if name in tidied}
-    tidied = tidied.astype(numbers).reset_index(drop=True)
-    several = len(set(tidied["model"])) > 1
-    parts = ["loop", *(["model"] if several else []), *(["label"] if "label" in tidied else [])]
-    bias = "bias " + tidied["bias"].map("{:g}".format)
-    tidied["line"] = tidied[parts].astype(str).agg(", ".join, axis=1) + ", " + bias
-    check_once(tidied, "generation {generation} of {line}, seed {seed}", "generation", "line")
-    return tidied
 
 
 def check_once(table: pd.DataFrame, named: str, *place: str) -> None:
@@ -123,10 +127,8 @@ def curve_facets(
     metrics = kind_of_records(records).headline if metrics is None else metrics
     last = generations or int(records["generation"].max())
     real = (f"real {kind_of_records(records).name}", {} if floor is None else floor._asdict())
-    x: dict[str, Any] = {
-        "span": (0.7, max(last, 2) + 0.3),
-        "ticks": range(1, last + 1, -(-last // 10)),
-    }
+    x: dict[str, Any] = {"span": (0.7, max(last, 2) + 0.3)}
+    x["ticks"] = range(1, last + 1, -(-last // 10))
     looks, thin = looks or styles(records), {"thin": len(records)}
     facets = score_facets(records, "generation", metrics, "line", looks, thin, real, **x)
     if not facets:
@@ -178,9 +180,7 @@ def size_curves(scores: pd.DataFrame) -> Picture:
 
     Raises ValueError for more labels than can be told apart, and for scores on different features.
     """
-    features = sorted(set(scores["features"]))
-    if len(features) > 1:
-        raise ValueError(f"scores on {' and '.join(features)} cannot share an axis: select one")
+    _check_alike(scores, "features")
     scores = scores.assign(label=scores["label"].astype(str) if "label" in scores else "samples")
     scores["seed"] = scores.groupby(["label", "n"]).cumcount()
     looks = distinct(scores["label"].unique())

@@ -31,8 +31,8 @@ def cloud_limits(*sets: Points) -> Limits:
     points = np.concatenate([check_points(one) for one in sets])
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.04 * np.where(high > low, high - low, 25)
-    x, y = zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
-    return x, y
+    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
+    return (left, right), (bottom, top)
 
 
 def check_points(points: Points) -> np.ndarray:

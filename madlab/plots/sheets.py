@@ -120,8 +120,8 @@ def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None
     classes = np.arange(10)
     axes.bar(classes, np.bincount(read, minlength=10), color=SKY, width=0.7, label="read as")
     if asked is not None:
-        ends, look = (classes - 0.42, classes + 0.42), {"color": BLACK, "linewidth": 2}
-        axes.hlines(np.bincount(asked, minlength=10), *ends, label="asked for", **look)
+        counts, ends = np.bincount(asked, minlength=10), (classes - 0.42, classes + 0.42)
+        axes.hlines(counts, *ends, label="asked for", color=BLACK, linewidth=2)
     axes.set(xticks=classes, xlabel="digit", ylabel="samples")
     style_axes(axes, None, "digits as the separate reader sees them")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)

@@ -62,10 +62,9 @@ def fan(
         raise ValueError(f"{title or 'a fan'} has numbers below 0: a fan is of squares only")
     bands = {"90% of chains": (0.05, 0.95), "half of chains": (0.25, 0.75)}
     spread = {name: np.quantile(values, ends, axis=0) for name, ends in bands.items()}
-    chains: dict[str, Any] = {"unit": "chains", "band": None}
     lines = [
-        Line("median", t, values, _RED, 2.6, "median", spread=spread, thin=3, **chains),
-        Line("mean", t, values, (style.BLUE, "", "-."), **chains),
+        Line("median", t, values, _RED, 2.6, "median", "chains", None, spread, thin=3),
+        Line("mean", t, values, (style.BLUE, "", "-."), unit="chains", band=None),
     ]
     for name, curve in (theory or {}).items():
         look = (style.BLACK, "", _THEORY.get(name, style.DASHES[4]))
@@ -139,20 +138,13 @@ def drift(found: Drift) -> Picture:
     return picture(facets, inches=3.7, columns=4)
 
 
-def tails(
-    generations: np.ndarray,
-    shares: Curves,
-    expected: Curves | None = None,
-    title: str = "share with |x| > 2",
-) -> Picture:
+def tails(generations: np.ndarray, shares: Curves, expected: Curves | None = None) -> Picture:
     """Draw the share of samples in the tails against the generation, one look a label.
 
-    Several seeds become a band from their least to their greatest value, each seed a thin line and
-    their mean a thick one with markers.
+    Several seeds are thin lines in a band, their mean a thick line with markers.
 
-    - `generations`: `(g,)`.
-    - `shares`: by label, `(seeds, g)`; `expected`: by label, `(g,)`, drawn dashed in the same
-      colour.
+    - `generations`: `(g,)`; `shares`: by label, of |x| > 2, `(seeds, g)`.
+    - `expected`: by label, `(g,)`, drawn dashed in the same colour.
 
     Raises ValueError where there is nothing to draw and for what does not fit.
     """
@@ -169,7 +161,8 @@ def tails(
             law = _chains(f"expected[{label!r}]", [expected[label]], t)
             dashed = (colour, "", style.DASHES[1])
             lines.append(Line(f"{label}, expected", t, law, dashed, 1.4))
-    return picture([Facet(title, lines, ticks=t[:: -(-len(t) // 10)])], inches=3.7, columns=4)
+    facet = Facet("share with |x| > 2", lines, ticks=t[:: -(-len(t) // 10)])
+    return picture([facet], inches=3.7, columns=4)
 
 
 def _chains(name: str, values: Any, t: Steps) -> np.ndarray:

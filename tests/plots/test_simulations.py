@@ -313,10 +313,9 @@ def test_tails_are_bands_of_seeds_with_what_is_expected_in_dashes():
 
 
 def test_without_expectation_tails_have_no_dashes():
-    figure = plots.tails(STEPS, SHARES, title="far out").figure
+    figure = plots.tails(STEPS, SHARES).figure
     assert legend(figure) == list(SHARES)
     assert {line.get_linestyle() for line in figure.axes[0].lines} == {"-"}
-    assert figure.axes[0].get_title(loc="left") == "far out"
 
 
 def test_tails_in_words_name_the_ends_of_every_line():
