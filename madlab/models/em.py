@@ -120,8 +120,8 @@ def k_means_plus_plus(points: Tensor, k: int, seeds: Sequence[int]) -> Tensor:
 
     Centres are drawn from the points `(c, n, d)` one by one, with probabilities proportional to the
     squared distance from those there are; of `CANDIDATES` the one that lowers the sum of these
-    distances most is taken. EM never finds a mode again that its start has missed. Where fewer than
-    `k` points differ, some centres coincide, and only the first of them is the nearest of any.
+    distances most is taken. EM never finds a mode again that its start has missed. Of centres that
+    coincide only the first is the nearest of any point.
 
     Source: Arthur & Vassilvitskii 2007; the greedy choice as in scikit-learn.
     """

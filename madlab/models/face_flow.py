@@ -32,9 +32,8 @@ class FaceFlow(Neural):
 
     Its velocity (see `madlab.models.diffusion.RectifiedFlow`) has two parts: that of the Gaussian
     with the pictures' mean, first 256 principal components and total variance, in closed form, and
-    what a U-Net adds to it, zero at first: it starts near the control `principal`. Sampling is done
-    in coordinates in which the linear part stands still, so few steps do. Half of the training
-    pictures are mirrored.
+    what a U-Net adds to it, zero at first. Sampling is done in coordinates in which the linear part
+    stands still, so few steps do. Half of the training pictures are mirrored.
 
     Its sampling bias is autoguidance (Karras et al. 2024, arXiv 2406.02507): samples follow
     d + w (d - e), d the velocity and e that of a worse model of the same pictures, at

@@ -20,8 +20,7 @@ from madlab.streams import generator
 LOG_SCALE = 2.0
 BATCH = 1000
 _LARGEST = 1e100
-# Coordinates that vary by less of their size are called constant: float64 keeps 16 digits, and
-# the flow is to be invertible to 5 digits of what varies.
+# Of its size: float64 keeps 16 digits, and the flow is to be invertible to 5 of what varies.
 _LEAST_SPREAD = 1e-10
 
 
@@ -137,10 +136,7 @@ def _computed(function: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndar
 
 
 class Coupling(nn.Module):
-    """What one coupling does to the coordinates it moves, computed from those that it keeps.
-
-    - `kept`, `moved`: how many coordinates of each kind; `hidden`: width of the hidden layer.
-    """
+    """What one coupling does to the coordinates it moves, computed from those that it keeps."""
 
     def __init__(self, kept: int, moved: int, hidden: int) -> None:
         super().__init__()

@@ -113,10 +113,7 @@ class UNet(Timed):
         zero(self.last, self.leave)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
-        """Return `(n, 1, height, width)` for pictures of that shape, sides multiples of 4.
-
-        - `time`: float `(n,)`, from 0 to 1; `label`: int64 `(n,)`, from 0 to `classes`.
-        """
+        """Map pictures `(n, 1, h, w)` at times `(n,)` from 0 to 1 and of int64 labels `(n,)`."""
         condition = silu(self.told(time) + self.label(label))
         fine = self.fine_in(self.enter(pixel_unshuffle(x, 2)), condition)
         coarse = self.down(fine)
