@@ -60,7 +60,10 @@ class FaceFlow(Neural):
     early: float = setting(0.25, checks.between, low=0, high=1)
 
     def _make(self, shape: Shape, classes: int) -> nn.Module:
-        return Guided(self.channels, shape)
+        main = FaceUNet(self.channels, shape)
+        early = copy.deepcopy(main).requires_grad_(False)
+        linear = GaussianFlow(3 * shape[0] * shape[1], COMPONENTS)
+        return nn.ModuleDict({"main": main, "early": early, "linear": linear})
 
     def _start(self, network: Any, images: np.ndarray) -> None:
         mean, components = principal_components(images, COMPONENTS)
@@ -93,7 +96,8 @@ class FaceFlow(Neural):
             data = flipped(scaled(batch["images"]), batch["mirrored"])
             return flow.loss(predict, data, batch["noise"], batch["times"])
 
-        return EarlyAverage(network, loss, draw, self.learning_rate, Precision(where))
+        rate, precision = self.learning_rate, Precision(where)
+        return EarlyAverage(network, loss, draw, learning_rate=rate, precision=precision)
 
     def _sampler(self, network: Any, bias: float) -> Sampler:
         weight, linear = 1 / bias - 1, network.linear
@@ -120,16 +124,6 @@ class FaceFlow(Neural):
             return linear.coloured(u, u.new_ones(len(u)))
 
         return pictures
-
-
-class Guided(nn.Module):
-    """A network, what it was early in its training, and the linear flow that both add to."""
-
-    def __init__(self, channels: int, shape: Shape) -> None:
-        super().__init__()
-        self.main = FaceUNet(channels, shape)
-        self.early = copy.deepcopy(self.main).requires_grad_(False)
-        self.linear = GaussianFlow(3 * shape[0] * shape[1], COMPONENTS)
 
 
 class GaussianFlow(nn.Module):
@@ -199,23 +193,22 @@ def _root(variance: Tensor, time: Tensor) -> Tensor:
 
 
 class EarlyAverage(OneLoss):
-    """A learner of a `Guided` pair: trains `main`, and averages it in `early` at drawn rates."""
+    """A learner of the `main` of a pair, which it averages in `early` at drawn rates."""
 
-    def __init__(
-        self, pair: Guided, loss: Any, draw: Any, learning_rate: float, precision: Precision
-    ) -> None:
-        super().__init__(pair.main, loss, draw, learning_rate=learning_rate, precision=precision)
+    def __init__(self, pair: Any, *given: Any, **named: Any) -> None:
+        super().__init__(pair.main, *given, **named)
         self.networks = nn.ModuleDict({"pair": pair})
-        self._main, self._early = (
+        self._weights = [
             [weight.detach() for weight in network.parameters()]
             for network in (pair.main, pair.early)
-        )
+        ]
 
     def update(self, batch: Mapping[str, Tensor], kind: str) -> Tensor:
         """Take one step of Adam on the loss and return it."""
         found = super().update(batch, kind)
+        main, early = self._weights
         # The rate is a tensor: a captured graph would keep a number.
-        change = list(torch._foreach_sub(self._main, self._early))
+        change = list(torch._foreach_sub(main, early))
         torch._foreach_mul_(change, batch["rate"])
-        torch._foreach_add_(self._early, change)
+        torch._foreach_add_(early, change)
         return found
