@@ -22,11 +22,9 @@ from madlab.loops import Loop
 from madlab.metrics.distances import far_enough
 from madlab.store import Store
 
-# Digits of each generation's preview that go on a sheet, and colour pictures of 32 pixels a side;
-# of larger ones fewer, as they take more room.
-N_DIGITS, N_COLOUR = 50, 48
-# Of fewer one sees nothing.
-LEAST = 8
+# Of each generation on a sheet: digits, colour pictures of 32 pixels a side, of larger ones fewer,
+# and of how few of these one sees nothing.
+N_DIGITS, N_COLOUR, LEAST = 50, 48, 8
 # Shown is what lies farther from every real picture than this share of those do from one another.
 NEAR = 0.05
 
@@ -125,9 +123,7 @@ class _Kept(Store):
 def remade(chain: Finished, store: Store, data: Mapping[str, Dataset]) -> Chain:
     """Return a chain as it was made, which finds what it left in a store and trains nothing.
 
-    - `data`: data sets by their names.
-
-    Raises NotKeptError where its data or its model are not there.
+    - `data`: data sets by their names; NotKeptError is raised without its own, or its model.
     """
     if chain.data not in data:
         raise NotKeptError(
@@ -173,7 +169,7 @@ def far_from_real(images: np.ndarray, data: Dataset) -> tuple[np.ndarray, list[i
 
     - `images`: colour previews, uint8 `(generations, n, side, side, 3)`.
 
-    Raises NotKeptError where fewer than 8 places are left, or where pictures are not square.
+    Raises NotKeptError where too few places are left, or where pictures are not square.
     """
     generations, n, height, width, _ = images.shape
     if height != width:
