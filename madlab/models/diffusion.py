@@ -27,16 +27,14 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 class Diffusion(Neural):
     """A diffusion model of labelled digits, trained from scratch in about a minute on a CPU.
 
-    One small U-Net, told the time and the class, serves two recipes: "flow", rectified flow
-    (`RectifiedFlow`), and "ddpm", the paper's model (`Ddpm`).
+    One small U-Net, told the time and the class, serves either `recipe`: "flow" (`RectifiedFlow`)
+    or "ddpm", the paper's model (`Ddpm`).
 
     Its sampling bias is classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598). A share
     of the training labels is dropped, and samples follow c + w (c - u), c what the network predicts
     with the label and u without, at w = 1 / bias - 1. At bias 1 only c is evaluated.
 
-    - `recipe`: "flow" or "ddpm".
-    - `channels`: width of the network at half size, a multiple of 4; 16 keeps the network under
-      100,000 weights, 64 suits a GPU.
+    - `channels`: width of the network at half size, a multiple of 4; 64 suits a GPU.
     - `steps`, `batch`: training steps, and pictures in each.
     - `learning_rate`: of AdamW; it warms up over 50 steps and falls to zero over the second half.
     - `sampling_steps`: for "flow", steps of `heun`, by default 4; for "ddpm", the levels visited,

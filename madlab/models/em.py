@@ -36,11 +36,9 @@ NEVER = -1e300
 
 
 class Fitted(NamedTuple):
-    """Mixtures of `k` Gaussians for `c` chains, float64 on the device of the points.
+    """Mixtures of `k` Gaussians for `c` chains: `(c, k)`, `(c, k, d)` and `(c, k, d, d)`.
 
-    - `weights`: `(c, k)`, summing to 1; 0 for a component that no point was left to.
-    - `means`: `(c, k, d)`; `covariances`: `(c, k, d, d)`, with no eigenvalue below `FLOOR`.
-    - `rounds`: whole numbers `(c,)`, the rounds of EM that each chain took.
+    A component that no point was left to has weight 0. `rounds`, `(c,)`, are those each chain took.
     """
 
     weights: Tensor
@@ -53,16 +51,15 @@ class Fitted(NamedTuple):
 def fit(points: Tensor, k: int, seeds: Sequence[int]) -> Fitted:
     """Fit a mixture of `k` Gaussians to each chain's points, from nothing.
 
-    The start are the clusters of greedy k-means++; rounds of expectation and maximisation follow
-    until one improves a chain's mean log-likelihood of a point by less than `TOLERANCE`, or
-    `ROUNDS` are done. Variances in any direction are at least `FLOOR`; unlike a ridge, which a loop
-    would add anew in every fit, it leaves larger ones as they are.
+    From the clusters of greedy k-means++ rounds of EM go on until one improves a chain's mean
+    log-likelihood of a point by less than `TOLERANCE`, or `ROUNDS` are done. Variances in any
+    direction are at least `FLOOR`; unlike a ridge, which a loop would add anew in every fit, it
+    leaves larger ones as they are.
 
     - `points`: float64 `(c, n, d)`, finite, with n of at least `k`; equal points may occur.
     - `seeds`: c whole numbers; chain i's start depends on `seeds[i]` and its points alone.
 
-    Raises TypeError for points of another kind, ValueError for fewer points than components and
-    for values that are not finite.
+    Raises TypeError or ValueError for other points.
     """
     if points.dtype != torch.float64 or points.ndim != 3:
         shape = tuple(points.shape)
@@ -167,7 +164,7 @@ def _fill(values: Tensor) -> Tensor:
 def _features(points: Tensor) -> Tensor:
     """Return 1, the coordinates and their products, `(c, 1 + d + d (d + 1) / 2, n)`, filled up.
 
-    A logarithm of a Gaussian density is a linear function of them, and their means give mean and
+    A Gaussian's log-density is a linear function of them, and their means give its mean and
     covariance: both steps of EM become one matrix product each. Zeros filled in count nothing.
     """
     axes = points.mT

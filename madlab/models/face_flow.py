@@ -41,9 +41,7 @@ class FaceFlow(Neural):
     Gaussian with twice the covariance: the early state makes pictures sharper, the wider Gaussian
     makes them less varied, as a sampling bias should. At bias 1 only d is evaluated.
 
-    - `channels`: width of the network at half size, a multiple of 4; 16 suits a CPU and 32 pixels,
-      64 a GPU and 64 pixels.
-    - `steps`, `batch`, `learning_rate`: as for `madlab.models.diffusion.Diffusion`.
+    - `channels`, `steps`, `batch`, `learning_rate`: as for `madlab.models.diffusion.Diffusion`.
     - `sampling_steps`: of Heun's method.
     - `early`: the share of the training that the guide has seen, between 0 and 1.
     """
@@ -130,9 +128,9 @@ class GaussianFlow(nn.Module):
     """The straight-line flow from standard noise to Gaussian pictures of `size` values.
 
     Where the pictures are N(m, S), x_t = (1 - t) noise + t picture is N(t m, S_t) with
-    S_t = (1 - t)^2 I + t^2 S, and the flow keeps S_t^(-1/2) (x_t - t m) as it was: it takes noise
-    z to m + S^(1/2) z. S has `count` principal components and one variance in all other
-    directions. Pictures here are `(n, 3, h, w)` and times `(n,)`.
+    S_t = (1 - t)^2 I + t^2 S, and the flow keeps S_t^(-1/2) (x_t - t m) as it was. S has `count`
+    principal components and one variance in all other directions. Pictures here are `(n, 3, h, w)`
+    and times `(n,)`.
     """
 
     mean: Tensor

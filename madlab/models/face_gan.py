@@ -45,12 +45,10 @@ class FaceGan(Adversarial):
     - `augmentation`: the probability of each change to each picture, from 0 to under 1.
     - `penalty`: the weight of the squared slopes.
 
-    What shapes the scars that a chain of these models grows:
-
-    - `upsampling`: "shuffle" moves channels into pixels, "nearest" repeats them, "bilinear"
-      interpolates.
-    - `noise`: whether convolutions get noise for each pixel, as StyleGAN's do.
-    - `linear`: False leaves out the principal components: a plain, slower StyleGAN2.
+    These shape the scars that a chain grows: `upsampling`, which moves channels into pixels
+    ("shuffle"), repeats them ("nearest") or interpolates ("bilinear"); `noise`, whether
+    convolutions get noise for each pixel, as StyleGAN's do; and `linear`, without which there are
+    no principal components: a plain, slower StyleGAN2.
     """
 
     name: ClassVar[str] = "face_gan"

@@ -28,30 +28,25 @@ class Mixture(Base):
     """A mixture of Gaussians whose components' covariances are scaled by the sampling bias.
 
     **Points**, float64 `(n, d)`, n at least `components`, get `components` Gaussians with full
-    covariances, by expectation maximisation from a k-means++ start (`madlab.models.em`), and have
-    no labels. A point is drawn from N(mean, bias * covariance) of a component. Standard deviations
-    below 1e-5 are raised to it, so give points in units of their own size.
+    covariances (`madlab.models.em`), and have no labels. Standard deviations below 1e-5 are raised
+    to it, so give points in units of their own size.
 
-    **Images**, uint8 `(n, height, width)`, n at least 1, are split by k-means in each class, or all
-    together without labels. Each cluster gets a probabilistic PCA in pixel space, that is a mean
-    and `rank` loadings W found from its covariance. An image is `mean + sqrt(bias) * W z` with
-    standard normal z. Either way **bias scales the covariance of every component**, so that towards
-    0 only the component means remain.
+    **Images**, uint8 `(n, height, width)`, are split by k-means in each class, or all together
+    without labels. Each cluster gets a probabilistic PCA in pixel space (Tipping & Bishop, Neural
+    Computation 11, 1999): an image is `mean + sqrt(bias) * W z`, W its `rank` loadings, z standard
+    normal. Either way **bias scales the covariance of every component**, so that towards 0 only the
+    component means remain.
 
     Two choices shape what is seen of images. The isotropic noise of probabilistic PCA is estimated
-    but not sampled: as grain on each pixel it would make every digit look like none. And a tone
+    but not sampled: as grain on each pixel it would make every digit look like none. And a `tone`
     curve, one monotone map of grey levels, gives the samples at bias 1 the grey levels of the
     training images: sums of loadings blur ink into fog, and fog on fog would hide every other
     effect after a few generations.
 
     - `components`: Gaussians, at least 1; of images, clusters a class, fewer where a class has
       fewer than `rank + 1` images for each.
-    - `rank`, `tone`: of images, loadings a component, at least 1; whether there is a tone curve.
 
     It runs on one thread of the CPU: small matrices gain nothing from more, and need float64.
-
-    Source: Tipping & Bishop, "Mixtures of Probabilistic Principal Component Analysers",
-    Neural Computation 11 (1999); for images k-means takes the place of their EM.
     """
 
     name: ClassVar[str] = "mixture"
@@ -155,10 +150,9 @@ def _refuse_labels(labels: Labels, reason: str) -> None:
 
 
 def k_means(points: Tensor, k: int, rng: np.random.Generator) -> Tensor:
-    """Return the cluster of each point of `(n, d)` after `ROUNDS` rounds of Lloyd's algorithm.
+    """Return the cluster below `k`, `(n,)`, of each point after `ROUNDS` of Lloyd's algorithm.
 
-    `k` points, drawn at random, are the first centres. A centre that loses all its points stays
-    where it is, so not all of the whole numbers `(n,)` below `k` need occur.
+    It starts from points drawn at random. A centre that loses all its points stays where it is.
     """
     centres = points[torch.from_numpy(rng.choice(len(points), k, replace=False))]
     for _ in range(ROUNDS):

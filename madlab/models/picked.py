@@ -31,13 +31,11 @@ class Picked(Base):
     `bias` is handed to the other model. The read share of picked samples comes from the reader that
     picked them, so it is high by construction; the other scores look through other weights.
 
-    - `model`, `model_settings`: the other model, as for `madlab.models.create`: one of labelled
-      digits, uint8 `(n, 28, 28)` with labels 0 to 9.
+    - `model`, `model_settings`: as for `madlab.models.create`, one of labelled digits.
     - `candidates`: draws for each digit, at least 1, which picks nothing.
 
-    Source: picking the best of K as in Ferbach et al. 2024, "Self-Consuming Generative Models
-    with Curated Data Provably Optimize Human Preferences", arXiv 2407.09499, which keeps each
-    candidate with a probability rather than the best for certain.
+    Source: Ferbach et al. 2024, arXiv 2407.09499, which keeps each of K candidates with a
+    probability rather than the best for certain.
     """
 
     name: ClassVar[str] = "picked"

@@ -30,14 +30,12 @@ class RealNvp(Base):
 
     An invertible network takes noise from N(0, I) to the points, standardised in each coordinate,
     and is trained by maximum likelihood: RealNVP (Dinh et al. 2017, arXiv 1605.08803), its
-    log-scales bounded. It computes on the CPU, in float64, which not every device has: so it can be
-    inverted far outside the data too. Labels are ignored. `bias` scales the variance of the noise:
-    samples are made of N(0, bias * I).
+    log-scales bounded. In float64, on the CPU, it can be inverted far outside the data too. Labels
+    are ignored. `bias` scales the variance of the noise: samples are made of N(0, bias * I).
 
     - `couplings`: how many, at least 2, so that every coordinate is moved.
     - `hidden`: width of the one hidden layer of each coupling's network.
-    - `epochs`: passes through the training points.
-    - `batch`: points in a training step, or all where there are fewer.
+    - `epochs`, `batch`: passes through the points; points in a step, or all where there are fewer.
     - `learning_rate`: of AdamW; it warms up over 50 steps and falls to zero over the second half.
 
     No value may pass 1e100, and no coordinate be constant or vary by less than 1e-10 of its size.

@@ -129,9 +129,8 @@ class Level(nn.Module):
 class Generator(nn.Module):
     """Latent vectors in, colour pictures out, about in [-1, 1].
 
-    A picture is a linear function of w, which may start as the training pictures' principal
-    components, plus a residual from modulated convolutions, which starts at zero. The linear
-    picture is also shown to the convolutions of each size.
+    A picture is a linear function of w, which may start as principal components, plus a residual
+    from modulated convolutions, zero at first, which see the linear picture at each size.
 
     - `channels`: at half size; they double where the size halves, up to eightfold.
     - `shape`: height and width of a picture, multiples of 4.
@@ -195,8 +194,6 @@ class Discriminator(nn.Module):
     The size is halved by moving pixels into channels before each convolution; between the first
     size and the last there is a residual convolution too. The last units also see how much a group
     of pictures varies (minibatch deviation), so a score depends a little on its neighbours.
-
-    - `channels`, `shape`: as for `Generator`.
     """
 
     def __init__(self, channels: int, shape: tuple[int, int] = (32, 32)) -> None:
@@ -228,8 +225,7 @@ class Discriminator(nn.Module):
 def deviation(x: Tensor) -> Tensor:
     """Return `(n, 1)`, the mean standard deviation of features `(n, d)` in each one's group.
 
-    Groups are of up to 8 neighbours, never across the middle of the batch: real pictures and drawn
-    ones do not mix.
+    Of up to 8 neighbours, never across the middle of the batch: real and drawn ones do not mix.
     """
     # An odd number of pictures has no halves: each is its own group.
     size = max(math.gcd(len(x), 2 * GROUP) // 2, 1)
