@@ -63,7 +63,7 @@ def panel_cost() -> dict[str, Any]:
         ml.data.mnist(), n_real=N, n_synthetic=N, generations=2, n_evaluate=5_000
     )
     start = time.perf_counter()
-    live.draw()
+    live.redraw()
     drawing = time.perf_counter() - start
     return {
         "threads": torch.get_num_threads(),

@@ -4,8 +4,6 @@ import functools
 import hashlib
 import os
 import shutil
-import tempfile
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -92,7 +90,7 @@ class Chain:
             checks.labels(data.labels, len(data))
         self.reference = Reference(data, n_evaluate, features)
         self.n_evaluate = self.reference.n_evaluate
-        self.store = _open(store, self)
+        self.store = Store.of(store, self)
         self.progress = progress
         self._order = generator(self.seed, "permutation").permutation(len(data))
         self._frequencies = None
@@ -340,11 +338,3 @@ class _Set(NamedTuple):
     purpose: str
     n: int
     reader: int = 0
-
-
-def _open(store: str | os.PathLike[str] | Store | None, owner: object) -> Store:
-    if store is not None:
-        return Store.of(store)
-    folder = tempfile.mkdtemp(prefix="madlab-")
-    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
-    return Store(folder, durable=False)

@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -83,8 +85,15 @@ class Store:
             )
 
     @classmethod
-    def of(cls, store: "str | os.PathLike[str] | Store") -> "Store":
-        """Return `store` itself where it is one, else the store in the folder it names."""
+    def of(cls, store: "str | os.PathLike[str] | Store | None", owner: object) -> "Store":
+        """Return `store` itself where it is one, else the store in the folder it names.
+
+        Where None, one in a temporary folder, which goes with its `owner`.
+        """
+        if store is None:
+            folder = tempfile.mkdtemp(prefix="madlab-")
+            weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+            return cls(folder, durable=False)
         return store if isinstance(store, Store) else cls(store)
 
     def _mark_is_ours(self) -> bool:

@@ -3,19 +3,19 @@
 from madlab import renamed
 
 _WHERE = {
-    "BiasDial": "bias_dial",
+    "BiasDial": "digits",
     "Browser": "browser",
     "ChainView": "chain_view",
     "GaussianLoop": "gaussian_loop",
     "LiveLoop": "live_loop",
     "LoopComparison": "loop_comparison",
-    "MetricLab": "metric_lab",
+    "MetricLab": "digits",
     "ModeDrift": "mode_drift",
     "Panel": "panel",
     "PhaseDiagram": "phase_diagram",
     "Prediction": "prediction",
     "chain_views": "chain_view",
-    "front_end_listens": "panel",
+    "front_end_listens": "background",
     "watch": "live_loop",
 }
 

@@ -2,15 +2,38 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as widgets
 
-from madlab.panels.panel import Panel, Row, front_end_listens, replaces
+from madlab.panels.panel import Panel, Row
 
 # Messages to the front end: at most so many seconds apart.
 _BEAT = 0.25
+# Of each cell: the run of it that made its panel last, and that panel.
+_SHOWN: "dict[str, tuple[str, weakref.ref[BackgroundPanel]]]" = {}
+
+
+def front_end_listens() -> bool:
+    """Return whether a live front end executes this code, so that clicks can be answered.
+
+    A live front end, such as JupyterLab, lets the code that it sends ask for input, or sends a
+    widget's message; papermill and nbconvert do neither, and outside a kernel there is none.
+    """
+    request = _request()
+    if request.get("header", {}).get("msg_type") == "comm_msg":
+        return True
+    return bool(request.get("content", {}).get("allow_stdin"))
+
+
+def _request() -> dict[str, Any]:
+    """Return the message that the kernel is working on, empty where there is no kernel."""
+    from IPython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return {} if kernel is None else kernel.get_parent("shell") or {}
 
 
 class Stopped(Exception):  # noqa: N818
@@ -20,13 +43,16 @@ class Stopped(Exception):  # noqa: N818
 class Run:
     """One start of a panel's work: what was asked for, and how it goes.
 
-    - `chosen`: the settings it was started with.
+    - `chosen`: the panel's state when it was started.
     - `seen`: whether to draw as it goes, or only at the end.
+
+    `results` holds what came of it so far.
     """
 
     def __init__(self, chosen: Mapping[str, Any], seen: bool = True) -> None:
-        self.chosen = dict(chosen)
+        self.chosen = chosen
         self.seen = seen
+        self.results: list[Any] = []
         self.stop = threading.Event()
         self.thread: threading.Thread | None = None
         self.error: Exception | None = None
@@ -50,49 +76,63 @@ class BackgroundPanel(Panel):
     """A panel whose Start does work in a thread and whose Stop ends it.
 
     In a live front end the notebook stays usable meanwhile; elsewhere each start waits until the
-    work is done, so that a report shows it whole. A start ends the run before it. A panel
-    implements `chosen`, `work` and `stopped` beside what `Panel` asks for. The number of torch
-    threads is left as it is, since bit-identity depends on it.
+    work is done, so that a report shows it whole. A start ends the run before it, and so does a
+    changed control. The number of torch threads is left as it is, since bit-identity depends on it.
+
+    A panel implements, beside `render`, `work`, which does the work of a `Run`, calling its `check`
+    often, and returns what to say at its end; and `stopped`, which returns what to say of a run
+    that was ended by Stop.
 
     - `hook`, `rows`: as for `Panel`; the buttons stand below the rows.
+    - `start`: whether to start at once.
     """
 
-    # What a start makes; panels whose runs hold more than settings have one of their own.
-    kind: type[Run] = Run
-
-    def __init__(self, hook: str, *rows: Row) -> None:
-        self.start_button = widgets.Button(description="Start").add_class("mad-start")
-        self.stop_button = widgets.Button(description="Stop", disabled=True).add_class("mad-stop")
-        self.start_button.on_click(lambda _: self.start_here())
-        self.stop_button.on_click(lambda _: self.stop())
+    def __init__(self, hook: str, *rows: Row, start: bool) -> None:
+        start_button = widgets.Button(description="Start")
+        stop_button = widgets.Button(description="Stop", disabled=True)
+        start_button.on_click(lambda _: self.start_here())
+        stop_button.on_click(lambda _: self.stop())
         self._turn = threading.Lock()
-        self._run = self.kind(self.chosen())
-        super().__init__(hook, *rows, [self.start_button, self.stop_button])
-        replaces(self, lambda panel: panel.stop())
+        self._run = Run({})
+        super().__init__(hook, *rows, {"start_button": start_button, "stop_button": stop_button})
+        self._replace()
+        if start:
+            self.start_here()
 
-    def chosen(self) -> dict[str, Any]:
-        """Return the settings that the controls show."""
-        raise NotImplementedError
+    def _replace(self) -> None:
+        """Stop the panel that an earlier run of the same cell made: the kernel still has it."""
+        parent = _request()
+        cell, run = parent.get("metadata", {}).get("cellId"), parent.get("header", {}).get("msg_id")
+        if cell is None:
+            return
+        earlier = _SHOWN.get(cell)
+        _SHOWN[cell] = run, weakref.ref(self)
+        if earlier is not None and earlier[0] != run and (gone := earlier[1]()) is not None:
+            gone.stop()
 
-    def work(self, run: Any) -> str:
-        """Do the work of a run, calling its `check` often, and return what to say at its end."""
-        raise NotImplementedError
+    def _renew(self, seen: bool = True) -> threading.Thread | None:
+        """End the run in silence, put one of the present state in its place, return its thread."""
+        with self._turn:
+            before, self._run = self._run, Run(self.state, seen)
+            # Waiting, and the next start, still wait for it.
+            self._run.thread = before.thread
+        before.stop.set()
+        return before.thread
 
-    def stopped(self, run: Any) -> str:
-        """Return what to say of a run that was ended by Stop."""
-        raise NotImplementedError
+    def settle(self) -> None:
+        """End the run: what it would say belongs to settings no longer shown."""
+        self._renew()
+        self.start_button.disabled, self.stop_button.disabled = False, True
 
     def start(self, *, seen: bool = True) -> None:
         """Start the work in a thread with the settings shown, ending the run before.
 
         - `seen`: whether to draw as it goes, or only at the end.
         """
-        with self._turn:
-            before, self._run = self._run, self.kind(self.chosen(), seen)
-        before.stop.set()
+        before = self._renew(seen)
         self.start_button.disabled, self.stop_button.disabled = True, False
         self.say("Starting.")
-        thread = threading.Thread(target=self._body, args=(self._run, before.thread), daemon=True)
+        thread = threading.Thread(target=self._body, args=(self._run, before), daemon=True)
         self._run.thread = thread
         thread.start()
 
@@ -101,15 +141,6 @@ class BackgroundPanel(Panel):
         self._run.stop.set()
         if self._run.thread is not None and self._run.thread.is_alive():
             self.say("Stopping.")
-
-    def dismiss(self) -> None:
-        """End the run in silence: what it would say belongs to settings no longer shown."""
-        with self._turn:
-            before, self._run = self._run, self.kind(self.chosen())
-        before.stop.set()
-        # Waiting, and the next start, still wait for it.
-        self._run.thread = before.thread
-        self.start_button.disabled, self.stop_button.disabled = False, True
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run ends, at most `timeout` seconds, and return whether it has.

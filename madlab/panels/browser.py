@@ -8,30 +8,21 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from madlab import checks, files
-from madlab.panels.chain_pictures import (
-    VIEWS,
-    State,
-    draw_parts,
-    generations_sheet,
-    matrix_sheet,
-    spectra_sheet,
-)
+from madlab.panels import chain_pictures as pictures
+from madlab.panels import panel
 from madlab.panels.chain_view import ChainView, chain_views
-from madlab.panels.panel import Panel, buttons, dropdown, labelled, slider, stepped_slider
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import timelapse
 
 if TYPE_CHECKING:
     from madlab.panels.chain_view import Source
 
-# The lists that choose a chain: their labels, and the classes by which tests find them.
-_LISTS = {
-    "chain": ("chain", "mad-chain"),
-    "subject": ("pictures of", "mad-subject"),
-    "family": ("model", "mad-model"),
-    "loop": ("loop", "mad-loop"),
-    "bias": ("sampling bias", "mad-bias"),
-    "n": ("training-set size", "mad-size"),
+# The labels of lists that are not called what they choose.
+_LABELS = {
+    "subject": "pictures of",
+    "family": "model",
+    "bias": "sampling bias",
+    "n": "training-set size",
 }
 _BESIDE = "beside generation 1"
 _ZOOMS = (1, 2, 4)
@@ -41,7 +32,7 @@ _PACE = 800
 _TOGETHER = 8
 
 
-class Browser(Panel):
+class Browser(panel.Panel):
     """Pictures of any generation of finished chains, and one of them followed through all.
 
     Digits: a hundred of the chosen generation beside those of the first, and what a separate reader
@@ -80,74 +71,66 @@ class Browser(Panel):
         **first: Any,
     ) -> None:
         self.chains = chain_views(source)
-        self._places: dict[str, Mapping[str, Any]] = {
-            name: chain.lists or {"chain": name} for name, chain in self.chains.items()
-        }
-        if len({tuple(place) for place in self._places.values()}) > 1:
+        self._places = {name: chain.lists for name, chain in self.chains.items()}
+        if not all(self._places.values()):
             self._places = {name: {"chain": name} for name in self.chains}
-        keys = next(iter(self._places.values()))
-        self.lists = {key: dropdown(*_LISTS[key], [], None) for key in keys}
-        self.generation = stepped_slider("generation", "mad-generation", [("1", 1)], 1)
-        self.play = labelled(widgets.Play, "play", "mad-play", interval=_PACE)
-        self.chosen = slider("picture", "mad-picture-number", 0, 1, 1, 0)
-        self.view = buttons("show", "mad-view", [*VIEWS], "auto")
-        self.zoom = buttons("zoom", "mad-zoom", [(f"×{zoom}", zoom) for zoom in _ZOOMS], "4em")
+        begin = self._find(first)
+        shown = self.chains[begin]
+        if generation not in (None, *shown.generations):
+            known = ", ".join(map(str, shown.generations))
+            raise KeyError(f"{shown.name} has no generation {generation} to show, but {known}")
+        place, steps = self._places[begin], shown.generations
+        self.lists = {
+            key: panel.dropdown(_LABELS.get(key, key), [value], value)
+            for key, value in place.items()
+        }
+        self.play = panel.labelled(widgets.Play, "play", interval=_PACE).add_class("mad-play")
+        ways = {
+            "generation": panel.stepped_slider("generation", steps, generation or steps[-1]),
+            "player": widgets.Box([widgets.Label("play"), self.play]),
+            "chosen": panel.slider("picture", 0, 1, 1, 0),
+        }
+        looks = {
+            "view": panel.buttons("show", list(pictures.VIEWS), "auto"),
+            "zoom": panel.buttons("zoom", {f"×{zoom}": zoom for zoom in _ZOOMS}, "4em"),
+        }
         if view is not None:
-            self.view.value = checks.choice("view", view, VIEWS)
-        self._begin(first, generation)
-        widgets.link((self.generation, "index"), (self.play, "value"))
-        ways = [self.generation, widgets.Box([widgets.Label("play"), self.play]), self.chosen]
-        super().__init__("mad-browser", [*self.lists.values()], ways, [self.view, self.zoom])
+            looks["view"].value = checks.choice("view", view, pictures.VIEWS)
+        widgets.link((ways["generation"], "index"), (self.play, "value"))
+        super().__init__("mad-browser", self.lists, ways, looks)
 
-    def _begin(self, first: Mapping[str, Any], generation: int | None) -> None:
-        """Choose what to begin with, or raise KeyError where there is no such chain."""
-        self._settle(first, generation)
-        wrong = [
-            key for key in first if key not in self.lists or self.lists[key].value != first[key]
-        ]
-        if wrong:
-            said = ", ".join(f"{key} {_label(value)}" for key, value in first.items())
-            keys = [key for key in first if key in self.lists] or [*self.lists]
-            places = [
-                ", ".join(_label(place[key]) for key in keys) for place in self._places.values()
-            ]
-            raise KeyError(
-                f"there is no chain of {said} to show; by {' and '.join(keys)} there are: "
-                f"{'; '.join(dict.fromkeys(places))}"
-            )
-        if generation not in (None, *self.chain.generations):
-            known = ", ".join(map(str, self.chain.generations))
-            raise KeyError(f"{self.chain.name} has no generation {generation} to show, but {known}")
+    def _find(self, wanted: Mapping[str, Any]) -> str:
+        """Return the name of the first chain in these places, or raise KeyError."""
+        for name, place in self._places.items():
+            if wanted.items() <= place.items():
+                return name
+        keys = [key for key in wanted if key in place] or [*place]
+        said = ", ".join(f"{key} {panel.named(value)}" for key, value in wanted.items())
+        known = [", ".join(panel.named(own[key]) for key in keys) for own in self._places.values()]
+        raise KeyError(
+            f"there is no chain of {said} to show; by {' and '.join(keys)} there are: "
+            f"{'; '.join(dict.fromkeys(known))}"
+        )
 
-    def _settle(self, wished: Mapping[str, Any], t: int | None) -> None:
+    def settle(self) -> None:
         """Offer in every list what there is with the ones before it, and keep what was chosen."""
-        self._settling = True
-        names = list(self._places)
+        names, t = list(self.chains), self.generation.value
         for key, control in self.lists.items():
             offered = list(dict.fromkeys(self._places[name][key] for name in names))
-            control.options = [(_label(value), value) for value in offered]
-            control.value = wished[key] if wished.get(key) in offered else offered[0]
-            names = [name for name in names if self._places[name][key] == control.value]
+            value = control.value if control.value in offered else offered[0]
+            control.options = panel.pairs(offered)
+            control.value = value
+            names = [name for name in names if self._places[name][key] == value]
         self.chain = self.chains[names[0]]
-        steps = self.chain.generations
-        self.play.max = len(steps) - 1
+        self.play.max = len(self.chain.generations) - 1
         for control in (self.generation, self.generation.box.children[0]):
-            control.options = [(str(one), one) for one in steps]
-        self.generation.value = steps[-1] if t is None else self.chain.at(t)
+            control.options = panel.pairs(self.chain.generations)
+        self.generation.value = self.chain.at(t)
         for control in self.chosen.box.children:
-            control.max = min(len(chain.pictures(chain.generations[0])) for chain in self._together)
-            control.max -= 1
+            control.max = min(len(chain.pictures(chain.first)) for chain in self._together) - 1
         for control in (self.view, self.zoom):
             control.layout.display = "" if self.chain.colour else "none"
         self.zoom.disabled = self.view.value == _BESIDE
-        self._settling = False
-
-    def _changed(self, change: Mapping[str, Any]) -> None:
-        if self._settling:
-            return
-        wished = {key: control.value for key, control in self.lists.items()}
-        self._settle(wished, self.generation.value)
-        super()._changed(change)
 
     @property
     def _together(self) -> list[ChainView]:
@@ -156,23 +139,23 @@ class Browser(Panel):
         return found if len(found) <= _TOGETHER else [self.chain]
 
     @property
-    def _state(self) -> State:
-        t, chosen, zoom = self.generation.value, self.chosen.value, self.zoom.value
-        return State(self.chain, t, chosen, zoom, self._together)
+    def _state(self) -> pictures.State:
+        t, chosen, view, zoom = list(self.state.values())[-4:]
+        return pictures.State(self.chain, t, chosen, view, zoom, self._together)
 
     def render(self) -> Picture:
         """Return the parts that belong to the present state, with scores beside the first's.
 
         Colour pictures have all their colours.
         """
-        state = self._state
-        figure, shown = draw_parts(state, self.view.value)
-        brackets = "" if state.t == state.first else f", generation {state.first}'s in brackets"
+        state, chain = self._state, self.chain
+        figure, shown = pictures.draw_rows(state)
+        brackets = "" if state.t == chain.first else f", generation {chain.first}'s in brackets"
         alt = (
-            f"Generation {state.t} of {self.chain.generations[-1]}, {self.chain.name}. "
-            f"Scores{brackets}: {self.chain.scores(state.t)}. Shown: {shown}."
+            f"Generation {state.t} of {chain.last}, {chain.name}. "
+            f"Scores{brackets}: {chain.scores(state.t)}. Shown: {shown}."
         )
-        return Picture(figure, alt, self._about(), None if self.chain.colour else 256)
+        return Picture(figure, alt, self._about(), None if chain.colour else 256)
 
     def _about(self) -> str:
         """Return the chains with their sizes, and how pictures were followed."""
@@ -193,10 +176,10 @@ class Browser(Panel):
         """Return contact sheets over all generations, in colour with each chain's last spectrum."""
         state = self._state
         if not self.chain.colour:
-            return [generations_sheet(state.together)]
+            return [pictures.generations_sheet(state.together)]
         if self.view.value == _BESIDE:
-            return [generations_sheet([self.chain])]
-        return [matrix_sheet(state), spectra_sheet(state.together)]
+            return [pictures.generations_sheet([self.chain])]
+        return [pictures.matrix_sheet(state), pictures.spectra_sheet(state.together)]
 
     def export(self, path: str | os.PathLike[str]) -> Path:
         """Write the chosen chain as an animated GIF, one frame a generation, and return its path.
@@ -206,13 +189,8 @@ class Browser(Panel):
         Raises OSError where it cannot be written.
         """
         target = Path(path).expanduser()
-        frames = {t: self.chain.preview(t) for t in self.chain.generations}
-        files.write(target, timelapse(frames))
+        files.write(target, timelapse({t: self.chain.preview(t) for t in self.chain.generations}))
         return target
-
-
-def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def face_explorer(source: "Source", **begin: Any) -> Browser:

@@ -2,35 +2,25 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial, wraps
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from madlab import checks
+from madlab import checks, models
 from madlab.data.samples import Samples
 from madlab.gallery.reading import Gallery
+from madlab.metrics.distances import nearest
+from madlab.metrics.spectrum import grid_power, power_spectrum
 from madlab.panels.panel import in_words
+from madlab.plots.curves import LOOPS
+from madlab.plots.lines import number
 
 if TYPE_CHECKING:
     from madlab.chain import Chain
 
     Source = Chain | Gallery | Mapping[str, "Chain | ChainView"] | Sequence["ChainView"]
-
-
-def _once(
-    make: "Callable[[ChainView, int], np.ndarray]",
-) -> "Callable[[ChainView, int], np.ndarray]":
-    """Return a method that remembers what it made of each generation."""
-
-    @wraps(make)
-    def known(view: "ChainView", t: int) -> np.ndarray:
-        if (make.__name__, t) not in view._known:
-            view._known[make.__name__, t] = make(view, t)
-        return view._known[make.__name__, t]
-
-    return known
 
 
 @dataclass(eq=False)
@@ -42,9 +32,8 @@ class ChainView:
     - `records`: its scores, one row a generation.
     - `generations`: those whose pictures can be shown, in order.
     - `follows_noise`: whether equal noise gives corresponding pictures in all generations.
-    - `preview`: a function that gives pictures of a generation, all from the same noise.
-    - `samples`: a function that gives as many as there are of a generation; None where the preview
-      is all there is.
+    - `preview`, `samples`: functions that give pictures of a generation, from the same noise in
+      all, and as many as there are; None where the preview is all there is.
     - `held_out`: real pictures, for their mean spectrum alone; None where there are none at hand.
     - `colour`: whether the pictures have colours.
     - `lists`: its place in each of the lists that choose a chain, by the names of these.
@@ -62,11 +51,14 @@ class ChainView:
     lists: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._known: dict[tuple[str, int], np.ndarray] = {}
+        self.first, self.last = self.generations[0], self.generations[-1]
+        # What takes long is made once of each generation.
+        for name in ("followed", "power", "classes"):
+            setattr(self, name, cache(getattr(self, name)))
 
     def at(self, t: int) -> int:
         """Return `t`, or the last generation before it that can be shown."""
-        return max((one for one in self.generations if one <= t), default=self.generations[0])
+        return max((one for one in self.generations if one <= t), default=self.first)
 
     def pictures(self, t: int) -> np.ndarray:
         """Return the preview's pictures of generation `t`, uint8 `(n, h, w)` or `(n, h, w, 3)`."""
@@ -82,51 +74,31 @@ class ChainView:
         It is the one from the same noise where that means anything, else the nearest of all with
         the same label, blank where none has it.
         """
-        if self.follows_noise or t == self.generations[0]:
+        if self.follows_noise or t == self.first:
             return self.pictures(t)
-        return self._nearest(t)
-
-    @_once
-    def _nearest(self, t: int) -> np.ndarray:
-        from madlab.metrics.distances import nearest
-
         among = self.every(t)
-        index = nearest(self.preview(self.generations[0]), among)
+        index = nearest(self.preview(self.first), among)
         pictures: np.ndarray = among.images[index]
         pictures[index < 0] = 255 if self.colour else 0
         return pictures
 
-    @property
-    def how(self) -> str:
-        """How pictures are followed, in a word or two."""
-        return "same noise" if self.follows_noise else "matched"
-
-    @_once
     def power(self, t: int) -> np.ndarray:
         """Return the mean power spectrum of a generation's pictures, float64 `(size, size)`."""
-        from madlab.metrics.spectrum import power_spectrum
-
         return power_spectrum(self.every(t).images)
 
     @cached_property
     def yardstick(self) -> tuple[np.ndarray, str]:
         """The mean power spectrum that others are held against, and whose it is."""
-        from madlab.metrics.spectrum import power_spectrum
-
         if self.held_out is None:
-            return self.power(self.generations[0]), f"generation {self.generations[0]}"
+            return self.power(self.first), f"generation {self.first}"
         return power_spectrum(self.held_out), "real held-out pictures"
 
     def grid(self, t: int) -> str:
         """Return in words how strong a grid lies over the pictures of a generation."""
-        from madlab.metrics.spectrum import grid_power
-        from madlab.plots.lines import number
-
         power, whose = self.yardstick
         times = number(grid_power(self.power(t), power))
         return f"power at the frequencies of a grid {times} times that of {whose}"
 
-    @_once
     def classes(self, t: int) -> np.ndarray:
         """Return what the separate reader reads the samples of a generation as, int64 `(n,)`."""
         from madlab.metrics import features
@@ -135,11 +107,10 @@ class ChainView:
 
     def scores(self, t: int) -> str:
         """Return the headline scores of a generation in words, with the first's in brackets."""
-        rows, first = self.records[self.records["generation"] == t], self.generations[0]
-        before = self.records[self.records["generation"] == first]
+        rows, first = (self.records[self.records["generation"] == one] for one in (t, self.first))
         if not len(rows):
             return "no scores"
-        return in_words(rows, None if t == first or not len(before) else before.iloc[0])
+        return in_words(rows, None if t == self.first or not len(first) else first.iloc[0])
 
 
 def chain_views(source: "Source", **wanted: Any) -> dict[str, ChainView]:
@@ -168,12 +139,18 @@ def chain_views(source: "Source", **wanted: Any) -> dict[str, ChainView]:
     return {view.name: view for view in views}
 
 
-def _live(name: str, chain: "Chain") -> ChainView:
+def check_run(name: str, chain: "Chain") -> pd.DataFrame:
+    """Return the records of a chain of pictures that has run; ValueError for any other."""
     if not checks.is_pictures(chain.data.images):
-        raise ValueError(f"the chain {name!r} has points, not pictures: there is nothing to browse")
+        raise ValueError(f"the chain {name!r} has points, not pictures: there is nothing to show")
     records = chain.records()
     if not len(records):
         raise ValueError(f"the chain {name!r} has not run: run it first, list(chain.run(4))")
+    return records
+
+
+def _live(name: str, chain: "Chain") -> ChainView:
+    records = check_run(name, chain)
     about = (
         f"{name}: {chain.loop.describe()}; model {chain.model.name}, sampling bias "
         f"{chain.bias:g}, seed {chain.seed}."
@@ -188,15 +165,11 @@ def _live(name: str, chain: "Chain") -> ChainView:
         chain.samples,
         chain.data.held_out.images,
         chain.data.images.ndim == 4,
-        {"chain": name},
     )
 
 
 def _kept(gallery: Gallery, wanted: Mapping[str, Any]) -> Iterator[ChainView]:
     """Yield the gallery's chains that have a sheet, digits first, the largest first of equals."""
-    from madlab import models
-    from madlab.plots.curves import LOOPS
-
     found = gallery.chains(**wanted)
     found = found[found["sheet"].map(len) > 0]
     known = {loop: place for place, loop in enumerate(LOOPS)}
@@ -204,11 +177,10 @@ def _kept(gallery: Gallery, wanted: Mapping[str, Any]) -> Iterator[ChainView]:
     order = ["subject", "family", "place", "bias", "n", "generations"]
     found = found.sort_values(order, ascending=[True, True, True, False, False, False])
     plain = found["family"] + ", " + found["loop"] + found["bias"].map(", λ = {:g}".format)
-    sized = plain.where(~plain.duplicated(keep=False), plain + ", " + found["sizes"])
-    digest = " (" + found["setup"] + ")"
-    names = sized + digest.where(sized.duplicated(keep=False), "")
+    # The setup is said of chains that differ in nothing else, sizes of those that differ in them.
     alike = (plain + found["sizes"]).duplicated(keep=False)
-    sizes = found["sizes"] + digest.where(alike, "")
+    sizes = found["sizes"].mask(alike, found["sizes"] + " (" + found["setup"] + ")")
+    names = plain.mask(plain.duplicated(keep=False), plain + ", " + sizes)
     runs = gallery.chains()["setup"].value_counts()
     for name, size, (_, row) in zip(names, sizes, found.iterrows(), strict=True):
         about = (
@@ -225,5 +197,5 @@ def _kept(gallery: Gallery, wanted: Mapping[str, Any]) -> Iterator[ChainView]:
             models.kind(row["model"]).follows_noise,
             partial(gallery.sheet, row["chain"]),
             colour=row["subject"] != "digits",
-            lists={**{key: row[key] for key in ("subject", "family", "loop", "bias")}, "n": size},
+            lists={**row[["subject", "family", "loop", "bias"]], "n": size},
         )

@@ -1,8 +1,5 @@
 """A loop that trains while one watches: digits and curves grow generation by generation."""
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,25 +8,17 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import pandas as pd
 from IPython.display import display
-from matplotlib.figure import Figure
 
 from madlab import checks, models
 from madlab.data.samples import Dataset
 from madlab.loops import Loop
-from madlab.panels.background import BackgroundPanel, Run
-from madlab.panels.panel import (
-    dropdown,
-    front_end_listens,
-    in_full,
-    in_words,
-    slider,
-    whole_number,
-)
+from madlab.panels.background import BackgroundPanel, Run, front_end_listens
+from madlab.panels.panel import dropdown, in_full, in_words, page, slider, whole_number
 from madlab.plots.curves import curve_facets, tidy
 from madlab.plots.lines import draw, words
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_generations
-from madlab.plots.style import GREY, WIDTH
+from madlab.plots.style import GREY
 from madlab.store import Store
 
 if TYPE_CHECKING:
@@ -46,15 +35,6 @@ _STAGES = {
     "sample": ("sampling from", 0.8, 0.9),
     "measure": ("measuring", 0.9, 1.0),
 }
-
-
-class _Run(Run):
-    """One start of the loop, with what came of it so far."""
-
-    def __init__(self, chosen: Mapping[str, Any], seen: bool = True) -> None:
-        super().__init__(chosen, seen)
-        self.generations: list[Generation] = []
-        self.records = pd.DataFrame()
 
 
 class LiveLoop(BackgroundPanel):
@@ -78,9 +58,6 @@ class LiveLoop(BackgroundPanel):
     said in the status line, kept in `error` and raised by `wait`.
     """
 
-    kind = _Run
-    _run: _Run
-
     def __init__(
         self,
         data: Dataset,
@@ -98,39 +75,25 @@ class LiveLoop(BackgroundPanel):
         start: bool = True,
     ) -> None:
         checks.pictures(data.images, name=f"images of {data.id}", colour=False)
-        checks.choice("loop", loop, _LOOPS)
         self.data, self.n_evaluate = data, checks.count("n_evaluate", n_evaluate, least=2)
         self._create = partial(models.create, model, **(model_settings or {}))
         self._create()
-        if store is None:
-            store = Store(tempfile.mkdtemp(prefix="madlab-"), durable=False)
-            weakref.finalize(self, shutil.rmtree, store.path, ignore_errors=True)
-        self._store = store if isinstance(store, Store) else Store(store)
-        self.loop = dropdown("loop", "mad-loop", list(_LOOPS), loop)
-        self.bias = slider("sampling bias", "mad-bias", 0.1, 1.0, 0.05, checks.bias(bias))
+        self._store = Store.of(store, self)
         pool = len(data)
-        if n_real > pool:
-            raise ValueError(f"n_real is {n_real:,}, but {data.id} has {pool:,}")
-        self.counts = {
-            name: whole_number(
-                label,
-                f"mad-{name.replace('_', '-')}",
-                least,
-                most,
-                checks.count(name, value, least),
-            )
-            for name, label, least, most, value in (
-                ("n_real", "real digits", 1, pool, n_real),
-                ("n_synthetic", "synthetic digits", 1, pool, n_synthetic),
-                ("generations", "generations", 1, 20, generations),
-                ("seed", "seed", 0, 2**31 - 1, seed),
-            )
+        checks.count("n_real", n_real, least=1, most=pool)
+        checks.count("n_synthetic", n_synthetic, least=1)
+        checks.count("generations", generations, least=1)
+        controls = {
+            "loop": dropdown("loop", list(_LOOPS), checks.choice("loop", loop, _LOOPS)),
+            "bias": slider("sampling bias", 0.1, 1.0, 0.05, checks.bias(bias)),
+            "n_real": whole_number("real digits", 1, pool, n_real),
+            "n_synthetic": whole_number("synthetic digits", 1, pool, n_synthetic),
+            "generations": whole_number("generations", 1, 20, generations),
+            "seed": whole_number("seed", 0, 2**31 - 1, checks.count("seed", seed)),
         }
-        super().__init__("mad-live", [self.loop, self.bias, *self.counts.values()])
-        self.picture.add_class("mad-digits")
-        self.say("Press Start to run the loop.")
-        if start:
-            self.start_here()
+        super().__init__("mad-live", controls, start=start)
+        if not start:
+            self.say("Press Start to run the loop.")
 
     def _changed(self, change: Mapping[str, Any]) -> None:
         self.start_here()
@@ -138,19 +101,14 @@ class LiveLoop(BackgroundPanel):
     @property
     def generations(self) -> "list[Generation]":
         """The generations of the present run that are finished."""
-        return list(self._run.generations)
+        return [generation for generation, _ in self._run.results]
 
     @property
     def records(self) -> pd.DataFrame:
         """The records of those generations, as `Chain.records()` gives them."""
-        return self._run.records
+        return self._run.results[-1][1] if self._run.results else pd.DataFrame()
 
-    def chosen(self) -> dict[str, Any]:
-        """Return the settings that the controls show."""
-        counts = {name: control.value for name, control in self.counts.items()}
-        return {"loop": self.loop.value, "bias": round(self.bias.value, 6), **counts}
-
-    def work(self, run: _Run) -> str:
+    def work(self, run: Run) -> str:
         """Run the loop, drawing each generation."""
         from madlab.chain import Chain
 
@@ -167,59 +125,54 @@ class LiveLoop(BackgroundPanel):
             progress=partial(self._tell, run),
         )
         for generation in chain.run(total):
-            run.generations.append(generation)
-            run.records = chain.records()
+            run.results.append((generation, chain.records()))
             run.check()
-            self.show_of(run, self._report(run))
-        return f"Finished. {self._report(run)}"
+            self.show_of(run, _report(run))
+        return f"Finished. {_report(run)}"
 
-    def stopped(self, run: _Run) -> str:
+    def stopped(self, run: Run) -> str:
         """Return how far the loop came."""
-        done, total = len(run.generations), run.chosen["generations"]
+        done, total = len(run.results), run.chosen["generations"]
         return f"Stopped after generation {done} of {total}; Start goes on from there."
 
-    def _tell(self, run: _Run, t: int, stage: str, fraction: float) -> None:
+    def _tell(self, run: Run, t: int, stage: str, fraction: float) -> None:
         """Take the chain's progress: end it if asked to, else say so, not too often."""
         run.check()
         if run.due():
-            total = run.chosen["generations"]
-            so_far = f"{self._report(run)} " if run.generations else ""
+            so_far = f"{_report(run)} " if run.results else ""
             how_far = f", {fraction:.0%}" if stage == "fit" else ""
-            now_at = f"Now {_STAGES[stage][0]} generation {t} of {total}{how_far}."
-            self.say_of(run, so_far + now_at)
-
-    def _report(self, run: _Run) -> str:
-        return _line(run.records, run.generations[-1].t, run.chosen["generations"]) + "."
+            place = f"generation {t} of {run.chosen['generations']}"
+            self.say_of(run, f"{so_far}Now {_STAGES[stage][0]} {place}{how_far}.")
 
     def render(self) -> Picture:
         """Return digits, one row a generation, beside the scores so far."""
-        run = self._run
-        total = run.chosen["generations"]
-        size = (WIDTH, min(9.0, max(3.6, 0.42 * total + 0.5)))
-        figure = Figure(figsize=size, layout="constrained")
-        digits, scores = figure.subfigures(1, 2, width_ratios=(1.1, 1), squeeze=False)[0]
-        previews = {generation.t: generation.preview for generation in run.generations}
-        axes = digits.subplots()
-        axes.set_anchor("N")
-        draw_generations(axes, previews, total)
+        chosen, records = self._run.chosen, self.records
+        total = chosen["generations"]
+        figure, (digits, scores) = page(min(9.0, max(3.6, 0.42 * total + 0.5)), 1.1, 1)
+        axes = digits.subplots(subplot_kw={"anchor": "N"})
+        draw_generations(axes, {found.t: found.preview for found in self.generations}, total)
         alt = "An empty sheet: no generation has been trained yet."
-        if len(run.records):
-            facets = curve_facets(tidy(run.records), generations=total)
+        if len(records):
+            facets = curve_facets(tidy(records), generations=total)
             draw(scores, facets)
             shown = "one row of digits 0 to 9 a generation, and the scores of each"
-            alt = f"{len(run.records)} generations, {shown}. {words(facets)}"
+            alt = f"{len(records)} generations, {shown}. {words(facets)}"
         else:
             scores.text(0.5, 0.5, "no generation yet", ha="center", color=GREY, fontsize=11)
         about = (
-            f"{_loop(run.chosen).describe()}. Model {in_full(self._create())}; sampling bias "
-            f"{run.chosen['bias']:g}; seed {run.chosen['seed']}; scores on {self.n_evaluate:,} "
-            "digits."
+            f"{_loop(chosen).describe()}. Model {in_full(self._create())}; sampling bias "
+            f"{chosen['bias']:g}; seed {chosen['seed']}; scores on {self.n_evaluate:,} digits."
         )
         return Picture(figure, alt, about)
 
 
 def _loop(chosen: Mapping[str, Any]) -> Loop:
     return _LOOPS[chosen["loop"]](chosen["n_real"], chosen["n_synthetic"])
+
+
+def _report(run: Run) -> str:
+    generation, records = run.results[-1]
+    return _line(records, generation.t, run.chosen["generations"]) + "."
 
 
 def watch(chain: "Chain", generations: int) -> "list[Generation]":
@@ -235,9 +188,8 @@ def watch(chain: "Chain", generations: int) -> "list[Generation]":
     title = f"{chain.loop.name}, {chain.model.name}, bias {chain.bias:g}, seed {chain.seed}"
     bar = widgets.FloatProgress(max=generations, layout=widgets.Layout(width="200px"))
     text = widgets.Label(f"{title}: starting")
+    before, done = chain.progress, []
     listens = front_end_listens()
-    if listens:
-        display(widgets.HBox([bar, text]))
 
     def say(words: str) -> None:
         text.value = f"{title}: {words}"
@@ -249,8 +201,8 @@ def watch(chain: "Chain", generations: int) -> "list[Generation]":
         bar.value = t - 1 + begin + (end - begin) * fraction
         text.value = f"{title}: generation {t} of {generations}, {name}"
 
-    before, done = chain.progress, []
     if listens:
+        display(widgets.HBox([bar, text]))
         chain.progress = show
     try:
         for generation in chain.run(generations):
@@ -266,6 +218,5 @@ def watch(chain: "Chain", generations: int) -> "list[Generation]":
 
 
 def _line(records: pd.DataFrame, t: int, generations: int) -> str:
-    """Return what generation `t` came to."""
     scores = in_words(records[records["generation"] == t])
     return f"Generation {t} of {generations}: {scores}"

@@ -1,14 +1,12 @@
 """Scores of many chains against the generation, loops and biases at a choice."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import ipywidgets as widgets
 import pandas as pd
 from matplotlib.figure import Figure
 
 from madlab.metrics.scores import Scores, kind_of_records
-from madlab.panels.panel import Panel
+from madlab.panels.panel import Panel, Ticks
 from madlab.plots.curves import curve_facets, offered, styles, tidy
 from madlab.plots.lines import height, picture
 from madlab.plots.picture import Picture
@@ -39,25 +37,19 @@ class LoopComparison(Panel):
         self.floor = floor
         self._looks = styles(self.records)
         self._generations = int(self.records["generation"].max())
+        loops = self.records["loop"].unique().tolist()
+        biases = sorted(self.records["bias"].unique().tolist(), reverse=True)
         metrics = kind_of_records(self.records).headline if metrics is None else metrics
-        loops = [str(name) for name in self.records["loop"].unique()]
-        biases = sorted((float(bias) for bias in self.records["bias"].unique()), reverse=True)
-        self.loops = {name: _box(name, True) for name in loops}
-        self.biases = {bias: _box(f"bias {bias:g}", True) for bias in biases}
-        names = offered(self.records)
-        self.metrics = {name: _box(label, name in metrics) for name, label in names.items()}
-        groups: list[tuple[str, dict[Any, Any]]] = [
-            ("Loops:", self.loops),
-            ("Sampling bias:", self.biases),
-            ("Scores:", self.metrics),
-        ]
-        rows = [[widgets.Label(name), *boxes.values()] for name, boxes in groups]
-        super().__init__("mad-comparison", *rows)
+        groups = {
+            "loops": Ticks("Loops:", {name: name for name in loops}, loops),
+            "biases": Ticks("Sampling bias:", {b: f"bias {b:g}" for b in biases}, biases),
+            "metrics": Ticks("Scores:", offered(self.records), metrics),
+        }
+        super().__init__("mad-comparison", *({name: group} for name, group in groups.items()))
 
     def render(self) -> Picture:
         """Return the chosen curves, with the first and last score of every line in words."""
-        loops, biases = _ticked(self.loops), _ticked(self.biases)
-        metrics = _ticked(self.metrics)
+        loops, biases, metrics = self.state.values()
         chosen = self.records[self.records["loop"].isin(loops) & self.records["bias"].isin(biases)]
         if not metrics or not len(chosen):
             figure = Figure(figsize=(WIDTH, height(0)), layout="constrained")
@@ -79,14 +71,3 @@ class LoopComparison(Panel):
             f"their mean); scores on {found['n_evaluate'].iloc[0]:,} samples with features "
             f"{found['features'].iloc[0]}.{real}"
         )
-
-
-def _ticked(boxes: Mapping[Any, Any]) -> list[Any]:
-    return [name for name, box in boxes.items() if box.value]
-
-
-def _box(label: str, ticked: bool) -> widgets.Checkbox:
-    layout = widgets.Layout(width="auto")
-    return widgets.Checkbox(description=label, value=ticked, indent=False, layout=layout).add_class(
-        f"mad-box-{label.split(' (')[0].replace(' ', '-').replace('.', '-').lower()}"
-    )

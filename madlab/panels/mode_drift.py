@@ -1,15 +1,17 @@
 """How the modes of the grid die: samples, shares and scores, generation by generation."""
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from madlab.data.toy import MODES
-from madlab.panels.panel import Panel, dropdown, stepped_slider
-from madlab.plots.lines import number
+from madlab.panels.panel import Panel, dropdown, page, stepped_slider
+from madlab.plots.lines import Facet, Line, draw, number
 from madlab.plots.picture import Picture
 from madlab.plots.points import Points, draw_cloud
-from madlab.plots.style import BLACK, BLUE, GREY, VERMILLION, WIDTH, style_axes
+from madlab.plots.style import BLACK, BLUE, GREY, VERMILLION, style_axes
 from madlab.theory.modes import ModeLoops
 
 _LIMITS = ((-3.0, 3.0), (-3.0, 3.0))
@@ -44,36 +46,32 @@ class ModeDrift(Panel):
             )
         self.run, self.real = run, real
         kept = sorted(run.samples)
-        self.chain = dropdown("chain", "mad-chain", range(len(run.shares)), 0)
-        steps = [(str(t), t) for t in kept]
-        self.generation = stepped_slider("generation", "mad-generation", steps, kept[-1])
-        super().__init__("mad-drift", [self.chain, self.generation])
+        controls = {
+            "chain": dropdown("chain", range(len(run.shares)), 0),
+            "generation": stepped_slider("generation", kept, kept[-1]),
+        }
+        super().__init__("mad-drift", controls)
 
     def _shares(self, t: int) -> np.ndarray:
-        found: np.ndarray = self.run.shares[self.chain.value, self.run.generations == t][0]
-        return found
+        return self.run.shares[self.chain.value, self.run.generations == t][0]
 
-    def _scores(self, t: int) -> dict[str, float]:
-        records = self.run.records
-        own = records[(records["chain"] == self.chain.value) & (records["generation"] == t)]
-        return {name: float(own[name].iloc[0]) for name in (*_LINES, "alive")}
+    def _scores(self, t: int) -> "pd.Series[Any]":
+        return self.run.records.set_index(["chain", "generation"]).loc[self.chain.value, t]
 
     def render(self) -> Picture:
         """Return the chosen generation's samples and shares, and the lines of every chain."""
         t, first = self.generation.value, int(self.run.generations[0])
         now, then = self._scores(t), self._scores(first)
-        figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
-        top, bottom = figure.subfigures(2, 1, height_ratios=(1.6, 1), squeeze=False)[:, 0]
+        figure, (top, bottom) = page(6.6, 1.6, 1, below=True)
         cloud, bars = top.subplots(1, 2, width_ratios=(1, 1.35))
-        self._draw_cloud(cloud, t)
+        self._draw_grid(cloud, bars, t)
         cloud.set(xlabel="x", ylabel="y")
         cloud.set_title(f"samples of generation {t}, chain {self.chain.value}", fontsize=11)
-        self._draw_shares(bars, t)
         bars.text(len(MODES) - 0.4, 1 / len(MODES), " 1/25", fontsize=9, va="center")
         bars.set_title(f"{now['alive']:.0f} of 25 modes alive", fontsize=11)
         bars.set_xlabel("mode, column by column of the grid", fontsize=10)
         bars.set_ylabel("share of the samples", fontsize=10)
-        self._draw_lines(bottom.subplots(1, 3).tolist(), [t])
+        draw(bottom, self._facets([t]))
         said = ", ".join(
             f"{title.split(' (')[0]} {number(now[name])} ({number(then[name])})"
             for name, title in _LINES.items()
@@ -85,11 +83,9 @@ class ModeDrift(Panel):
         )
         return Picture(figure, alt, self._about())
 
-    def _draw_cloud(self, axes: Axes, t: int) -> None:
-        points = self.run.samples[t][self.chain.value]
-        draw_cloud(axes, points, _LIMITS, real=self.real)
-
-    def _draw_shares(self, axes: Axes, t: int) -> None:
+    def _draw_grid(self, cloud: Axes, axes: Axes, t: int) -> None:
+        """Draw a generation's samples, and beside them the shares of the modes."""
+        draw_cloud(cloud, self.run.samples[t][self.chain.value], _LIMITS, real=self.real)
         top = max(self._shares(kept).max() for kept in self.run.samples)
         axes.bar(np.arange(len(MODES)), self._shares(t), color=BLUE, width=0.8)
         axes.axhline(1 / len(MODES), color=BLACK, linewidth=1, linestyle=(0, (5, 2)))
@@ -97,17 +93,20 @@ class ModeDrift(Panel):
         axes.set_xticks(range(0, len(MODES), 5))
         style_axes(axes, None)
 
-    def _draw_lines(self, grid: list[Axes], marked: list[int]) -> None:
-        for axes, (name, title) in zip(grid, _LINES.items(), strict=True):
-            lines = self.run.records.pivot_table(name, index="generation", columns="chain")
-            axes.plot(lines.index, lines, color=GREY, linewidth=0.7, alpha=0.6)
-            own = lines[self.chain.value]
-            axes.plot(own.index, own, color=VERMILLION, linewidth=1.8)
-            axes.plot(marked, own[marked], ls="none", marker="o", color=VERMILLION, markersize=7)
-            axes.set_title(title, fontsize=11, loc="left")
-            axes.set_xlabel("generation", fontsize=10)
-            axes.set_ylim(0, 1.05 * np.nanmax(lines.to_numpy()))
-            style_axes(axes)
+    def _facets(self, marked: list[int]) -> list[Facet]:
+        """Return the scores of all chains, the chosen one's thick, with markers at generations."""
+        facets = []
+        for name, title in _LINES.items():
+            runs = self.run.records.pivot_table(name, index="chain", columns="generation")
+            t, own = runs.columns.to_numpy(), runs.loc[self.chain.value]
+            every = runs.to_numpy()
+            lines = [
+                Line("", t, every, (GREY, "", ""), band=None, thin=len(every)),
+                Line("", t, own.to_numpy(), (VERMILLION, "", "solid")),
+                Line("", np.array(marked), own[marked].to_numpy(), (VERMILLION, "o", "")),
+            ]
+            facets.append(Facet(title, lines, limits=(0, 1.05 * np.nanmax(every))))
+        return facets
 
     def _about(self) -> str:
         """Return loop, sizes, bias, the number of chains and what the marks mean."""
@@ -127,15 +126,13 @@ class ModeDrift(Panel):
         # Evenly on a logarithmic scale: most happens early.
         places = np.linspace(np.log(kept[0]), np.log(kept[-1]), _SHEET)
         chosen = sorted({min(kept, key=lambda t: abs(np.log(t) - place)) for place in places})
-        figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
-        top, bottom = figure.subfigures(2, 1, height_ratios=(1.3, 1), squeeze=False)[:, 0]
+        figure, (top, bottom) = page(5.4, 1.3, 1, below=True)
         grid = top.subplots(2, len(chosen), squeeze=False, sharey="row", height_ratios=(1.3, 1))
         for cloud, bars, t in zip(*grid, chosen, strict=True):
-            self._draw_cloud(cloud, t)
+            self._draw_grid(cloud, bars, t)
             cloud.set_title(f"generation {t}" if t == chosen[0] else f"{t}", fontsize=10)
-            self._draw_shares(bars, t)
         grid[1, 0].set_ylabel("share", fontsize=10)
-        self._draw_lines(bottom.subplots(1, 3).tolist(), chosen)
+        draw(bottom, self._facets(chosen))
         alive = [f"{self._scores(t)['alive']:.0f} in generation {t}" for t in chosen]
         alt = (
             f"Contact sheet of chain {self.chain.value}: samples and shares of the modes in "

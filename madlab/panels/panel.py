@@ -1,50 +1,36 @@
-"""What every panel has: a picture, its words, and a form that reads well without a kernel."""
+"""What every panel has: controls, a picture that follows them, words, a form without a kernel."""
 
 import html
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
+import pandas as pd
+import traitlets
+from matplotlib.figure import Figure, SubFigure
 
+from madlab.metrics.scores import kind_of_records, score_label
+from madlab.plots.lines import number
 from madlab.plots.picture import Picture
+from madlab.plots.style import WIDTH
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from IPython.display import HTML
-    from matplotlib.figure import Figure
-
     from madlab.models import Model
 
-Row = Sequence[widgets.Widget]
+# Controls that stand side by side, by the names of what they set.
+Row = Mapping[str, Any]
 _ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
 # A slider waits for the handle to be let go.
 _HANDLE = {"readout": False, "continuous_update": False}
 
 
-def front_end_listens() -> bool:
-    """Return whether a live front end executes this code, so that clicks can be answered.
-
-    A live front end, such as JupyterLab, lets the code that it sends ask for input, or sends a
-    widget's message; papermill and nbconvert do neither, and outside a kernel there is none.
-    """
-    request = _request()
-    if request.get("header", {}).get("msg_type") == "comm_msg":
-        return True
-    return bool(request.get("content", {}).get("allow_stdin"))
-
-
-def _request() -> dict[str, Any]:
-    """Return the message that the kernel is working on, empty where there is no kernel."""
-    from IPython import get_ipython
-
-    kernel = getattr(get_ipython(), "kernel", None)
-    return {} if kernel is None else kernel.get_parent("shell") or {}
-
-
 class Fallback(widgets.VBox):
-    """A box of widgets that also displays as HTML, for reports and for pages without a kernel."""
+    """A box of widgets that also displays as HTML, for reports and for pages without a kernel.
+
+    It implements `html`, which returns its present state as HTML that needs no kernel, script or
+    other file, and `words`, which returns it in plain words.
+    """
 
     @cached_property
     def status(self) -> widgets.HTML:
@@ -59,23 +45,9 @@ class Fallback(widgets.VBox):
             f"{html.escape(text)}</div>"
         )
 
-    def html(self) -> str:
-        """Return the present state as HTML that needs no kernel, script or other file."""
-        raise NotImplementedError
-
-    def words(self) -> str:
-        """Return the present state in plain words."""
-        raise NotImplementedError
-
     def fallback(self) -> str:
-        """Return the HTML that is kept with the notebook; the present state unless overridden."""
+        """Return the HTML that is kept with the notebook."""
         return self.html()
-
-    def snapshot(self) -> "HTML":
-        """Return a display of the present state, which keeps it in the notebook."""
-        from IPython.display import HTML
-
-        return HTML(self.html())
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
@@ -85,29 +57,51 @@ class Fallback(widgets.VBox):
 class Panel(Fallback):
     """Controls, a picture that follows them, and a sentence that says what the picture shows.
 
-    A panel makes its controls and whatever else it needs, hands the controls to this class, and
-    implements `render`, whose picture is shown at once and anew whenever a control changes; its alt
-    text stands below, for screen readers and for everyone else.
+    A panel hands its controls to this class and implements `render`, the one place where it is
+    drawn and described: at once, and anew whenever a control changes. The alt text of the picture
+    stands below it, for screen readers and for everyone else.
 
     - `hook`: a CSS class by which a browser test finds the panel.
-    - `rows`: the controls above the picture, row by row.
+    - `rows`: what stands above the picture, row by row. All of it gets a class for browser tests,
+      `mad-` and its name, and is an attribute of the panel, unless it gives that name another
+      meaning. What has a value is a control.
     """
 
+    _changing = False
+
     def __init__(self, hook: str, *rows: Row) -> None:
+        above = {name: widget for line in rows for name, widget in line.items()}
+        self.__dict__.update(above)
+        self.controls = {name: widget for name, widget in above.items() if hasattr(widget, "value")}
         look = widgets.Layout(object_fit="contain", max_width="100%")
         self.picture = widgets.Image(format="png", layout=look).add_class("mad-picture")
-        super().__init__([*map(row, rows), self.picture, self.status])
+        super().__init__([*(row(line.values()) for line in rows), self.picture, self.status])
         self.add_class("mad-panel").add_class(hook)
-        for control in (one for line in rows for one in line):
-            if isinstance(control, widgets.ValueWidget) and not isinstance(control, widgets.Label):
-                control.observe(self._changed, "value")
+        for name, widget in above.items():
+            widget.add_class(f"mad-{name.replace('_', '-')}")
+        self.settle()
+        for control in self.controls.values():
+            control.observe(self._changed, "value")
         self.redraw()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the controls are set to, by their names; fractions to six digits."""
+        values = {name: control.value for name, control in self.controls.items()}
+        return {name: round(v, 6) if isinstance(v, float) else v for name, v in values.items()}
+
+    def settle(self) -> None:
+        """Make the controls fit each other, before each drawing that follows one of them."""
 
     def render(self) -> Picture:
         """Return the present state as a picture: alt text with numbers, settings as caption."""
         raise NotImplementedError
 
-    def figure(self) -> "Figure":
+    def sheet(self) -> Sequence[Picture]:
+        """Return what is kept with the notebook: a contact sheet over a range, or what is shown."""
+        return [self._shown]
+
+    def figure(self) -> Figure:
         """Return the figure that is shown."""
         return self._shown.figure
 
@@ -118,13 +112,6 @@ class Panel(Fallback):
     def settings(self) -> str:
         """Return the settings that the picture was made with, in words."""
         return self._shown.caption
-
-    def sheet(self) -> Sequence[Picture]:
-        """Return the pictures that are kept with the notebook: a contact sheet over a range.
-
-        Unless overridden, the present state.
-        """
-        return [self._shown]
 
     def show(self, picture: Picture) -> None:
         """Put what `render` returned into the panel."""
@@ -139,12 +126,18 @@ class Panel(Fallback):
         self.say(self.alt())
 
     def _changed(self, change: Mapping[str, Any]) -> None:
-        """Follow a control; what goes wrong is said and raised."""
+        """Follow a control, not those that follow it; what goes wrong is said and raised."""
+        if self._changing:
+            return
+        self._changing = True
         try:
+            self.settle()
             self.redraw()
         except Exception as error:
             self.say(f"This cannot be shown: {error}", wrong=True)
             raise
+        finally:
+            self._changing = False
 
     def words(self) -> str:
         """Return what the picture shows, and its settings."""
@@ -159,16 +152,24 @@ class Panel(Fallback):
         return "".join(picture.html() for picture in self.sheet())
 
 
-def in_words(records: "pd.DataFrame", first: "pd.Series[Any] | None" = None) -> str:
+def page(inches: float, *ratios: float, below: bool = False) -> tuple[Figure, list[SubFigure]]:
+    """Return a figure as wide as a page, and its parts of these ratios, side by side.
+
+    - `below`: one above the other instead.
+    """
+    figure = Figure(figsize=(WIDTH, inches), layout="constrained")
+    if below:
+        parts = figure.subfigures(len(ratios), 1, height_ratios=ratios, squeeze=False)
+    else:
+        parts = figure.subfigures(1, len(ratios), width_ratios=ratios, squeeze=False)
+    return figure, parts.ravel().tolist()
+
+
+def in_words(records: pd.DataFrame, first: "pd.Series[Any] | None" = None) -> str:
     """Return the headline scores of the last of some records in words.
 
     - `first`: another record, whose scores are given in brackets.
     """
-    import pandas as pd
-
-    from madlab.metrics.scores import kind_of_records, score_label
-    from madlab.plots.lines import number
-
     now, said = records.iloc[-1], []
     for metric in kind_of_records(records).headline:
         if pd.notna(now[metric]):
@@ -184,79 +185,94 @@ def in_full(model: "Model") -> str:
     return ", ".join([model.name, *(f"{key} {value}" for key, value in model.settings.items())])
 
 
-def row(controls: Row) -> widgets.Box:
-    """Return controls side by side, going on below where the page is narrow."""
-    boxes = [getattr(control, "box", control) for control in controls]
+def row(line: Iterable[widgets.Widget]) -> widgets.Box:
+    """Return widgets side by side, going on below where the page is narrow."""
+    boxes = [getattr(widget, "box", widget) for widget in line]
     return widgets.HBox(boxes, layout=widgets.Layout(**_ROW))
 
 
-def labelled(
-    kind: Callable[..., Any], label: str, hook: str, width: str = "auto", **traits: Any
-) -> Any:
-    """Return a control with a visible label, and a class by which a browser test finds it."""
+def labelled(kind: Callable[..., Any], label: str, width: str = "auto", **traits: Any) -> Any:
+    """Return a control with a visible label."""
     style, layout = {"description_width": "initial"}, widgets.Layout(width=width)
-    return kind(description=label, style=style, layout=layout, **traits).add_class(hook)
+    return kind(description=label, style=style, layout=layout, **traits)
 
 
-def dropdown(label: str, hook: str, options: Sequence[Any], value: Any) -> Any:
-    """Return a list to choose from; `options` are values, or pairs of a label and a value."""
-    return labelled(widgets.Dropdown, label, hook, options=options, value=value)
+def named(value: Any) -> str:
+    """Return a value as lists to choose from show it."""
+    if isinstance(value, str):
+        return value
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}"
 
 
-def buttons(label: str, hook: str, options: Sequence[Any], width: str) -> Any:
-    """Return a row of buttons of which one is pressed; `options` as for `dropdown`."""
-    found = labelled(widgets.ToggleButtons, label, hook, options=options)
+def pairs(options: Iterable[Any]) -> list[tuple[str, Any]]:
+    """Return what to choose from, values or values by their labels, as pairs of both."""
+    if isinstance(options, Mapping):
+        return list(options.items())
+    return [(named(value), value) for value in options]
+
+
+def dropdown(label: str, options: Iterable[Any], value: Any) -> Any:
+    """Return a list to choose from; `options` as for `pairs`."""
+    return labelled(widgets.Dropdown, label, options=pairs(options), value=value)
+
+
+def buttons(label: str, options: Iterable[Any], width: str) -> Any:
+    """Return a row of buttons of which one is pressed; `options` as for `pairs`."""
+    found = labelled(widgets.ToggleButtons, label, options=pairs(options))
     found.style.button_width = width
     return found
 
 
-def whole_number(label: str, hook: str, least: int, most: int, value: int) -> Any:
+class Ticks(widgets.HBox):
+    """Boxes to tick behind a label, any number of them; `value` is a tuple of what is ticked.
+
+    - `options`: by their values, the labels of the `boxes`; `ticked`: those to begin with.
+    """
+
+    value = traitlets.Tuple()
+
+    def __init__(self, label: str, options: Mapping[Any, str], ticked: Iterable[Any]) -> None:
+        self.boxes = {
+            value: labelled(widgets.Checkbox, name, indent=False, value=value in ticked)
+            for value, name in options.items()
+        }
+        super().__init__([widgets.Label(label), *self.boxes.values()], layout=_ROW)
+        for box in self.boxes.values():
+            box.observe(self._tick, "value")
+        self._tick()
+
+    def _tick(self, _: object = None) -> None:
+        self.value = tuple(value for value, box in self.boxes.items() if box.value)
+
+
+def whole_number(label: str, least: int, most: int, value: int) -> Any:
     """Return a box to type a whole number into; it offers `value` even where that is above."""
     limits = {"min": least, "max": max(most, value), "value": value}
-    return labelled(widgets.BoundedIntText, label, hook, width="13em", **limits)
+    return labelled(widgets.BoundedIntText, label, "13em", **limits)
 
 
-def slider(label: str, hook: str, low: float, high: float, step: float, value: float) -> Any:
+def slider(label: str, low: float, high: float, step: float, value: float) -> Any:
     """Return a slider that works by keyboard; it reaches to `value` even where that is outside.
 
     Its `box` holds it beside a labelled number to type into: the handle of a slider has no name for
     screen readers, the number beside it has. Whole numbers make a slider of whole numbers.
     """
-    whole = all(isinstance(number, int) for number in (low, high, step, value))
+    whole = all(isinstance(one, int) for one in (low, high, step, value))
     track = widgets.IntSlider if whole else widgets.FloatSlider
     typed = widgets.BoundedIntText if whole else widgets.BoundedFloatText
     limits = {"min": min(low, value), "max": max(high, value), "step": step, "value": value}
-    number = labelled(typed, label, f"{hook}-number", width="14em", **limits)
-    return _linked(track(**limits, **_HANDLE, layout=widgets.Layout(width="12em")), number, hook)
+    handle = track(**limits, **_HANDLE, layout=widgets.Layout(width="12em"))
+    return _beside(labelled(typed, label, "14em", **limits), handle)
 
 
-def stepped_slider(label: str, hook: str, options: Sequence[tuple[str, Any]], value: Any) -> Any:
-    """Return a slider over named values that works by keyboard; its `box` holds it and a list."""
-    listed = dropdown(label, f"{hook}-list", options, value)
-    layout = widgets.Layout(width="14em")
-    handle = widgets.SelectionSlider(options=options, value=value, **_HANDLE, layout=layout)
-    return _linked(handle, listed, hook)
+def stepped_slider(label: str, options: Iterable[Any], value: Any) -> Any:
+    """Return a slider over `pairs` that works by keyboard; its `box` holds it and a list."""
+    chosen = {"options": pairs(options), "value": value}
+    handle = widgets.SelectionSlider(**chosen, **_HANDLE, layout=widgets.Layout(width="14em"))
+    return _beside(labelled(widgets.Dropdown, label, **chosen), handle)
 
 
-def _linked(handle: Any, named: widgets.Widget, hook: str) -> Any:
-    widgets.link((handle, "value"), (named, "value"))
-    handle.box = widgets.HBox([named, handle])
-    return handle.add_class(hook)
-
-
-_SHOWN: dict[str, tuple[str, "weakref.ref[Any]"]] = {}
-
-
-def replaces(panel: Any, dismiss: Callable[[Any], None]) -> None:
-    """Remember which cell made `panel`, and `dismiss` the one that an earlier run of it made.
-
-    Running a cell again drops its panel from the page, but not from the kernel.
-    """
-    parent = _request()
-    name, run = parent.get("metadata", {}).get("cellId"), parent.get("header", {}).get("msg_id")
-    if name is None:
-        return
-    earlier = _SHOWN.get(name)
-    _SHOWN[name] = run, weakref.ref(panel)
-    if earlier is not None and earlier[0] != run and (gone := earlier[1]()) is not None:
-        dismiss(gone)
+def _beside(typed: widgets.Widget, handle: Any) -> Any:
+    widgets.link((handle, "value"), (typed, "value"))
+    handle.box = widgets.HBox([typed, handle])
+    return handle

@@ -5,7 +5,7 @@ import html
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +46,14 @@ class Prediction(Fallback):
         if value:
             checks.choice("value", value, options)
         self.question, self.options, self.key = question, options, key
-        if store is not None and not isinstance(store, Store):
-            store = Store(store)
-        self._file = None if store is None else store.path / FILE
-        self._kept = newest(self._file, key)
-        if self._kept is not None and self._kept["answer"] not in options:
-            self._kept = None
+        self._file = None if store is None else Store.of(store, self).path / FILE
+        self._kept = _newest(self._file, key, options)
         asked = widgets.HTML(f"<b>{html.escape(question)}</b>")
-        listed: dict[str, Any] = {"options": options, "value": self.answer}
-        self.picked = labelled(widgets.RadioButtons, "I predict:", "mad-choice", **listed)
-        given: dict[str, Any] = {"value": self.note, "continuous_update": False}
-        self.why = labelled(widgets.Textarea, "Why? (optional)", "mad-why", width="40em", **given)
-        self.button = widgets.Button(description="Keep my prediction").add_class("mad-keep")
+        answers: dict[str, Any] = {"options": options, "value": self.answer}
+        self.picked = labelled(widgets.RadioButtons, "I predict:", **answers)
+        reason: dict[str, Any] = {"value": self.note, "continuous_update": False}
+        self.why = labelled(widgets.Textarea, "Why? (optional)", width="40em", **reason)
+        self.button = widgets.Button(description="Keep my prediction")
         super().__init__([asked, self.picked, self.why, row([self.button, self.status])])
         self.add_class("mad-prediction")
         self.button.on_click(self._pressed)
@@ -69,24 +65,19 @@ class Prediction(Fallback):
     @property
     def answer(self) -> str | None:
         """The answer that was kept, or None."""
-        return None if self._kept is None else str(self._kept["answer"])
+        return self._kept.get("answer")
 
     @property
     def note(self) -> str:
         """The reason that was kept with it, empty where none was given."""
-        return "" if self._kept is None else str(self._kept.get("why", ""))
+        return self._kept.get("why", "")
 
     def keep(self) -> None:
         """Keep the chosen answer; raises ValueError where none is chosen."""
         if self.picked.value is None:
             raise ValueError("choose one of the answers first")
-        kept = {
-            "key": self.key,
-            "question": self.question,
-            "answer": self.picked.value,
-            "why": self.why.value.strip(),
-            "time": time.time(),
-        }
+        answer = {"answer": self.picked.value, "why": self.why.value.strip()}
+        kept = {"key": self.key, "question": self.question, **answer, "time": time.time()}
         if self._file is not None:
             advice = "free some space or give another store"
             with files.explained(f"{self._file} did not take the prediction", advice):
@@ -110,16 +101,13 @@ class Prediction(Fallback):
 
     def html(self) -> str:
         """Return question, options and the answer kept, as HTML."""
-        mine = {self.answer: "<b>{}</b> (your prediction)"}
-        items = "".join(
-            f"<li>{mine.get(option, '{}').format(html.escape(option))}</li>"
-            for option in self.options
-        )
+        mark = {self.answer: "<b>{}</b> (your prediction)"}
+        items = [mark.get(one, "{}").format(html.escape(one)) for one in self.options]
         why = f"<p>Why: {html.escape(self.note)}</p>" if self.note else ""
-        none = "" if self.answer else "<p>No prediction has been kept yet.</p>"
+        none = "" if self.answer else f"<p>{self.words()}</p>"
         return (
             f'<div class="mad-prediction"><p><b>{html.escape(self.question)}</b></p>'
-            f"<ul>{items}</ul>{why}{none}</div>"
+            f"<ul><li>{'</li><li>'.join(items)}</li></ul>{why}{none}</div>"
         )
 
     def beside(self, outcome: str, answer: str | None = None) -> "Outcome":
@@ -128,53 +116,47 @@ class Prediction(Fallback):
         - `outcome`: what the run shows, in a sentence.
         - `answer`: the option that it bears out, or None where none is right or wrong.
         """
+        terms = {"Question": self.question}
+        terms["You predicted"] = self.answer or "nothing was predicted before this run"
+        if self.note:
+            terms["Because"] = self.note
+        terms["The run shows"] = outcome
         if answer is not None:
-            checks.choice("answer", answer, self.options)
-        return Outcome(self, outcome, answer)
+            right = self.answer == checks.choice("answer", answer, self.options)
+            if self.answer:
+                verdict = "as you predicted" if right else f"not as you predicted, but: {answer}"
+                terms["So it went"] = verdict
+        return Outcome(terms)
 
 
 class Outcome(Fallback):
-    """A prediction beside the outcome of the run."""
+    """A prediction beside the outcome of the run: what is said, by what it is."""
 
-    def __init__(self, prediction: Prediction, outcome: str, answer: str | None) -> None:
-        self._prediction, self._outcome, self._answer = prediction, outcome, answer
+    def __init__(self, terms: Mapping[str, str]) -> None:
+        self._terms = terms
         super().__init__([widgets.HTML(self.html())])
         self.add_class("mad-outcome")
 
-    def _lines(self) -> list[tuple[str, str]]:
-        predicted = self._prediction.answer
-        lines = [
-            ("Question", self._prediction.question),
-            ("You predicted", predicted or "nothing was predicted before this run"),
-        ]
-        lines += [("Because", self._prediction.note)] if self._prediction.note else []
-        lines += [("The run shows", self._outcome)]
-        if predicted and self._answer is not None:
-            same = predicted == self._answer
-            verdict = "as you predicted" if same else f"not as you predicted, but: {self._answer}"
-            lines += [("So it went", verdict)]
-        return lines
-
     def words(self) -> str:
         """Return prediction and outcome as lines of text."""
-        return "\n".join(f"{name}: {text}" for name, text in self._lines())
+        return "\n".join(f"{name}: {text}" for name, text in self._terms.items())
 
     def html(self) -> str:
         """Return prediction and outcome as an HTML list of terms."""
         items = "".join(
             f'<dt style="font-weight: bold">{name}</dt><dd>{html.escape(text)}</dd>'
-            for name, text in self._lines()
+            for name, text in self._terms.items()
         )
         return f'<dl class="mad-outcome">{items}</dl>'
 
 
-def newest(file: Path | None, key: str) -> dict[str, Any] | None:
-    """Return the newest intact answer to `key` in a file of answers, or None."""
+def _newest(file: Path | None, key: str, options: Sequence[str]) -> dict[str, Any]:
+    """Return the newest of these answers to `key` in a file of answers, empty where none is."""
     lines = [] if file is None or not file.exists() else file.read_bytes().splitlines()
     for line in reversed(lines):
         # A line may have been cut short by a kill while it was written.
         with contextlib.suppress(ValueError, KeyError, TypeError):
             kept: dict[str, Any] = json.loads(line)
-            if kept["key"] == key and isinstance(kept["answer"], str):
+            if kept["key"] == key and kept["answer"] in options:
                 return kept
-    return None
+    return {}

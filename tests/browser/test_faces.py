@@ -31,7 +31,7 @@ def test_keyboard_zoom_and_play(browser: Browser, lab) -> None:
     )
     expect(status).to_contain_text("Generation 3 of 3, λ = 1. ")
     before = picture.get_attribute("src")
-    handle = page.locator(".mad-browser .mad-picture-number .noUi-handle").first
+    handle = page.locator(".mad-browser .mad-chosen .noUi-handle").first
     handle.focus()
     page.keyboard.press("ArrowRight")
     expect(status).to_contain_text("picture 1 in generations 1, 2, 3")

@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[2] / "notebooks" / "00_start_here.ipynb"
 # The left part of the live loop's picture, where the digits are, as one number per pixel row.
 DIGITS = """
 () => {
-  const image = document.querySelector('.mad-live img.mad-digits, .mad-live .mad-digits img');
+  const image = document.querySelector('.mad-live img.mad-picture, .mad-live .mad-picture img');
   if (!image || !image.complete || !image.naturalWidth) return null;
   const canvas = document.createElement('canvas');
   canvas.width = Math.floor(image.naturalWidth * 0.4);

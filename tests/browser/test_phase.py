@@ -38,7 +38,7 @@ def test_the_map_follows_the_keyboard_and_points_fill_in(browser: Browser, lab) 
     said = wait_until_it_says(page, r"λ = 0\.75:")
     assert "simulated points" not in said
     expect(picture).not_to_have_attribute("src", before)
-    page.locator(".mad-phase .mad-start").click()
+    page.locator(".mad-phase .mad-start-button").click()
     wait_until_it_says(page, r"^Finished.*λ = 0\.75:.*9 simulated points")
     assert outside == []
     page.close()

@@ -6,7 +6,7 @@ from panel_checks import check_controls, check_page
 
 from madlab import Chain, Loop, data, models, panels
 from madlab.data.samples import Dataset, Samples
-from madlab.panels import bias_dial
+from madlab.panels import digits as panel_of_digits
 from madlab.plots.lines import number
 
 BIASES = (1.0, 0.5, 0.2)
@@ -50,7 +50,7 @@ def test_turning_the_dial_shows_other_digits_of_the_same_noise(shown, run, monke
     def draw_sheet(axes, images, *rest, **other):
         drawn.append(images)
 
-    monkeypatch.setattr(bias_dial, "draw_sheet", draw_sheet)
+    monkeypatch.setattr(panel_of_digits, "draw_sheet", draw_sheet)
     for model, bias, chain in (
         ("coarse", 0.2, run(1)[2]),
         ("fine", 0.2, run(6)[2]),
@@ -106,13 +106,13 @@ def test_slider_and_list_turn_together_and_both_work_by_keyboard(shown):
 
 def test_without_a_kernel_every_bias_of_every_model_is_on_one_sheet(shown, monkeypatch):
     drawn = []
-    real = bias_dial.draw_sheet
+    real = panel_of_digits.draw_sheet
 
     def draw_sheet(axes, images, *rest, rows=(), **other):
         drawn.append((len(images), list(rows)))
         real(axes, images, *rest, rows=rows, **other)
 
-    monkeypatch.setattr(bias_dial, "draw_sheet", draw_sheet)
+    monkeypatch.setattr(panel_of_digits, "draw_sheet", draw_sheet)
     page = shown._repr_mimebundle_()["text/html"]
     assert drawn == [(30, ["1", "0.5", "0.2"])] * 2
     alt = check_page(page)
@@ -128,12 +128,15 @@ def test_chains_that_do_not_fit_are_refused(run, digits, store):
         ({"twice": [*good, good[2]]}, r"biases \[0.2, 0.2, 0.5, 1.0\]; .*all different"),
         ({"seeds": [*good[1:], *run(1, (1.0,), seed=1)]}, r"seeds \[0, 1\]; give chains of one"),
         ({"a": good, "b": run(6)[:2]}, r"same biases, but they are: a: \[0.2, 0.5, 1.0\]; b: "),
-        ({"a": good, "b": run(6, n_evaluate=50)}, "several n_evaluate or .*50 samples.*100"),
+        (
+            {"a": good, "b": run(6, n_evaluate=50)},
+            "values of n_evaluate: 50, 100. .*cannot share an axis",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             panels.BiasDial(given)
     idle = Chain(Loop.fully_synthetic(300), "mixture", digits, bias=0.9, store=store, n_evaluate=50)
-    with pytest.raises(ValueError, match=r"bias 0\.9 has not run: run it first"):
+    with pytest.raises(ValueError, match=r"bias 0\.9' has not run: run it first"):
         panels.BiasDial({"idle": [*good, idle]})
 
 
@@ -143,5 +146,5 @@ def test_points_have_no_digits_to_show():
         Chain(Loop.fully_synthetic(50), "gaussian", cloud, bias=bias, n_evaluate=50)
         for bias in (1.0, 0.5)
     ]
-    with pytest.raises(ValueError, match="have points, not images"):
+    with pytest.raises(ValueError, match="has points, not pictures"):
         panels.BiasDial({"points": chains})

@@ -122,8 +122,8 @@ def test_without_a_kernel_there_is_a_contact_sheet_of_every_chain(chains):
     alt = check_page(shown._repr_mimebundle_()["text/html"])
     assert "fully synthetic, generations 1, 2, 3; generation 3: FD-LeNet" in alt
     assert "fresh data, generations 1, 2, 3; generation 3: FD-LeNet" in alt
-    # A snapshot is the state at hand instead.
-    assert "picture 0, a 0, in generations" in check_page(shown.snapshot().data)
+    # The state at hand is kept apart from it.
+    assert "picture 0, a 0, in generations" in check_page(shown.html())
 
 
 def test_chains_with_nothing_to_browse_are_refused(digits):
@@ -227,7 +227,7 @@ def test_without_a_kernel_a_gallery_shows_the_chosen_chain(own):
     assert alt.startswith("Contact sheet, one row of pictures a generation. mixture, fully synth")
     assert "generations 1, 2, 3; generation 3: " in alt
     assert "recall" in alt
-    assert re.search(r'<img alt="Generation 3 of 3', shown.snapshot().data)
+    assert re.search(r'<img alt="Generation 3 of 3', shown.html())
 
 
 def test_what_the_gallery_does_not_have_is_refused(own, tmp_path):
@@ -267,7 +267,7 @@ def test_pictures_are_followed_by_noise_or_to_the_nearest_of_all(faces):
     apart = ((first[:, None].astype(int) - among[None]) ** 2).sum((2, 3, 4))
     np.testing.assert_array_equal(found["ψ = 1"].followed(3), among[apart.argmin(1)])
     np.testing.assert_array_equal(found["follows"].followed(3), faces["follows"].preview(3).images)
-    assert [chain.how for chain in found.values()] == ["matched", "matched", "same noise"]
+    assert [chain.follows_noise for chain in found.values()] == [False, False, True]
 
 
 def test_the_matrix_has_a_row_a_chain_and_a_column_a_generation(faces, drawn):

@@ -95,10 +95,8 @@ def test_every_control_simulates_anew(shown):
 
 def test_one_simulation_serves_picture_and_words(shown, monkeypatch):
     calls = []
-    real = gaussian_loop.simulate
-    monkeypatch.setattr(
-        gaussian_loop, "simulate", lambda *a, **k: calls.append(a[1]) or real(*a, **k)
-    )
+    real = theory.simulate
+    monkeypatch.setattr(theory, "simulate", lambda *a, **k: calls.append(a[1]) or real(*a, **k))
     shown.words()
     shown.figure()
     assert calls == []
@@ -171,8 +169,8 @@ def test_without_a_kernel_it_shows_a_sheet_over_n_and_bias(shown, monkeypatch):
         "Fully synthetic loops of Gaussians in 1 dimension: 40 chains of 12 generations, seed 3; "
         "λ and n vary."
     )
-    # A snapshot is the state at hand instead.
-    assert "12, 40 chains: median: Variance" in shown.snapshot().data
+    # The state at hand is kept apart from it.
+    assert "12, 40 chains: median: Variance" in shown.html()
 
 
 def test_the_sheet_says_how_many_chains_it_has():
@@ -184,7 +182,7 @@ def test_the_sheet_says_how_many_chains_it_has():
 def test_sizes_given_beyond_the_offered_are_offered_too():
     sizes = {"n": 37, "bias": 0.05, "generations": 310, "chains": 7, "d": 3, "seed": 2**40}
     shown = panels.GaussianLoop(**sizes)
-    assert shown._state == (37, 0.05, 310, 7, 3, 2**40)
+    assert shown.state == sizes
     assert ("37", 37) in shown.n.options
     assert ("1,000", 1000) in shown.n.options
 
@@ -211,7 +209,7 @@ def test_what_goes_wrong_at_a_control_is_said_and_raised(shown, monkeypatch):
     def simulate(*_, **__):
         raise ValueError("need 9 GiB of results")
 
-    monkeypatch.setattr(gaussian_loop, "simulate", simulate)
+    monkeypatch.setattr(theory, "simulate", simulate)
     with pytest.raises(ValueError, match="need 9 GiB"):
         shown.d.value = 10
     assert "This cannot be shown: need 9 GiB of results" in shown.status.value

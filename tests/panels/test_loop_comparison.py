@@ -16,14 +16,14 @@ def test_the_comparison_draws_what_is_ticked(chains):
     shown = panels.LoopComparison(records)
     check_controls(shown)
     both = shown.picture.value
-    assert set(shown.loops) == {"fully synthetic", "fresh data"}
-    shown.loops["fresh data"].value = False
+    assert set(shown.loops.boxes) == {"fully synthetic", "fresh data"}
+    shown.loops.boxes["fresh data"].value = False
     assert shown.picture.value != both
     assert "fresh data" not in shown.alt()
-    shown.metrics["coverage"].value = True
+    shown.metrics.boxes["coverage"].value = True
     assert "coverage" in shown.alt()
-    shown.loops["fresh data"].value = True
-    shown.metrics["coverage"].value = False
+    shown.loops.boxes["fresh data"].value = True
+    shown.metrics.boxes["coverage"].value = False
     assert shown.picture.value == both
     first, last = records[records["loop"] == "fresh data"]["fd"].iloc[[0, -1]]
     assert f"fresh data, bias 1: FD-LeNet {number(first)} to {number(last)}," in shown.alt()
@@ -32,7 +32,7 @@ def test_the_comparison_draws_what_is_ticked(chains):
 
 def test_the_comparison_says_when_nothing_is_chosen(chains):
     shown = panels.LoopComparison(chains["fresh data"].records())
-    shown.biases[1.0].value = False
+    shown.biases.boxes[1.0].value = False
     assert "Nothing is chosen" in shown.status.value
 
 
@@ -45,11 +45,10 @@ def test_the_comparison_refuses_scores_of_other_sizes(chains):
 def test_curves_of_pictures_show_their_headline_scores(faces):
     records = pd.concat([faces[name].records() for name in ("ψ = 1", "ψ = 0.5")])
     shown = panels.LoopComparison(records, floor=None)
-    ticked = [name for name, box in shown.metrics.items() if box.value]
-    assert ticked == ["kid", "recall", "distance", "precision"]
+    assert set(shown.metrics.value) == {"kid", "recall", "distance", "precision"}
     # A Fréchet distance of so few pictures is offered as a multiple of its floor alone.
-    assert "fd" not in shown.metrics
-    assert "fd_ratio" in shown.metrics
+    assert "fd" not in shown.metrics.boxes
+    assert "fd_ratio" in shown.metrics.boxes
     titles = [axes.get_title(loc="left") for axes in shown.figure().axes]
     assert titles[0] == "KID-PCA"
     assert re.search(r"KID-PCA [\d.-]+ to [\d.-]+, recall", shown.alt())

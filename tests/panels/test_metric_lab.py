@@ -11,7 +11,7 @@ from madlab.data.damage import DAMAGES
 from madlab.data.samples import Dataset, Samples
 from madlab.metrics import Reference
 from madlab.metrics.scores import KINDS
-from madlab.panels.metric_lab import STRENGTHS
+from madlab.panels.digits import STRENGTHS
 from madlab.plots.lines import number
 from madlab.plots.sheets import EMPTY
 from madlab.streams import generator

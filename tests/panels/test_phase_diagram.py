@@ -8,7 +8,7 @@ import pytest
 
 from madlab import panels
 from madlab.panels import background, phase_diagram
-from madlab.panels.phase_diagram import _map, _places
+from madlab.panels.phase_diagram import _places
 from madlab.plots.phase import phase_picture
 from madlab.streams import derive
 from madlab.theory import effective_ratio, effective_size, settled_distance
@@ -35,7 +35,7 @@ def endless(monkeypatch):
             progress(0.5)
             time.sleep(0.01)
 
-    monkeypatch.setattr(phase_diagram, "settled_distance", simulate)
+    monkeypatch.setattr(phase_diagram.theory, "settled_distance", simulate)
 
 
 def test_without_a_front_end_every_point_is_there():
@@ -43,7 +43,7 @@ def test_without_a_front_end_every_point_is_there():
     assert panel.error is None
     assert "Finished" in panel.status.value
     assert "4 simulated points" in panel.status.value
-    phase = _map(panel.chosen(), 2, panel.found)
+    phase = panel._map()
     # Corners of n_real from d to 10 d (at least 10) and n_synthetic from d to 100 d.
     assert sorted(zip(phase.points.x, phase.points.y, strict=True)) == [
         (10, 10),
@@ -111,7 +111,7 @@ def test_a_picture_that_was_overtaken_is_not_shown(listening, monkeypatch):
     def slow():
         drawn = right()
         # While it was drawn, a control was moved.
-        panel.dismiss()
+        panel.settle()
         return drawn
 
     before = panel.picture.value
