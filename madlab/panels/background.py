@@ -89,7 +89,7 @@ class BackgroundPanel(Panel):
 
     def __init__(self, hook: str, *rows: Row, start: bool) -> None:
         start_button = widgets.Button(description="Start")
-        stop_button = widgets.Button(description="Stop", disabled=True)
+        stop_button = widgets.Button(description="Stop")
         start_button.on_click(lambda _: self.start_here())
         stop_button.on_click(lambda _: self.stop())
         self._turn = threading.Lock()
@@ -110,27 +110,29 @@ class BackgroundPanel(Panel):
         if earlier is not None and earlier[0] != run and (gone := earlier[1]()) is not None:
             gone.stop()
 
-    def _renew(self, seen: bool = True) -> threading.Thread | None:
+    def _renew(self, running: bool, seen: bool = True) -> threading.Thread | None:
         """End the run in silence, put one of the present state in its place, return its thread."""
         with self._turn:
             before, self._run = self._run, Run(self.state, seen)
             # Waiting, and the next start, still wait for it.
             self._run.thread = before.thread
+            self._enable(running)
         before.stop.set()
         return before.thread
 
+    def _enable(self, running: bool) -> None:
+        self.start_button.disabled, self.stop_button.disabled = running, not running
+
     def settle(self) -> None:
         """End the run: what it would say belongs to settings no longer shown."""
-        self._renew()
-        self.start_button.disabled, self.stop_button.disabled = False, True
+        self._renew(running=False)
 
     def start(self, *, seen: bool = True) -> None:
         """Start the work in a thread with the settings shown, ending the run before.
 
         - `seen`: whether to draw as it goes, or only at the end.
         """
-        before = self._renew(seen)
-        self.start_button.disabled, self.stop_button.disabled = True, False
+        before = self._renew(running=True, seen=seen)
         self.say("Starting.")
         thread = threading.Thread(target=self._body, args=(self._run, before), daemon=True)
         self._run.thread = thread
@@ -198,7 +200,8 @@ class BackgroundPanel(Panel):
             run.error = error
             self.say_of(run, f"The run ended with an error: {error}", wrong=True)
         finally:
-            if run is self._run:
-                if not run.seen:
-                    self.show(self.render())
-                self.start_button.disabled, self.stop_button.disabled = False, True
+            if run is self._run and not run.seen:
+                self.show(self.render())
+            with self._turn:
+                if run is self._run:
+                    self._enable(running=False)
