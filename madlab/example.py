@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from madlab import data, metrics, models
+from madlab import data, models
 from madlab.data.samples import Samples
-from madlab.metrics import Scores
+from madlab.metrics.reference import Reference
+from madlab.metrics.scores import Scores
 from madlab.models.base import draw_labels
 from madlab.streams import derive, generator
 
@@ -27,7 +28,7 @@ def fully_synthetic(
     Yields for every generation its training set, its samples and their scores.
     """
     digits = data.mnist()
-    reference = metrics.Reference(digits.held_out, n)
+    reference = Reference(digits.held_out, n)
     training = digits.take(generator(seed, "permutation").permutation(len(digits))[:n])
     frequencies = np.bincount(np.asarray(training.labels)) / n
     labels = draw_labels(n, frequencies, generator(seed, "labels"))

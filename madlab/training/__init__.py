@@ -15,7 +15,8 @@ from madlab.training.device import (
     seeded,
 )
 from madlab.training.graph import CudaGraph
-from madlab.training.loop import Ema, Learner, OneLoss, adam, batch_rows, descend, rate, train
+from madlab.training.loop import Ema, Learner, adam, batch_rows, descend, rate, train
+from madlab.training.one_loss import OneLoss
 from madlab.training.provenance import Clock, provenance
 
 __getattr__ = renamed.lazy(__name__)
