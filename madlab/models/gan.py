@@ -28,8 +28,7 @@ LAST_RATE = 0.05
 class Adversarial(Neural):
     """A model whose samples are one pass of a generator, from latent vectors and classes.
 
-    A kind of model says how the generator is trained, by `Adversaries`. Its sampling bias, where
-    it has one, is truncation: latent vectors are scaled by it.
+    A kind of model says how the generator is trained, by `Adversaries`.
     """
 
     # What a latent vector means is another matter in every training.
@@ -57,10 +56,8 @@ class Gan(Adversarial):
     """A pair of small networks trained against each other, in about half a minute on a CPU.
 
     A generator draws digits from latent vectors and classes, a discriminator tells them from real
-    ones; they are trained as `madlab.models.gan.R3Gan` says. The generator ends with the
-    average of its weights over the training.
-
-    Its sampling bias is truncation: latent vectors are scaled by `bias`.
+    ones, see `R3Gan`. The generator ends with the average of its weights over the training. The
+    sampling bias is truncation: latent vectors are scaled by `bias`.
 
     - `channels`: width of both networks at half size, a multiple of 4.
     - `steps`, `batch`: training steps, and digits in each.
@@ -95,13 +92,11 @@ class Gan(Adversarial):
 class Adversaries(Learner):
     """The learner of a generator and its opponent, which scores real and drawn pictures.
 
-    A kind of pair says what its opponent is called, Adam's decay rates and what a step draws and
-    changes.
+    A kind of pair names its opponent, has Adam's decay rates and says what a step draws and does.
 
     - `generator`: on its device.
     - `make`: returns the opponent, with initial weights from torch's global stream.
-    - `learning_rate`: of Adam, for both.
-    - `seed`: sets the opponent's initial weights and the random numbers of the steps.
+    - `learning_rate`: of Adam, for both; `seed`: sets all that is random.
     """
 
     opponent: ClassVar[str]
@@ -226,14 +221,12 @@ class Generator(nn.Module):
     It starts at a quarter of the size with 2 `channels` and doubles the size twice by moving
     channels into pixels.
 
-    - `channels`: width at half size, a multiple of 4.
-    - `classes`: how many; `latent`: length of a latent vector, and of a class's vector beside it.
+    - `channels`: width at half size, a multiple of 4; `classes`: how many.
+    - `latent`: length of a latent vector, and of a class's vector beside it.
     - `shape`: height and width of a picture, multiples of 4.
     """
 
-    def __init__(
-        self, channels: int, classes: int, latent: int = 48, shape: tuple[int, int] = (28, 28)
-    ) -> None:
+    def __init__(self, channels: int, classes: int, latent: int, shape: Shape) -> None:
         super().__init__()
         self.coarse = (shape[0] // 4, shape[1] // 4)
         places = self.coarse[0] * self.coarse[1]
@@ -257,23 +250,20 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Pictures and classes in, one score each out; no normalisation, so each image is alone.
 
-    - `channels`: width at half size.
-    - `classes`: how many; the class enters by a projection (Miyato and Koyama 2018, arXiv
-      1802.05637): a score is linear in the last units, with weights for each class.
-    - `shape`: height and width of a picture, multiples of 4.
+    The class enters by a projection (Miyato and Koyama 2018, arXiv 1802.05637): a score is linear
+    in the last units, with weights for each class.
+
+    - `channels`, `classes`, `shape`: see `Generator`.
     - `blocks`: how many residual convolutions there are at a quarter of the size.
     """
 
-    def __init__(
-        self, channels: int, classes: int, shape: tuple[int, int] = (28, 28), blocks: int = 0
-    ) -> None:
+    def __init__(self, channels: int, classes: int, shape: Shape, blocks: int = 0) -> None:
         super().__init__()
         places = shape[0] // 4 * (shape[1] // 4)
         self.fine = nn.Conv2d(4, channels, 3, padding=1)
         self.coarse = nn.Conv2d(4 * channels, 2 * channels, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            nn.Conv2d(2 * channels, 2 * channels, 3, padding=1) for _ in range(blocks)
-        )
+        width = 2 * channels
+        self.blocks = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(blocks))
         self.units = nn.Linear(places * 2 * channels, UNITS)
         # Losses look at differences of scores, so a bias would go nowhere.
         self.score = nn.Linear(UNITS, 1, bias=False)

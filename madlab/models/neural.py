@@ -64,13 +64,11 @@ class Neural(Base):
     """A network model of pictures: class-conditional ones of one channel, or in colour.
 
     It takes uint8 `(n, height, width)`, or `(n, height, width, 3)` where it is of `colour`, with
-    sides that are multiples of 4. Labels are whole numbers `(n,)` from 0, the number of classes is
-    the largest plus one, and pictures of one kind take zeros; a model that is not `conditional`
-    ignores labels, and is told that all pictures are of one class.
+    sides that are multiples of 4, and labels `(n,)` from 0 to the number of classes less one; a
+    model that is not `conditional` ignores them, and is told that all pictures are of one class.
 
-    A kind of model says how its network is made, trained and sampled from; checks and the batches
-    of sampling are here. Of its settings `channels` is the network's width, a multiple of 4;
-    `steps` and `batch` are the training's, `learning_rate` that of Adam.
+    A kind of model says how its network is made, trained and sampled from. Of its settings
+    `channels` is the network's width, a multiple of 4; `steps` and `batch` are the training's.
     """
 
     conditional: ClassVar[bool] = True

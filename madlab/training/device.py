@@ -53,8 +53,8 @@ def mode(where: torch.device) -> str:
 
     Elsewhere than on CUDA that is eager, and so it is with float16, whose scaler was never tried
     in a graph. Otherwise a whole step is captured as one graph, which saves the launch of each of
-    its kernels; compiled networks in that graph pay after minutes. The
-    environment variable `MADLAB_MODE` overrides the choice, which is part of no name.
+    its kernels; compiled networks in that graph pay after minutes. The environment variable
+    `MADLAB_MODE` overrides the choice, which is part of no name.
 
     Raises ValueError for another value of that variable.
     """

@@ -22,7 +22,7 @@ def fitted():
 @pytest.mark.parametrize("shape", [(28, 28), (8, 12)])
 def test_networks_map_shapes_and_look_at_each_picture_alone(shape):
     z, labels = torch.randn(6, 48), torch.tensor([0, 1, 2, 0, 1, 2])
-    draw, judge = Generator(8, 3, shape=shape), Discriminator(8, 3, shape, blocks=1)
+    draw, judge = Generator(8, 3, 48, shape), Discriminator(8, 3, shape, blocks=1)
     pictures = draw(z, labels)
     assert pictures.shape == (6, 1, *shape)
     assert pictures.abs().max() < 1
@@ -41,7 +41,7 @@ def test_default_networks_are_small():
         sum(weight.numel() for weight in network.parameters())
         for network in (
             model._make((28, 28), 10),
-            Discriminator(model.channels, 10, blocks=gan.BLOCKS),
+            Discriminator(model.channels, 10, (28, 28), gan.BLOCKS),
         )
     ]
     assert sizes[0] < 180_000
