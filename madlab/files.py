@@ -25,9 +25,8 @@ def is_part(path: Path) -> bool:
 def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Give a name to write to; the file takes the name `path` in one step when the block ends.
 
-    Where the block or the disk fails, what was at `path` stays and nothing else is left.
-
-    - `durable`: wait until the disk has the content.
+    Where the block or the disk fails, what was at `path` stays and nothing else is left. `durable`
+    waits until the disk has the content, here and below.
     """
     aside = beside(path)
     try:
@@ -61,10 +60,9 @@ def append(path: Path, line: str, *, durable: bool = False) -> None:
 
 
 def publish(aside: Path, final: Path, *, intact: Callable[[Path], bool]) -> None:
-    """Give a finished folder its name in one step; the first publisher wins.
+    """Give a finished folder, `aside`, its name in one step; the first publisher wins.
 
-    - `aside`: the folder; it is gone afterwards, unless OSError is raised.
-    - `final`: its name. What is there already stays where it is `intact`, else it is replaced.
+    What is at `final` already stays where it is `intact`, else it is replaced.
     """
     try:
         aside.rename(final)
@@ -73,12 +71,12 @@ def publish(aside: Path, final: Path, *, intact: Callable[[Path], bool]) -> None
         if not taken or not final.is_dir():
             raise
         if intact(final):
-            shutil.rmtree(aside, ignore_errors=True)
-            return
-        broken = beside(final)
-        final.rename(broken)
-        aside.rename(final)
-        shutil.rmtree(broken, ignore_errors=True)
+            unwanted = aside
+        else:
+            unwanted = beside(final)
+            final.rename(unwanted)
+            aside.rename(final)
+        shutil.rmtree(unwanted, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

@@ -33,15 +33,10 @@ def get(notebook: str, preset: str) -> Preset:
     Raises KeyError for a name that is not known.
     """
     known = tables()
-    if notebook not in known:
-        names = f"{', '.join(known)}{hint(notebook, known)}"
-        raise KeyError(f"no presets for {notebook!r}; there are: {names}")
-    if preset not in NAMES:
-        names = f"{', '.join(NAMES)}{hint(preset, NAMES)}"
-        raise KeyError(f"{notebook} has no preset {preset!r}; there are: {names}")
-    sizes: dict[str, Any] = {"machine": "two cores", "minutes": None, "megabytes": None}
-    for field, values in known[notebook].items():
-        if preset in values:
-            value = values[preset]
-            sizes[field] = tuple(value) if isinstance(value, list) else value
-    return Preset(**sizes)
+    for what, name, there in (("notebook", notebook, [*known]), ("preset", preset, NAMES)):
+        if name not in there:
+            names = f"{', '.join(there)}{hint(name, there)}"
+            raise KeyError(f"there is no {what} {name!r} with sizes; there are: {names}")
+    given = {field: values[preset] for field, values in known[notebook].items() if preset in values}
+    sizes = {"machine": "two cores", "minutes": None, "megabytes": None, **given}
+    return Preset(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})

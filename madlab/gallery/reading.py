@@ -48,8 +48,6 @@ class Gallery:
     def records(self, **wanted: Any) -> pd.DataFrame:
         """Return one row a generation: the columns of `Store.records()`, family, chain and subject.
 
-        Scores that a chain does not have are NaN: digits are read and colour pictures are not.
-
         - `wanted`: columns and the value, or a list of the values, that they must have, as in
           `records(family="mixture", bias=[1, 0.5])`.
 

@@ -3,7 +3,6 @@
 Generation 1 is an unbiased fit to real data, so a bias first acts on generation 2. All of it
 follows the model itself, whose covariance is Sigma_t; what is sampled from it has bias * Sigma_t.
 Distances are W2 squared, |mu|^2 + tr(Sigma + I - 2 Sigma^(1/2)), as in the paper's figures.
-Each docstring says whether a formula is the paper's or madlab's own and where it holds.
 """
 
 import math
@@ -23,8 +22,8 @@ def expected_variance(t: int | Array, bias: float = 1.0) -> Array:
 
     - `t`: generations, from 1.
 
-    Exact for every n, although Sigma_t itself goes to 0 almost surely, even at bias 1: rare chains
-    that grow carry the mean. Source: the paper's Eq. 2, with its origin of time moved by one.
+    Exact, although Sigma_t itself goes to 0 almost surely, even at bias 1: rare chains that grow
+    carry the mean. Source: the paper's Eq. 2, with its origin of time moved by one.
     """
     return np.asarray(checks.bias(bias) ** (_generations(t) - 1.0))
 
@@ -90,16 +89,15 @@ def fresh_limit(
     """Return the limit of E W2^2 in the fresh data loop, WD(n_real, n_synthetic, bias).
 
     The mean covariance s I and the variance V of each coordinate of the mean solve two linear
-    equations exactly; F = E |Sigma - s I|^2 is taken to leading order; the eigenvalues are taken to
-    follow the Marchenko-Pastur law of that mean and variance. It does not depend on n_initial.
+    equations exactly; F = E |Sigma - s I|^2 is taken to leading order, and the eigenvalues to
+    follow the Marchenko-Pastur law of that mean and variance.
 
     - `d`: dimensions; `n_real`, `n_synthetic`: fresh and synthetic points a generation, at least 1
       and 0; `bias`: in (0, 1]. Arrays broadcast.
 
-    For d >= 10 within 6% where bias <= 0.9 and n_real >= d, and within 3% where n_real >= 10 d. At
-    bias 1 and n_real = d it is too high by up to a quarter, since the eigenvalues' law has a longer
-    tail; in fewer dimensions, or with fewer points, it is off by up to a quarter either way.
-    Source: the limit is the paper's Eq. 3, a numerical observation; the formula is ours.
+    For d >= 10 within 6% where bias <= 0.9 and n_real >= d, and within 3% where n_real >= 10 d; too
+    high by up to a quarter at bias 1 and n_real = d, and off by up to a quarter in fewer dimensions
+    or with fewer points. Source: the limit is the paper's Eq. 3, observed; the formula is ours.
     """
     d = checks.count("d", d, least=1)
     n_r, n_s, b = (np.asarray(value, float) for value in (n_real, n_synthetic, bias))

@@ -32,9 +32,8 @@ class ModeStatistics(NamedTuple):
 
     - `shares`: float64 `(25,)`, the share of samples of each mode, in the order of `MODES`.
     - `alive`: the number of modes that two samples or more belong to.
-    - `total_variance`: trace of the covariance of all samples.
-    - `modal_variance`: trace of the covariance of a mode's samples, averaged over the modes
-      alive, each counting the same; NaN where none is.
+    - `total_variance`: trace of the covariance of all samples; `modal_variance`: that of a mode's,
+      averaged over the modes alive; NaN where none is.
     """
 
     shares: np.ndarray
@@ -95,7 +94,6 @@ def simulate_modes(
       stops the run and passes through.
 
     Raises ValueError or TypeError for what cannot work, before any fit.
-
     Source: the paper's appendix B.2, Figs. 14 and 15.
     """
     data = modes() if data is None else data

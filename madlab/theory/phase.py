@@ -11,9 +11,8 @@ from madlab.loops import Loop
 from madlab.theory.closed_forms import effective_ratio, invert, real_distance
 from madlab.theory.simulation import Progress, simulate
 
-# The curve is fitted once a dimension at these many sizes, from d + 1 times so many draws.
-_SIZES = 24
-_DRAWS = 40_000
+# The curve is fitted once a dimension at so many sizes, from so many draws / (d + 1).
+_SIZES, _DRAWS = 24, 40_000
 
 
 class Estimate(NamedTuple):
@@ -46,7 +45,6 @@ def settled_distance(
     - `seed`, `device`, `progress`: as for `simulate`.
 
     Raises ValueError for a loop without fresh data, which settles nowhere.
-
     Source: the paper's Eq. 3, Figs. 10 to 12 and 30.
     """
     if not isinstance(loop, Loop) or loop.real != "fresh" or loop.memory is None:
@@ -76,7 +74,6 @@ def effective_size(distance: float, d: int, error: float = 0.0) -> Estimate:
     - `d`: dimensions.
 
     Raises ValueError unless `distance` is a finite number above 0.
-
     Source: the paper's Eq. 4.
     """
     if not 0 < distance < np.inf:

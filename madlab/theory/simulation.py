@@ -21,10 +21,9 @@ from madlab.streams import derive
 from madlab.training import device as choose_device
 from madlab.training import one_thread
 
-_LARGEST = 2**31
-# Chains run in blocks whose covariances take so many bytes, so that a CPU core's cache holds them.
-_CACHE = 2**20
-# Rows of a block: as many as keep a product quick where half of it is left out.
+# Bytes of results, and of a block of chains' covariances, so that a CPU core's cache holds them.
+_LARGEST, _CACHE = 2**31, 2**20
+# Rows at a time: as many as keep a product quick where half of it is left out.
 _ROWS = 25
 
 Progress = Callable[[float], None]
@@ -35,10 +34,9 @@ _Part = TypeVar("_Part")
 class Simulation(NamedTuple):
     """What happened to every chain, float64; g is the number of generations recorded.
 
-    - `means`: mu_t, `(chains, g, d)`.
+    - `means`: mu_t, `(chains, g, d)`; `traces`: tr Sigma_t, `(chains, g)`.
     - `covariances`: Sigma_t, the models' own and not their samples', `(chains, g, d, d)`, or None.
     - `w2`: W2 squared between N(mu_t, Sigma_t) and N(0, I), `(chains, g)`.
-    - `traces`: tr Sigma_t, `(chains, g)`.
     - `generations`: which generations these are, int64 `(g,)`.
     """
 
@@ -101,7 +99,6 @@ def simulate(
       time; an exception that it raises ends the run and passes through.
 
     Raises ValueError or TypeError for sizes that do not fit, before any work.
-
     Source: the paper's Eq. 1 and the lines below it; Bartlett 1933.
     """
     generations = checks.count("generations", generations, least=1)
