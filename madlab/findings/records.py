@@ -23,15 +23,16 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
     The further columns are `family` (the recipe of a model that has several, else its name),
     `subject` ("digits" or what else the samples show), `n_initial` (the training-set size of
-    generation 1), `run` (a digest of all that a chain depends on except bias, seed and n_initial),
-    `device` and `config` (the chain's configuration).
+    generation 1), `setting` and `run` (digests of all that a chain depends on except bias and seed:
+    without its loop, and with it but for n_initial), `device` and `config` (its configuration).
     """
     kept = [dict(row) for row in rows]
     return table(kept).assign(
         family=[family(row) for row in kept],
         subject=[subject(row) for row in kept],
         n_initial=[row["config"]["loop"]["n_initial"] for row in kept],
-        run=[_run(row) for row in kept],
+        setting=[_digest(row, None) for row in kept],
+        run=[_digest(row, row["config"]["loop"]) for row in kept],
         device=[row["provenance"]["device"] for row in kept],
         config=[row["config"] for row in kept],
     )
@@ -50,21 +51,19 @@ def largest(records: pd.DataFrame, one_start: bool = True) -> pd.DataFrame:
     if "run" not in records:
         return _even(records)
     keys = ["run", "n_initial"] if one_start else ["run"]
-    return max([_even(own) for _, own in records.groupby(keys, sort=True)], key=_rank)
+    return max([_even(own) for _, own in records.groupby(keys)], key=_rank)
 
 
 def commonest(records: pd.DataFrame) -> pd.DataFrame:
     """Return the records of the model's settings and data that most chains have.
 
     - `records`: as `frame` gives them, of one family and any loops; a table without a column
-      `config` is taken as it is.
+      `setting` is taken as it is.
     """
-    if "config" not in records or records.empty:
+    if "setting" not in records or records.empty:
         return records
-    rows: list[Any] = records.to_dict("records")
-    keys = np.array([_digest(row, loop=None) for row in rows])
-    chains = records.assign(_key=keys)[["_key", "loop", "bias", "seed"]].drop_duplicates()
-    return records[keys == chains.groupby("_key").size().idxmax()]
+    chains = records.drop_duplicates(["setting", "loop", "bias", "seed"])
+    return records[records["setting"] == chains["setting"].mode()[0]]
 
 
 def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +81,7 @@ def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
     if known.empty:
         return known
     n = known.groupby("n_initial")["family"].nunique().idxmax()
-    runs = known[known["n_initial"] == n].groupby(["family", "loop", "bias"], sort=True)
+    runs = known[known["n_initial"] == n].groupby(["family", "loop", "bias"])
     return pd.concat([largest(run) for _, run in runs])
 
 
@@ -136,12 +135,7 @@ def _rank(records: pd.DataFrame) -> tuple[int, ...]:
     return len(kinds), records["n_initial"].max(), records["generation"].max(), len(records)
 
 
-def _run(row: Mapping[str, Any]) -> str:
-    loop = {name: value for name, value in row["config"]["loop"].items() if name != "n_initial"}
-    return _digest(row, loop)[:8]
-
-
-def _digest(row: Mapping[str, Any], loop: dict[str, Any] | None) -> str:
-    """Return the digest of what a chain depends on except bias and seed, with another loop."""
+def _digest(row: Mapping[str, Any], loop: Mapping[str, Any] | None) -> str:
     parts = {name: row[name] for name in ("model", "n_evaluate", "features")}
-    return name_of({**parts, "config": {**row["config"], "loop": loop}})
+    kept = loop and {name: value for name, value in loop.items() if name != "n_initial"}
+    return name_of({**parts, "config": {**row["config"], "loop": kept}})[:8]

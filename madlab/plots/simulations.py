@@ -63,7 +63,7 @@ def fan(
     bands = {"90% of chains": (0.05, 0.95), "half of chains": (0.25, 0.75)}
     spread = {name: np.quantile(values, ends, axis=0) for name, ends in bands.items()}
     lines = [
-        Line("median", t, values, _RED, 2.6, "median", "chains", None, spread, thin=3),
+        Line("median", t, values, _RED, 2.6, "median", "chains", band=None, spread=spread, thin=3),
         Line("mean", t, values, (style.BLUE, "", "-."), unit="chains", band=None),
     ]
     for name, curve in (theory or {}).items():
