@@ -73,9 +73,10 @@ def of_one_size(records: pd.DataFrame) -> pd.DataFrame:
 
     Returns no rows where no chain has one size throughout and trains on one model's samples.
     """
+    loops = [config["loop"] for config in records["config"]]
     level = [
-        loop["memory"] == 1 and loop["n_real"] + loop["n_synthetic"] == loop["n_initial"]
-        for loop in (config["loop"] for config in records["config"])
+        loop["memory"] == 1 and loop["n_real"] + loop["n_synthetic"] == n
+        for loop, n in zip(loops, records["n_initial"], strict=True)
     ]
     known = records[pd.Series(level, records.index, bool) & (records["subject"] == "digits")]
     if known.empty:

@@ -50,9 +50,10 @@ def families(records: pd.DataFrame) -> Picture:
             _draw_cell(axes, cells.get((family, loop, bias)))
         line[0].set_ylabel(family, fontsize=10, rotation=0, ha="right", va="bottom")
         line[0].text(-0.75, _LOW, "½ recall\nFD", ha="right", va="bottom", fontsize=7)
-    for i, (axes, (loop, bias)) in enumerate(zip(grid[0], columns, strict=True)):
-        first = i == 0 or columns[i - 1][0] != loop
-        over = loop.replace(" ", "\n", 1) if first else "\n"
+    # A loop's name stands above the first of its columns.
+    first = dict(reversed(columns))
+    for axes, (loop, bias) in zip(grid[0], columns, strict=True):
+        over = loop.replace(" ", "\n", 1) if bias == first[loop] else "\n"
         axes.set_title(f"{over}\nλ = {bias:g}", fontsize=9, loc="left")
     patches = [
         Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=label)

@@ -132,8 +132,7 @@ def digit_map(real: np.ndarray, real_labels: np.ndarray, generations: Placed) ->
     averaged over the digits and divided by that of the real ones.
 
     - `real`: float `(n, 2)`; `real_labels`: whole numbers `(n,)` from 0 to 9.
-    - `generations`: `{5: (points, labels), ...}`, in the same way, as
-      `madlab.gallery.Gallery.embedding` gives them.
+    - `generations`: `{5: (points, labels), ...}`, as `madlab.gallery.Gallery.embedding` has them.
 
     Raises TypeError or ValueError for other shapes, and where there is nothing to draw.
 
@@ -159,12 +158,12 @@ def digit_map(real: np.ndarray, real_labels: np.ndarray, generations: Placed) ->
         share = np.mean(real_labels[nearest] == labels)
         spread = _spread(points, labels) / _spread(real, real_labels)
         said[f"generation {t}"] = [f"{share:.0%}", f"spread {number(spread)}"]
-    return Picture(
-        figure,
+    alt = (
         f"Synthetic digits among {len(real)} real ones, placed in the plane together. Share whose "
         "nearest real digit is the digit that was asked for, and spread of a digit beside that of "
-        f"the real ones; {listed(said)}.",
+        f"the real ones; {listed(said)}."
     )
+    return Picture(figure, alt)
 
 
 def _labelled(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -172,15 +171,14 @@ def _labelled(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _draw_digits(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
+    # Numbers lie above all points, whichever digit they are.
+    look: dict[str, Any] = {"fontsize": 11, "fontweight": "bold", "ha": "center", "va": "center"}
+    look |= {"path_effects": [withStroke(linewidth=2.5, foreground="white")], "zorder": 4}
     for digit in np.unique(labels):
         colour, own = _COLOURS[digit], points[labels == digit]
         marker, size = ("o", 2.6) if digit < 5 else ("^", 3.0)
         axes.plot(*own.T, marker, ms=size, mew=0, color=colour, alpha=0.8)
-        x, y = np.median(own, axis=0)
-        # Above all points, whichever digit they are.
-        look: dict[str, Any] = {"color": colour, "zorder": 4, "ha": "center", "va": "center"}
-        look["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
-        axes.text(x, y, str(digit), fontsize=11, fontweight="bold", **look)
+        axes.text(*np.median(own, axis=0), str(digit), color=colour, **look)
 
 
 def _spread(points: np.ndarray, labels: np.ndarray) -> float:
