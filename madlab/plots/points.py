@@ -178,7 +178,8 @@ def _draw_digits(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
         colour, own = _COLOURS[digit], points[labels == digit]
         marker, size = ("o", 2.6) if digit < 5 else ("^", 3.0)
         axes.plot(*own.T, marker, ms=size, mew=0, color=colour, alpha=0.8)
-        axes.text(*np.median(own, axis=0), str(digit), color=colour, **look)
+        x, y = np.median(own, axis=0)
+        axes.text(x, y, str(digit), color=colour, **look)
 
 
 def _spread(points: np.ndarray, labels: np.ndarray) -> float:
