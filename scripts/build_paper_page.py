@@ -10,7 +10,7 @@ same text.
 import argparse
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +78,14 @@ def page(shown: gallery.Gallery | None) -> tuple[str, dict[str, Picture]]:
     """
     records = _records(shown)
     pictures: dict[str, Picture] = {}
-    parts = [HEAD, _overview(records)]
+    judged = {one.number: _judged(one, records) for one in findings.FIGURES}
+    parts = [HEAD, _overview(judged)]
     for one in findings.FIGURES:
         parts.append(f"## Fig. {one.number}. {one.title}\n")
         if one.number in TOYS:
             parts.append(_toy(one))
         else:
-            parts.append(_figure(one, records, shown, pictures))
+            parts.append(_figure(one, judged[one.number], shown, pictures))
     parts.append(_families(records, pictures))
     return "\n".join(parts), pictures
 
@@ -96,15 +97,17 @@ def _records(shown: gallery.Gallery | None) -> pd.DataFrame:
     return findings.with_grid(found, shown) if shown else found
 
 
-def _judged(
-    one: findings.PaperFigure, records: pd.DataFrame
-) -> dict[str, tuple[pd.DataFrame, findings.Conclusion]]:
+# By family: the records that a figure is judged by, and the conclusion.
+Judged = Mapping[str, tuple[pd.DataFrame, findings.Conclusion]]
+
+
+def _judged(one: findings.PaperFigure, records: pd.DataFrame) -> Judged:
     """Return the records that a figure is judged by and the conclusion, family by family."""
     found = {family: (own, one.of_family(own)) for family, own in one.select(records).items()}
     return {family: known for family, known in found.items() if known[1].result != NOT_RUN}
 
 
-def _overview(records: pd.DataFrame) -> str:
+def _overview(judged: Mapping[str, Judged]) -> str:
     rows = []
     for one in findings.FIGURES:
         anchor = f"fig-{one.number}-{one.title}".lower().replace(" ", "-").replace(":", "")
@@ -112,7 +115,7 @@ def _overview(records: pd.DataFrame) -> str:
         if one.number in TOYS:
             rows.append([name, one.title, toy(one.number, _results(one.number)).result, ""])
             continue
-        found = {family: known.result for family, (_, known) in _judged(one, records).items()}
+        found = {family: known.result for family, (_, known) in judged[one.number].items()}
         own = found.pop(one.families[0], NOT_RUN)
         others = (f"{_named(family)}: {result}" for family, result in found.items())
         rows.append([name, one.title, own, "; ".join(others)])
@@ -145,11 +148,10 @@ def _named(family: str) -> str:
 
 def _figure(
     one: findings.PaperFigure,
-    records: pd.DataFrame,
+    found: Judged,
     shown: gallery.Gallery | None,
     pictures: dict[str, Picture],
 ) -> str:
-    found = _judged(one, records)
     if not found:
         return f"{one.reading()}\n\n**Here: {NOT_RUN}.** It belongs to notebook {_notebook(one)}.\n"
     rows = [
