@@ -4,6 +4,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import ipywidgets as widgets
@@ -40,23 +41,22 @@ class Stopped(Exception):  # noqa: N818
     """Raised inside the work of a run to end it where it is."""
 
 
+@dataclass(eq=False)
 class Run:
     """One start of a panel's work: what was asked for, and how it goes.
 
     - `chosen`: the panel's state when it was started.
     - `seen`: whether to draw as it goes, or only at the end.
-
-    `results` holds what came of it so far.
+    - `results`: what came of it so far; `error`: what ended it, where something went wrong.
     """
 
-    def __init__(self, chosen: Mapping[str, Any], seen: bool = True) -> None:
-        self.chosen = chosen
-        self.seen = seen
-        self.results: list[Any] = []
-        self.stop = threading.Event()
-        self.thread: threading.Thread | None = None
-        self.error: Exception | None = None
-        self._beat = 0.0
+    chosen: Mapping[str, Any]
+    seen: bool = True
+    results: list[Any] = field(default_factory=list)
+    error: Exception | None = None
+    thread: threading.Thread | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    _beat: float = 0.0
 
     def check(self) -> None:
         """Raise Stopped where the run was asked to end."""

@@ -56,8 +56,6 @@ class Browser(panel.Panel):
       `Gallery.chains`: `subject`, `family` (the model, with its recipe where it has several),
       `loop`, `bias`. Where not given: digits, the fully synthetic loop, the largest bias.
 
-    Without a kernel it shows a contact sheet over all generations, in colour with spectra.
-
     Raises ValueError where there is no chain to show, or one that has not run, and KeyError for
     what to begin with where there is no such thing.
     """
@@ -195,10 +193,7 @@ class Browser(panel.Panel):
 
 def face_explorer(source: "Source", **begin: Any) -> Browser:
     """Return what `FaceExplorer` was in version 0.4: the colour pictures of a source."""
-    found = {name: chain for name, chain in chain_views(source).items() if chain.colour}
-    if not found:
-        raise ValueError("there are no chains of colour pictures to show: give at least one")
-    return Browser(found, **begin)
+    return Browser({name: one for name, one in chain_views(source).items() if one.colour}, **begin)
 
 
 def time_lapse(source: "Source") -> Browser:

@@ -1,6 +1,7 @@
 """A hundred digits beside their scores: at a sampling bias of choice, or damaged in one way."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,8 +55,6 @@ class BiasDial(panel.Panel):
 
     - `chains`: by the model names to show, chains of images that have run one generation at least
       and differ in their bias alone; the same two biases or more for every model.
-
-    Without a kernel it shows a contact sheet over all biases of every model.
 
     Raises ValueError for chains that have not run, have other biases or seeds, or whose scores
     no axis can hold together.
@@ -151,8 +150,6 @@ class MetricLab(panel.Panel):
     - `n`: how many digits are scored; `sizes`: others to choose from.
     - `seed`: which training digits, and the random choices of the damages.
 
-    Without a kernel it shows a contact sheet: a row a damage, a column a score.
-
     Raises ValueError for data without labels and for a size that does not fit the data.
     """
 
@@ -172,7 +169,8 @@ class MetricLab(panel.Panel):
         self._references = {size: Reference(data.held_out, size) for size in every}
         self._digits = data.take(generator(seed, "metric lab").permutation(len(data)))
         self.seed = seed
-        self._scores: dict[tuple[str, float, int], dict[str, Any]] = {}
+        # What takes long is made once.
+        self._once = cache(self._measure)
         controls = {
             "damage": panel.dropdown("damage", list(DAMAGES), "drop"),
             "strength": panel.slider("strength", 0.0, 1.0, 0.2, 0.4),
@@ -188,24 +186,18 @@ class MetricLab(panel.Panel):
         return DAMAGES[name](self._digits, strength, seed=self.seed, n=n)
 
     def _measure(self, name: str, strength: float, n: int) -> dict[str, Any]:
-        # Undamaged digits are the same whatever the damage.
-        key = (name if strength else "", strength, n)
-        if key not in self._scores:
-            damaged = self._damaged(name, strength, n)
-            self._scores[key] = self._references[n].measure(damaged)._asdict()
-        return self._scores[key]
+        self.say(f"Measuring {name} at strength {strength:g}, on {n:,} digits.")
+        return self._references[n].measure(self._damaged(name, strength, n))._asdict()
 
     def curve(self, name: str, n: int) -> pd.DataFrame:
         """Return the scores of a damage at all strengths, measured when first asked for.
 
         One row a strength: `damage`, `strength`, `n_evaluate`, `features` and the scores.
         """
-        if (name, STRENGTHS[-1], n) not in self._scores:
-            self.say(f"Measuring {name} at {len(STRENGTHS)} strengths, on {n:,} digits each.")
         about = {"damage": name, "n_evaluate": n, "features": self._references[n].features}
-        return pd.DataFrame(
-            [{**about, "strength": s, **self._measure(name, s, n)} for s in STRENGTHS]
-        )
+        # Undamaged digits are the same whatever the damage.
+        scores = {s: self._once(name if s else "drop", s, n) for s in STRENGTHS}
+        return pd.DataFrame([{**about, "strength": s, **own} for s, own in scores.items()])
 
     def _sorted(self, samples: Samples, count: int) -> np.ndarray:
         """Return `count` images for each class that stood there before the damage, in order."""

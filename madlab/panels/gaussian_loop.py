@@ -38,8 +38,7 @@ class GaussianLoop(Panel):
     - `seed`: names all randomness.
 
     The controls offer 300 generations of 1,000 chains in ten dimensions, about a second; larger
-    sizes given here are offered too and take longer. Without a kernel it shows a contact sheet over
-    n and lambda.
+    sizes given here are offered too and take longer.
 
     Raises ValueError or TypeError for sizes and a bias that cannot work.
     """
@@ -77,13 +76,14 @@ class GaussianLoop(Panel):
 
     def render(self) -> Picture:
         """Return the two fans above the ellipses of three chains."""
-        n, bias, generations, chains, d, _ = self.state.values()
+        n, bias, _, chains, d, _ = self.state.values()
         run = self._simulate()
         plane = run if d > 1 else self._simulate(chains=_SINGLES, d=2)
         variance, t = run.traces / d, run.generations
         figure, (upper, lower) = page(6.6, 1.15, 1, below=True)
         left, right = upper.subplots(1, 2)
-        draw_facet(left, _fan(run, n, bias, "variance" if d == 1 else "variance, tr Σ / d"))
+        facet = _fan(run, n, bias, "variance" if d == 1 else "variance, tr Σ / d")
+        draw_facet(left, facet)
         walk = {"E|μ|² alone, theory": theory.expected_mean_square(t, d, n, bias=bias)}
         draw_facet(right, fan(t, run.w2, "W₂ squared to the real data", walk))
         legend(upper, left, right)
@@ -91,11 +91,10 @@ class GaussianLoop(Panel):
         more = "the three chains of the thin lines, first two coordinates"
         lower.suptitle(which.get(d, more), fontsize=11)
         draw_chains(lower, plane)
-        said = f"theory: mean {number(float(theory.expected_variance(generations, bias)))}"
-        if d == 1:
-            said += f", median {number(float(theory.median_variance(generations, n, bias)))}"
+        laws = {line.label.removesuffix(", theory"): line.along[-1] for line in facet.lines[2:]}
+        said = ", ".join(f"{name} {number(value)}" for name, value in laws.items())
         alt = (
-            f"{fan_words(t, variance, 'Variance')} ({said}). {_halved(t, variance)} "
+            f"{fan_words(t, variance, 'Variance')} (theory: {said}). {_halved(t, variance)} "
             f"{fan_words(t, run.w2, 'W₂ squared')}. Ellipses of three chains, the first "
             f"{ellipse_words(*in_the_plane(plane, 0))}."
         )

@@ -33,8 +33,6 @@ class ModeDrift(Panel):
     - `run`: what `madlab.theory.modes.simulate_modes` returned, with samples kept.
     - `real`: real points to draw behind the samples, in grey.
 
-    Without a kernel it shows a contact sheet over the generations of the chosen chain.
-
     Raises ValueError where no samples were kept.
     """
 

@@ -456,7 +456,7 @@ def test_names_of_version_0_4_still_work(chains, own, faces, kept):
     with pytest.warns(DeprecationWarning, match="FaceExplorer"):
         explorer = panels.FaceExplorer
     assert list(explorer({**chains, **faces}).chains) == list(faces)
-    with pytest.raises(ValueError, match="no chains of colour pictures"):
+    with pytest.raises(ValueError, match="no chains of pictures to browse"):
         explorer(own)
     with pytest.warns(DeprecationWarning, match="TimeLapse"):
         lapse = panels.TimeLapse(kept)
