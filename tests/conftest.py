@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,23 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+# By notebook: the one before it, whose chains it has in common, as in a reader's own store.
+CONTINUES = {
+    "06_digits_fully_synthetic": "03_sampling_bias",
+    "07_digits_augmentation_and_fresh": "06_digits_fully_synthetic",
+}
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Ran]:
     """A function that runs a notebook with the smoke preset, each one once in a session."""
-    return functools.cache(lambda path: run(path, tmp_path_factory.mktemp(path.stem)))
+
+    @functools.cache
+    def ran(path: Path) -> Ran:
+        folder = tmp_path_factory.mktemp(path.stem)
+        if path.stem in CONTINUES:
+            before = ran(path.with_stem(CONTINUES[path.stem])).folder
+            shutil.copytree(before, folder, dirs_exist_ok=True)
+        return run(path, folder)
+
+    return ran

@@ -6,10 +6,12 @@ with; elsewhere means and standard deviations, to one grey level and 1% of a coo
 
 import json
 import shutil
+from typing import NamedTuple
 
 import nbformat
 import pytest
 import version_04 as work
+from nbformat.v4 import new_code_cell, new_notebook
 from smoke import run
 from version_04 import (
     CHAINS,
@@ -199,19 +201,55 @@ def code(path):
     return [cell.source for cell in nb.cells if cell.cell_type == "code"]
 
 
+class Old(NamedTuple):
+    """What a notebook of 0.4 showed, and the chains in its store before and after."""
+
+    outputs: list
+    before: set
+    after: set
+
+
+@pytest.fixture(scope="module")
+def old_runs(smoke, tmp_path_factory):
+    """Every notebook of 0.4 with code of its own, one after the other in one kernel.
+
+    Each has its own folder, and nothing but imported modules of those before it.
+    """
+    cells, before = [], {}
+    for path in NOTEBOOKS:
+        now = FIXTURES.parents[2] / "notebooks" / path.name
+        if now.exists() and code(now) == code(path):
+            continue  # test_notebooks.py runs this code
+        folder = tmp_path_factory.mktemp(path.stem)
+        if now.exists():
+            # The chains that today's notebook left are those of 0.4's, which need not train them.
+            shutil.copytree(smoke(now).folder, folder, dirs_exist_ok=True)
+        before[folder] = path, chains(folder)
+        first, *others = code(path)
+        given = 'preset, seed, store = "smoke", 1, "a store"'
+        start = f"%reset -f\nimport os\nos.chdir({str(folder)!r})"
+        about = {"of": path.stem}
+        cells += [new_code_cell(one, metadata=about) for one in (start, first, given, *others)]
+    cells.insert(0, new_code_cell(code(NOTEBOOKS[0])[0], metadata={"tags": ["parameters"]}))
+    together = tmp_path_factory.mktemp("old") / "all_of_04.ipynb"
+    nbformat.write(new_notebook(cells=cells), together)
+    shown = {}
+    for cell in run(together, together.parent).nb.cells:
+        shown.setdefault(cell.metadata.get("of"), []).extend(cell.get("outputs", ()))
+    return {
+        path: Old(shown[path.stem], chains_before, chains(folder))
+        for folder, (path, chains_before) in before.items()
+    }
+
+
 @pytest.mark.notebook
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_of_04_still_runs_unchanged(path, smoke, tmp_path):
-    now = FIXTURES.parents[2] / "notebooks" / path.name
-    if now.exists():
-        if code(now) == code(path):
-            return  # test_notebooks.py runs this code
-        # The chains that today's notebook left are those of 0.4's, which need not train them.
-        shutil.copytree(smoke(now).folder, tmp_path, dirs_exist_ok=True)
-    before = chains(tmp_path)
-    nb = run(path, tmp_path).nb
-    assert chains(tmp_path) == before
-    outputs = [out for cell in nb.cells for out in cell.get("outputs", ())]
+def test_a_notebook_of_04_still_runs_unchanged(path, old_runs):
+    if path not in old_runs:
+        return
+    outputs, before, after = old_runs[path]
+    assert after == before
+    assert len(outputs) > 3
     assert [out for out in outputs if out.output_type == "error"] == []
     for out in outputs:
         if out.get("name") == "stderr":

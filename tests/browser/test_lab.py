@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from pages import run_all
+from pages import press, run_all, until_all_ran
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 pytestmark = pytest.mark.browser
@@ -67,12 +67,10 @@ def test_digits_go_mad_live_and_follow_the_keyboard(
     shown = page.evaluate(DIGITS)
     assert len(set(shown)) > 20, "the digits are blank"
 
-    # The slider's message waits in the kernel until the cells that follow are done.
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("Python 3 (ipykernel) | Idle")
+    until_all_ran(page)
     handle = page.locator(".mad-live .mad-bias .noUi-handle").first
     before = float(handle.get_attribute("aria-valuenow"))
-    handle.focus()
-    page.keyboard.press("ArrowLeft")
+    press(handle, "ArrowLeft")
     expect(handle).not_to_have_attribute("aria-valuenow", str(before))
     assert float(handle.get_attribute("aria-valuenow")) < before
     page.wait_for_function(f"said => ({STATUS})() !== said", arg=said)

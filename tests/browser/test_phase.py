@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from pages import run_all
+from pages import press, run_all, until_all_ran
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -28,13 +28,11 @@ def test_the_map_follows_the_keyboard_and_points_fill_in(browser: Browser, lab) 
     page, outside = run_all(browser, lab, "loops.ipynb")
     first = wait_until_it_says(page, r"^Finished.*9 simulated points")
     assert "λ = 0.7:" in first
-    # Messages of the controls wait in the kernel until the cells that follow are done.
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("Python 3 (ipykernel) | Idle")
+    until_all_ran(page)
     picture = page.locator(".mad-phase .mad-picture")
     before = picture.get_attribute("src")
     handle = page.locator(".mad-phase .mad-bias .noUi-handle").first
-    handle.focus()
-    page.keyboard.press("ArrowRight")
+    press(handle, "ArrowRight")
     said = wait_until_it_says(page, r"λ = 0\.75:")
     assert "simulated points" not in said
     expect(picture).not_to_have_attribute("src", before)

@@ -13,11 +13,12 @@ import build_gallery as script
 import numpy as np
 import pandas as pd
 import pytest
+from ink_maps import by_ink
 from PIL import Image
 
 from madlab import Chain, Loop, data, gallery
 from madlab.cli import main
-from madlab.gallery import Embedding, files
+from madlab.gallery import files
 from madlab.gallery.chains import Finished, group, sheet_generations
 from madlab.store import COLUMNS, Store
 
@@ -45,18 +46,6 @@ def chains(store):
     return [*made, run(store, LOOPS[0], seed=1)]
 
 
-def place(made):
-    """Place digits by their ink, above and below: quicker than t-SNE, and as well to be kept."""
-
-    def points(images):
-        return images.reshape(len(images), 2, -1).mean(2).astype(np.float32)
-
-    real, shown = made.data.held_out, {t: made.samples(t) for t in (1, 2, 3)}
-    placed = {t: (points(found.images[:60]), found.labels[:60]) for t, found in shown.items()}
-    embedding = Embedding(points(real.images[:150]), real.labels[:150], placed)
-    return script.packed(embedding, "ink")
-
-
 @pytest.fixture(scope="module")
 def built(store, chains, tmp_path_factory):
     return gallery.build([store], tmp_path_factory.mktemp("built")).gallery
@@ -67,7 +56,9 @@ def shown(built, chains, tmp_path_factory):
     """The built gallery with one map, of the first chain."""
     first = name_of(built, chains[0])
     folder = tmp_path_factory.mktemp("shown")
-    script.merge([built], folder, lambda chain: place(chains[0]) if chain.name == first else None)
+    script.merge(
+        [built], folder, lambda one: by_ink(chains[0], (1, 2, 3)) if one.name == first else None
+    )
     return gallery.open(folder)
 
 
