@@ -24,6 +24,15 @@ def choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     return value
 
 
+def known(what: str, name: Any, names: Iterable[Any]) -> None:
+    """Raise KeyError unless `name` is one of the `names` that there are, naming them."""
+    there = list(dict.fromkeys(names))
+    if name not in there:
+        words = [f"{one:g}" if isinstance(one, float) else str(one) for one in there]
+        listed = f"{', '.join(words) or 'none'}{hint(name, words)}"
+        raise KeyError(f"there is no {what} {name!r}; there are: {listed}")
+
+
 def flag(name: str, value: bool) -> bool:
     """Return `value`, or raise TypeError unless it is True or False."""
     if not isinstance(value, bool):

@@ -21,8 +21,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from madlab import files
-from madlab.checks import hint
+from madlab import checks, files
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _FALLBACKS = ("text/html", "text/markdown", "image/png", "image/svg+xml", "image/jpeg")
@@ -58,9 +57,10 @@ def find(notebook: str | os.PathLike[str]) -> Path:
         return known.get(wanted) or known[fitting[0]]
     if fitting:
         raise ValueError(f"{wanted!r} fits {', '.join(fitting)}; write out the one you mean")
+    meant = checks.hint(wanted, known) or "."
     raise FileNotFoundError(
-        f"there is no notebook {os.fspath(notebook)!r}{hint(wanted, known) or '.'} The notebooks "
-        f"in {folder()} are: {', '.join(known) or 'none'}."
+        f"there is no notebook {os.fspath(notebook)!r}{meant} The notebooks in {folder()} are: "
+        f"{', '.join(known) or 'none'}."
     )
 
 
@@ -147,11 +147,8 @@ def run_notebook(
     nb, known = _read(source)
     given = dict(parameters or {})
     given |= {name: os.fspath(one) for name, one in given.items() if isinstance(one, os.PathLike)}
-    for wrong in [name for name in given if name not in known]:
-        raise KeyError(
-            f"{source.name} has no parameter {wrong!r}{hint(wrong, known) or '.'} "
-            f"Its parameters are: {', '.join(known) or 'none'}."
-        )
+    for name in given:
+        checks.known(f"parameter in {source.name} named", name, known)
     target = None if output is None else check_output(output, ".ipynb", source)
     if target is not None and keep is None:
         keep = target.with_suffix(".partial.ipynb")

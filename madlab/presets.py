@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from madlab.checks import hint
+from madlab import checks
 
 NAMES = ("smoke", "quick", "full")
 
@@ -33,10 +33,8 @@ def get(notebook: str, preset: str) -> Preset:
     Raises KeyError for a name that is not known.
     """
     known = tables()
-    for what, name, there in (("notebook", notebook, [*known]), ("preset", preset, NAMES)):
-        if name not in there:
-            names = f"{', '.join(there)}{hint(name, there)}"
-            raise KeyError(f"there is no {what} {name!r} with sizes; there are: {names}")
+    checks.known("notebook with presets", notebook, known)
+    checks.known("preset", preset, NAMES)
     given = {field: values[preset] for field, values in known[notebook].items() if preset in values}
     sizes = {"machine": "two cores", "minutes": None, "megabytes": None, **given}
     return Preset(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})

@@ -51,6 +51,18 @@ def test_a_count_keeps_within_its_ends():
             checks.count("n", wrong, least=5, most=60_000)
 
 
+def test_a_name_is_one_that_is_known():
+    checks.known("model", "gan", {"gan": 1, "mixture": 2})
+    checks.known("bias", 1, iter([1.0, 0.5, 1.0]))
+    wrong = "there is no model 'mixtur'; there are: gan, mixture; did you mean 'mixture'"
+    with pytest.raises(KeyError, match=wrong):
+        checks.known("model", "mixtur", ["gan", "mixture"])
+    with pytest.raises(KeyError, match=r"there is no bias 0\.7; there are: 1, 0\.5"):
+        checks.known("bias", 0.7, [1.0, 0.5, 1.0])
+    with pytest.raises(KeyError, match="there are: none"):
+        checks.known("model", "gan", [])
+
+
 def test_a_side_is_a_multiple_of_4_that_is_neither_small_nor_large():
     assert checks.side("size", np.int64(16)) == 16
     assert checks.side("size", 256) == 256

@@ -85,7 +85,7 @@ def test_parameters_are_given_as_papermill_takes_them(monkeypatch: pytest.Monkey
     ("words", "code", "message"),
     [
         ("run x.ipynb -p seed", 2, "Option '-p' requires 2 arguments"),
-        ("run x.ipynb -p sed 1", 1, "x.ipynb has no parameter 'sed'; did you mean 'seed'?"),
+        ("run x.ipynb -p sed 1", 1, "no parameter in x.ipynb named 'sed'; there are: preset"),
         ("run y", 1, "there is no notebook 'y'"),
         ("report x.ipynb -o .", 1, "is a folder; give a file name in it"),
         ("runs list nowhere", 1, "there is no store nowhere"),

@@ -8,6 +8,7 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
+from madlab import checks
 from madlab.findings.changes import with_family
 from madlab.findings.claims import NOT_RUN, Conclusion, conclude, judge
 from madlab.findings.records import commonest, largest
@@ -132,8 +133,5 @@ FIGURES = tuple(
 def figure(number: str) -> PaperFigure:
     """Return a figure by its number in arXiv v1, such as "9"; raises KeyError for others."""
     known = {one.number: one for one in FIGURES}
-    if number not in known:
-        raise KeyError(
-            f"no figure {number!r} has a counterpart here; there are: {', '.join(known)}"
-        )
+    checks.known("counterpart of figure", number, known)
     return known[number]

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from madlab.checks import hint
+from madlab import checks
 from madlab.data.samples import Samples
 from madlab.gallery import files
 from madlab.gallery.chains import Finished, group
@@ -99,9 +98,7 @@ class Gallery:
         """
         known = self._entry("sheet", chain)
         there, labels = known["generations"], known["labels"]
-        if generation not in there:
-            has = f"has no generation {generation!r}; it has {_listed(there)}"
-            raise KeyError(f"the sheet of {chain!r} {has}")
+        checks.known(f"sheet of {chain!r} in generation", generation, there)
         if chain not in self._unpacked:
             content = files.read_file(self.folder, known)
             self._unpacked[chain] = files.unpack_sheet(content, len(there))
@@ -123,8 +120,8 @@ class Gallery:
         entries: dict[str, dict[str, Any]] = self.about[f"{kind}s"]
         if chain not in entries:
             raise KeyError(
-                f"the gallery keeps no {kind} of {chain!r}{hint(chain, entries)}; chains() names "
-                f"all chains, and says in column {kind!r} of which generations it has one"
+                f"the gallery keeps no {kind} of {chain!r}{checks.hint(chain, entries)}; chains() "
+                f"names all chains, and says in column {kind!r} of which generations it has one"
             )
         return entries[chain]
 
@@ -142,16 +139,9 @@ def open(folder: str | os.PathLike[str] | None = None) -> Gallery:
 def _select(found: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
     kept = np.ones(len(found), bool)
     for column, value in wanted.items():
-        if column not in found:
-            raise KeyError(f"there is no column {column!r}; there are {_listed(found)}")
+        checks.known("column", column, found)
         values = value if isinstance(value, list) else [value]
-        there = list(found[column].unique())
         for one in values:
-            if one not in there:
-                raise KeyError(f"the gallery has no {column} {one!r}; it has {_listed(there)}")
+            checks.known(column, one, found[column])
         kept &= found[column].isin(values).to_numpy()
     return found[kept].reset_index(drop=True)
-
-
-def _listed(values: Iterable[Any]) -> str:
-    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)

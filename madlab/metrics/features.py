@@ -230,9 +230,5 @@ def feature_map(name: str, training: np.ndarray | None = None) -> Features:
         from madlab.metrics.picture_features import MAPS
 
         maps = MAPS
-    if name not in maps:
-        raise KeyError(
-            f"no features named {name!r}. The features are: {', '.join(maps)}"
-            f"{checks.hint(name, maps)}"
-        )
+    checks.known("feature map", name, maps)
     return maps[name]() if training is None else maps[name](training)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from madlab.checks import hint
+from madlab import checks
 
 
 class Score(NamedTuple):
@@ -140,10 +140,7 @@ def score_label(name: str, records: Any = None, *, short: bool = False) -> str:
     Raises KeyError for a name that no figure shows, naming those that they do.
     """
     shown = [name for name, score in SCORES.items() if score.label]
-    if name not in shown:
-        raise KeyError(
-            f"no metric named {name!r}; the metrics are: {', '.join(shown)}{hint(name, shown)}"
-        )
+    checks.known("metric", name, shown)
     named = "" if records is None else _called(records)
     found = SCORES[name].label.format(f"-{named}" if named else "")
     return found.split(" (")[0] if short else found
@@ -179,14 +176,14 @@ class Scores(SimpleNamespace):
     def __init__(self, **found: float) -> None:
         unknown = sorted(set(found) - set(SCORES))
         if unknown:
-            raise TypeError(f"no score named {unknown[0]!r}{hint(unknown[0], SCORES)}")
+            raise TypeError(f"no score named {unknown[0]!r}{checks.hint(unknown[0], SCORES)}")
         super().__init__(**found)
 
     def __getattr__(self, name: str) -> float:
         # Asked only for what is not there.
         if name in SCORES:
             return math.nan
-        raise AttributeError(f"no score named {name!r}{hint(name, SCORES)}")
+        raise AttributeError(f"no score named {name!r}{checks.hint(name, SCORES)}")
 
     def _asdict(self) -> dict[str, float]:
         """Return the scores that there are by their names."""

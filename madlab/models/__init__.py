@@ -31,9 +31,7 @@ def names() -> list[str]:
 
 def kind(name: str) -> type[Model]:
     """Return the class of a model by its name; raises KeyError for a name that is not known."""
-    if name not in _WHERE:
-        meant = checks.hint(name, _WHERE)
-        raise KeyError(f"no model named {name!r}{meant} The models are: {', '.join(names())}.")
+    checks.known("model", name, names())
     module, attribute = _WHERE[name]
     return getattr(importlib.import_module(module), attribute)
 

@@ -283,7 +283,7 @@ def test_two_settings_in_plain_records_are_refused():
 
 def test_a_figure_is_found_by_its_number():
     assert findings.figure("10 left").subject == "toys"
-    with pytest.raises(KeyError, match="no figure '2' has a counterpart here; there are: 1, 4, "):
+    with pytest.raises(KeyError, match="no counterpart of figure '2'; there are: 1, 4, "):
         findings.figure("2")
 
 

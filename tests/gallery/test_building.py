@@ -201,17 +201,17 @@ def test_records_and_chains_are_selected_by_their_columns(shown):
     assert len(shown.records(bias=[1, 0.5], generation=3)) == 5
     assert len(shown.chains(loop="fully synthetic", seed=[0, 1], bias=1)) == 2
     for call in (shown.records, shown.chains):
-        with pytest.raises(KeyError, match=r"no column 'biass'; there are .*bias"):
+        with pytest.raises(KeyError, match=r"no column 'biass'; there are: .*bias"):
             call(biass=1)
-        with pytest.raises(KeyError, match=r"no bias 0\.7; it has 1, 0\.5"):
+        with pytest.raises(KeyError, match=r"no bias 0\.7; there are: 1, 0\.5"):
             call(bias=0.7)
-        with pytest.raises(KeyError, match="no model 'gan'; it has mixture"):
+        with pytest.raises(KeyError, match="no model 'gan'; there are: mixture"):
             call(model=["mixture", "gan"])
 
 
 def test_what_is_not_there_is_named(shown, chains):
     name = name_of(shown, chains[1])
-    with pytest.raises(KeyError, match="has no generation 4; it has 1, 2, 3"):
+    with pytest.raises(KeyError, match="in generation 4; there are: 1, 2, 3"):
         shown.sheet(name, 4)
     for call in (lambda: shown.sheet("mixture", 1), lambda: shown.embedding("mixture")):
         with pytest.raises(KeyError, match=r"of 'mixture'; chains\(\) names all chains"):

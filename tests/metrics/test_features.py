@@ -179,7 +179,7 @@ def test_points_pass_through_and_images_do_not():
 
 
 def test_unknown_features_are_refused_with_the_names():
-    with pytest.raises(KeyError, match=r"'inception'. The features are: lenet, points"):
+    with pytest.raises(KeyError, match=r"'inception'; there are: lenet, points"):
         feature_map("inception")
 
 

@@ -132,7 +132,7 @@ def test_sizes_that_do_not_fit_are_refused(reference):
 
 
 def test_other_contents_are_refused(data, reference):
-    with pytest.raises(KeyError, match="The features are: lenet, points"):
+    with pytest.raises(KeyError, match="there are: lenet, points"):
         Reference(data.held_out, N, features="dino")
     with pytest.raises(ValueError, match="labels have shape"):
         reference.measure(Samples(data.images[:N], data.labels[: N - 1]))

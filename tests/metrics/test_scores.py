@@ -69,7 +69,7 @@ def test_a_name_that_is_no_score_is_refused_with_the_one_like_it():
         Scores(recal=1.0)
     with pytest.raises(AttributeError, match="did you mean 'recall'"):
         _ = Scores(recall=1.0).recal
-    with pytest.raises(KeyError, match="no metric named 'duplicates'; the metrics are: fd"):
+    with pytest.raises(KeyError, match="no metric 'duplicates'; there are: fd"):
         score_label("duplicates")
 
 

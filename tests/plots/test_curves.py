@@ -127,7 +127,7 @@ def test_chains_of_other_sizes_are_not_averaged_by_mistake():
 def test_records_without_rows_and_unknown_metrics_are_refused():
     with pytest.raises(ValueError, match="run a chain first"):
         plots.curves(records().iloc[:0])
-    with pytest.raises(KeyError, match="no metric named 'fid'"):
+    with pytest.raises(KeyError, match="no metric 'fid'"):
         plots.curves(records(), metrics=["fid"])
 
 
