@@ -9,16 +9,6 @@ from madlab.data.samples import Dataset, Samples
 from madlab.data.toy import gaussian, modes, rosenbrock
 
 __all__ = [
-    "Dataset",
-    "PictureDataset",
-    "Samples",
-    "damage",
-    "drawn_faces",
-    "faces",
-    "ffhq",
-    "folder",
-    "gaussian",
-    "mnist",
-    "modes",
-    "rosenbrock",
-]
+    "Dataset", "PictureDataset", "Samples", "damage", "drawn_faces", "faces", "ffhq", "folder",
+    "gaussian", "mnist", "modes", "rosenbrock",
+]  # fmt: skip

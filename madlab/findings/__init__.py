@@ -10,16 +10,8 @@ from madlab.findings.figures import FIGURES, PaperFigure, figure
 from madlab.findings.records import frame, largest, of_one_size, with_grid
 
 __all__ = [
-    "FIGURES",
-    "Claim",
-    "Conclusion",
-    "PaperFigure",
-    "failures",
-    "figure",
-    "frame",
-    "largest",
-    "of_one_size",
-    "with_grid",
-]
+    "FIGURES", "Claim", "Conclusion", "PaperFigure", "failures", "figure", "frame", "largest",
+    "of_one_size", "with_grid",
+]  # fmt: skip
 
 __getattr__ = renamed.lazy(__name__)

@@ -11,31 +11,10 @@ from madlab.plots.simulations import Drift, Settling, drift, ellipses, fans, set
 from madlab.plots.spectra import draw_spectrum, sameness, spectra
 
 __all__ = [
-    "Drift",
-    "Picture",
-    "Settling",
-    "balls",
-    "calibration",
-    "clouds",
-    "curves",
-    "digit_map",
-    "draw_cloud",
-    "draw_spectrum",
-    "drift",
-    "ellipses",
-    "failure_table",
-    "families",
-    "fans",
-    "png",
-    "sameness",
-    "settling",
-    "sheet",
-    "show",
-    "size_curves",
-    "spectra",
-    "tails",
-    "tidy",
+    "Drift", "Picture", "Settling", "balls", "calibration", "clouds", "curves", "digit_map",
+    "draw_cloud", "draw_spectrum", "drift", "ellipses", "failure_table", "families", "fans",
+    "png", "sameness", "settling", "sheet", "show", "size_curves", "spectra", "tails", "tidy",
     "timelapse",
-]
+]  # fmt: skip
 
 __getattr__ = renamed.lazy(__name__)
