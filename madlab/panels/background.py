@@ -188,7 +188,6 @@ class BackgroundPanel(Panel):
         self.say_of(run, text)
 
     def _body(self, run: Run, before: threading.Thread | None) -> None:
-        """Do the work and take care of its end: the body of the thread."""
         try:
             if before is not None:
                 before.join()

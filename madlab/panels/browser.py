@@ -3,19 +3,16 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 
 from madlab import checks, files
 from madlab.panels import chain_pictures as pictures
 from madlab.panels import panel
-from madlab.panels.chain_view import ChainView, chain_views
+from madlab.panels.chain_view import ChainView, Source, chain_views
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import timelapse
-
-if TYPE_CHECKING:
-    from madlab.panels.chain_view import Source
 
 # The labels of lists that are not called what they choose.
 _LABELS = {
@@ -62,7 +59,7 @@ class Browser(panel.Panel):
 
     def __init__(
         self,
-        source: "Source",
+        source: Source,
         *,
         view: str | None = None,
         generation: int | None = None,
@@ -191,12 +188,12 @@ class Browser(panel.Panel):
         return target
 
 
-def face_explorer(source: "Source", **begin: Any) -> Browser:
+def face_explorer(source: Source, **begin: Any) -> Browser:
     """Return what `FaceExplorer` was in version 0.4: the colour pictures of a source."""
     return Browser({name: one for name, one in chain_views(source).items() if one.colour}, **begin)
 
 
-def time_lapse(source: "Source") -> Browser:
+def time_lapse(source: Source) -> Browser:
     """Return what `TimeLapse` was in version 0.4: colour pictures, to be played."""
     shown = face_explorer(source, view=_BESIDE)
     shown.generation.index = 0

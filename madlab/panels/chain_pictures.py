@@ -164,8 +164,7 @@ VIEWS = {
 _DIGITS = [_draw_beside, _draw_matrix]
 
 
-def _height(state: State, row: Callable[[State, SubFigure], str]) -> float:
-    """Return how high a row is, in inches."""
+def _inches(state: State, row: Callable[[State, SubFigure], str]) -> float:
     colour, chains = state.chain.colour, len(state.together)
     if row is _draw_beside:
         images, across = _square(state.chain, state.t)
@@ -180,7 +179,7 @@ def _height(state: State, row: Callable[[State, SubFigure], str]) -> float:
 def draw_rows(state: State) -> tuple[Figure, str]:
     """Return the rows that belong to a state as one figure, and what they show."""
     rows = VIEWS[state.view] if state.chain.colour else _DIGITS
-    heights = [_height(state, row) for row in rows]
+    heights = [_inches(state, row) for row in rows]
     figure, parts = page(sum(heights), *heights, below=True)
     return figure, "; ".join(draw(state, part) for draw, part in zip(rows, parts, strict=True))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from madlab.plots.lines import number
 if TYPE_CHECKING:
     from madlab.chain import Chain
 
-    Source = Chain | Gallery | Mapping[str, "Chain | ChainView"] | Sequence["ChainView"]
+Source: TypeAlias = "Chain | Gallery | Mapping[str, Chain | ChainView] | Sequence[ChainView]"
 
 
 @dataclass(eq=False)
@@ -113,7 +113,7 @@ class ChainView:
         return in_words(rows, None if t == self.first or not len(first) else first.iloc[0])
 
 
-def chain_views(source: "Source", **wanted: Any) -> dict[str, ChainView]:
+def chain_views(source: Source, **wanted: Any) -> dict[str, ChainView]:
     """Return chains of pictures by the names that panels call them.
 
     - `source`: a chain that has run, several by name, or a gallery, of which all chains with a

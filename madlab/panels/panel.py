@@ -3,7 +3,7 @@
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
@@ -11,12 +11,10 @@ import traitlets
 from matplotlib.figure import Figure, SubFigure
 
 from madlab.metrics.scores import kind_of_records, score_label
+from madlab.models import Model
 from madlab.plots.lines import number
 from madlab.plots.picture import Picture
 from madlab.plots.style import WIDTH
-
-if TYPE_CHECKING:
-    from madlab.models import Model
 
 # Controls that stand side by side, by the names of what they set.
 Row = Mapping[str, Any]
@@ -180,7 +178,7 @@ def in_words(records: pd.DataFrame, first: "pd.Series[Any] | None" = None) -> st
     return ", ".join(said)
 
 
-def in_full(model: "Model") -> str:
+def in_full(model: Model) -> str:
     """Return the name of a model and its settings in words."""
     return ", ".join([model.name, *(f"{key} {value}" for key, value in model.settings.items())])
 
