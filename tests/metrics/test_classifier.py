@@ -39,7 +39,7 @@ def test_real_digits_teach_to_read_real_digits(digits, held_out):
 def test_shuffled_labels_teach_nothing(digits, some):
     def shuffled(seed):
         labels = generator(seed, "shuffle").permutation(digits.labels)
-        return trained_accuracy(Samples(digits.images, labels), some, seed=seed, steps=100)
+        return trained_accuracy(Samples(digits.images, labels), some, seed=seed, **FEW)
 
     found = np.array([shuffled(seed) for seed in range(4)])
     # Digits of one class are mistaken together, so the spread is far above a binomial one.

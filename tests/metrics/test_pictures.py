@@ -22,11 +22,16 @@ from madlab.models.base import to_bytes
 from madlab.streams import generator
 
 FFHQ = os.environ.get("MADLAB_FFHQ")
-N, HELD = 150, 60
+N, HELD = 120, 60
 
 
 def drawn():
     return madlab.data.drawn_faces(N, 32, 0, HELD)
+
+
+def real_faces():
+    found = madlab.data.ffhq()
+    return madlab.data.ffhq(n=2000) if len(found) > 2000 else found
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +55,10 @@ def faces(request):
     if request.param == "ffhq":
         if not FFHQ:
             pytest.skip("MADLAB_FFHQ names no faces")
-        found = madlab.data.ffhq()
-        if len(found) > 2000:
-            found = madlab.data.ffhq(n=2000)
+        found = real_faces()
     else:
         found = drawn()
-    wanted = Reference(found, min(200, len(found)))
+    wanted = Reference(found, min(N, len(found)))
     return found, wanted, wanted.measure(Samples(found.images[: wanted.n_evaluate]))
 
 
@@ -142,7 +145,7 @@ def test_names_depend_on_all_that_scores_depend_on(data):
 
 
 def test_what_does_not_fit_is_refused(data, reference):
-    with pytest.raises(ValueError, match=r"n_evaluate is 151; .* at most 150, the tr"):
+    with pytest.raises(ValueError, match=r"n_evaluate is 121; .* at most 120, the tr"):
         Reference(data, N + 1)
     with pytest.raises(ValueError, match="n_evaluate is 5; it must be more than k = 5"):
         Reference(data, 5)
@@ -150,7 +153,7 @@ def test_what_does_not_fit_is_refused(data, reference):
         Reference(Dataset("few", data.images, None, Samples(data.held_out.images[:5])), 100)
     with pytest.raises(KeyError, match="efficientnet, inception, dinov2, pca"):
         Reference(data, 100, "lenet")
-    with pytest.raises(ValueError, match="3 samples were given; this reference measures 150"):
+    with pytest.raises(ValueError, match="3 samples were given; this reference measures 120"):
         reference.measure(Samples(data.images[:3]))
     with pytest.raises(TypeError, match=r"samples must be uint8 with shape \(n, 32, 32, 3\)"):
         reference.measure(Samples(np.zeros((N, 16, 16, 3), np.uint8)))
@@ -177,7 +180,7 @@ def test_real_faces_pass(faces):
     assert floor.precision > 0.75
     assert floor.recall > 0.75
     assert abs(floor.kid) < 4 * floor.kid_error
-    # Sets of 200 or fewer faces against other sets of as many.
+    # Sets of 120 faces against other sets of as many.
     assert floor.fd_ratio == pytest.approx(1, rel=0.35)
     assert floor.distance == pytest.approx(1, abs=0.15)
 
@@ -246,10 +249,8 @@ def test_copies_are_seen_and_fresh_pictures_are_not_taken_for_copies(faces):
 
 @pytest.mark.skipif(not FFHQ, reason="MADLAB_FFHQ names no faces")
 def test_a_gaussian_is_not_taken_for_faces_although_pixels_take_it_for_them():
-    data = madlab.data.ffhq()
-    if len(data) > 2000:
-        data = madlab.data.ffhq(n=2000)
-    n = min(300, len(data))
+    data = real_faces()
+    n = min(200, len(data))
     model = create("principal")
     model.fit(data.images, seed=0)
     made = Samples(model.sample(n, seed=1).images)
