@@ -106,7 +106,7 @@ def frozen(path: Path, sha256: str, package: str) -> bytes:
 
 
 def load_network(name: str, folder: Path = HERE) -> nn.Module:
-    """Return the frozen network "lenet" or "reader"; OSError where its file is none or another."""
+    """Return the frozen network "lenet" or "reader"; OSError for a missing or another file."""
     entry = ABOUT[name]
     network = LeNet() if name == "lenet" else Reader()
     network.load_state_dict(load(frozen(folder / entry["file"], entry["sha256"], "madlab")))
