@@ -62,7 +62,7 @@ def conclude(claims: Iterable[Claim]) -> Conclusion:
 
 
 class Evidence(NamedTuple):
-    """What a claim is judged on: chains of one family in one loop, and those in another."""
+    """Chains of one family in one loop, and those in another."""
 
     records: pd.DataFrame
     compared: pd.DataFrame
@@ -109,9 +109,6 @@ def _name(score: str) -> str:
     return GRIDS.get(score, named)
 
 
-# Verbs, and where they hold.
-
-
 def _verb(evidence: Evidence, score: str, so: Callable[[Change], bool], chosen: Biases) -> Found:
     every = _changes(evidence.records, score)
     changes = {bias: every[bias] for bias in chosen([*every])}
@@ -150,9 +147,6 @@ def _listed(changes: dict[float, Change], said: str = "percent") -> str:
 
 def _all_known(changes: dict[float, Change]) -> bool:
     return bool(changes) and not any(math.isnan(change.lost) for change in changes.values())
-
-
-# What else is claimed of a score.
 
 
 def _sooner(evidence: Evidence, score: str) -> Found:

@@ -74,11 +74,11 @@ class PaperFigure:
         return conclude(judge(self.claims, own, self.against))
 
     def conclude(self, records: pd.DataFrame) -> Conclusion:
-        """Return whether the trend held.
+        """Return whether the trend held in the first of `families` that can be judged.
 
         - `records`: rows as `Chain.records()` gives them, or `frame`, of any number of chains; what
           does not belong to this figure is left aside. A column `family` names the kind of model,
-          where a model has several. Judged is the first of `families` that can be.
+          where a model has several.
 
         Raises ValueError where two chains cannot be told apart.
         """

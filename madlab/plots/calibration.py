@@ -80,8 +80,7 @@ def calibration(records: pd.DataFrame) -> Picture:
 
     One block for each kind of features and number of samples, since no axis can hold two of them.
     On its left precision, recall, Frechet distance and read share against the bias (or the share
-    kept), on its right precision against recall, one path a model. Several seeds become a band
-    from their least to their greatest value and a line of their mean.
+    kept), on its right precision against recall, one path a model. Several seeds become a band.
 
     Sets of points differ in their units: their shares compare, each being taken against its own
     held-out set, but their Frechet distances do so along a path only.
@@ -108,7 +107,6 @@ def calibration(records: pd.DataFrame) -> Picture:
 
 
 def _facets(block: pd.DataFrame, chosen: Mapping[str, Look]) -> list[Facet]:
-    """Return the scores of a block against the bias, or the share kept, one facet a metric."""
     names = {False: "sampling bias λ", True: "share kept"}
     x_name = " or ".join(names[picks] for picks in sorted(block["picks"].unique()))
     x: dict[str, Any] = {"x_name": x_name, "span": (0, 1.03)}

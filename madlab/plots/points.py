@@ -51,8 +51,7 @@ def draw_cloud(
       real data where None. The corner says how many points lie outside.
     - `real`: real data to draw behind, as `points`.
 
-    Raises ValueError for anything but points in the plane, and where there is none or one is not
-    finite.
+    Raises ValueError for anything but finite points in the plane, one at least.
     """
     layers = [] if real is None else [(check_points(real), GREY, 0.6)]
     layers.append((check_points(points), VERMILLION, 1.0))
@@ -126,10 +125,9 @@ def digit_map(real: np.ndarray, real_labels: np.ndarray, generations: Placed) ->
     """Draw digits of some generations over real ones, a panel a generation, all on equal axes.
 
     Real digits are pale grey points. Synthetic ones have the colour and the shape of the digit that
-    was asked for, whose number stands at the median of its points. The axes have no numbers, since
-    those of an embedding mean nothing. In words: the share whose nearest real digit is the digit
-    asked for, and the spread of a digit, the median distance from the median of its points,
-    averaged over the digits and divided by that of the real ones.
+    was asked for, whose number stands at the median of its points. Axes have no numbers, as those
+    of an embedding mean nothing. The spread that words name is the median distance from that
+    median, averaged over the digits.
 
     - `real`: float `(n, 2)`; `real_labels`: whole numbers `(n,)` from 0 to 9.
     - `generations`: `{5: (points, labels), ...}`, as `madlab.gallery.Gallery.embedding` has them.

@@ -134,15 +134,12 @@ def timelapse(
     """Return an animated GIF of a sheet of pictures, one frame a generation, in an endless loop.
 
     Each frame gets the 240 colours that suit its pictures best, and every pixel the nearest of
-    these, without dithering: dots that imitate further colours would look like the scars that one
-    is looking for. Soft shades of a large sheet can show faint steps instead; a PNG of one
-    generation, `sheet`, has none. Digits lose nothing.
+    these, without dithering, whose dots would look like the scars that one is looking for. Soft
+    shades of a large sheet can show faint steps instead; digits lose nothing.
 
     - `samples`: the generations, for instance `{t: chain.preview(t) for t in range(1, 6)}`, of
-      which the first `columns` x `columns` pictures are shown, dark ink on white where grey. Each
-      frame names its generation.
-    - `columns`: pictures in a row, at least 1.
-    - `scale`: pixels of the GIF for each pixel of a picture, at least 1.
+      which the first `columns` x `columns` pictures are shown, dark ink on white where grey.
+    - `columns`: at least 1; `scale`: pixels of the GIF for each of a picture, at least 1.
     - `seconds`: how long a generation is shown, 0.02 to 300 (a GIF holds no more); the last one
       is shown twice as long.
 

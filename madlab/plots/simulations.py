@@ -33,8 +33,7 @@ def fans(
 ) -> Picture:
     """Draw a fan for each title, side by side.
 
-    - `values`: by title, `(chains, g)`; `theory`: by title, curves by name; as for `fan`, which
-      says what `generations` and `log` are and what is raised.
+    - `values`, `theory`: those of `fan` by title; the rest, and what is raised, as for `fan`.
     """
     known = theory or {}
     facets = [fan(generations, own, title, known.get(title), log) for title, own in values.items()]
@@ -232,10 +231,7 @@ def in_the_plane(run: "Simulation", chain: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def ellipse_words(means: np.ndarray, covariances: np.ndarray, generations: Steps) -> str:
-    """Return centre and half-axes, standard deviations, of a chain's first and last ellipse.
-
-    - `means`, `covariances`, `generations`: as `in_the_plane` returns them.
-    """
+    """Return centre and half-axes of a chain's first and last ellipse, as of `in_the_plane`."""
     said = []
     for i in sorted({0, len(generations) - 1}):
         variances = np.linalg.eigvalsh(covariances[i])
