@@ -270,7 +270,7 @@ def test_a_smaller_bias_lowers_the_spread_step_by_step(fitted):
 
 
 def test_faces_of_64_pixels_have_their_shape_and_follow_the_noise(tmp_path):
-    model = FaceFlow(channels=4, steps=2, batch=4, sampling_steps=2)
+    model = FaceFlow(channels=4, steps=2, batch=4, sampling_steps=1)
     model.fit(blots(12, 64), seed=0)
     one = model.sample(3, bias=0.5, seed=1)
     assert one.images.shape == (3, 64, 64, 3)

@@ -61,7 +61,7 @@ RATIOS = [
 
 @pytest.mark.parametrize(("n_real", "bias", "n_synthetic", "ratio"), RATIOS)
 def test_figures_11_and_12_within_five_per_cent(n_real, bias, n_synthetic, ratio):
-    distance = settled_distance(Loop.fresh_data(n_real, n_synthetic), D, bias, chains=16)
+    distance = settled_distance(Loop.fresh_data(n_real, n_synthetic), D, bias)
     found = effective_size(distance.value, D, distance.error)
     assert found.value / n_real == pytest.approx(ratio, rel=0.05)
     assert found.error / found.value < 0.02
