@@ -81,6 +81,9 @@ def _read(path: Path) -> tuple[NotebookNode, dict[str, Any]]:
             defaults[name] = ast.unparse(line.value)
             with contextlib.suppress(ValueError):
                 defaults[name] = ast.literal_eval(line.value)
+    # What ran it, in the words of JupyterLab, which the source may leave out.
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3 (ipykernel)"}
+    nb.metadata.kernelspec = nbformat.from_dict(kernel)
     return nb, defaults
 
 

@@ -69,7 +69,11 @@ def test_parameters_are_those_that_python_finds_in_their_cell(
 ) -> None:
     lines = f"{PARAMETERS}\na = 1; b = 2  # c=3\nd: int = 4\ne = -2 * b"
     source = make_notebook(tmp_path / "x.ipynb", "print(a, b, d, e)", parameters=lines)
+    bare = nbformat.read(source, as_version=4)
+    del bare.metadata["kernelspec"]
+    nbformat.write(bare, source)
     nb = run_notebook(source, {"b": 5, "d": 6})
+    assert nb.metadata.kernelspec.name == "python3"
     assert nb.cells[-1].outputs[0].text == "1 5 6 -4\n"
     known = {"preset": "quick", "seed": 0, "store": "runs", "a": 1, "b": 5, "d": 6, "e": "-2 * b"}
     assert nb.metadata.madlab.parameters == known
