@@ -5,7 +5,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -214,10 +213,17 @@ _HOW = [
 ]
 
 
-def _say(verb: str, done: int, total: int) -> None:
-    """Say now and then, on stderr, how far the work is."""
-    if done % 1000 == 0:
-        click.echo(f"{verb} {done:,} of {total:,}", err=True)
+def _say(verb: str) -> Callable[[int, int], None]:
+    """Return what says every five seconds, on stderr, how far the work is."""
+    last = time.monotonic()
+
+    def say(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 5:
+            last = time.monotonic()
+            click.echo(f"{verb} {done:,} of {total:,}", err=True)
+
+    return say
 
 
 def _prepare(name: str, path: Path | None, how: dict[str, Any]) -> None:
@@ -227,7 +233,7 @@ def _prepare(name: str, path: Path | None, how: dict[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("default", RuntimeWarning)
-        prepared = getattr(data, name)(path, **how, progress=partial(_say, "decoded"))
+        prepared = getattr(data, name)(path, **how, progress=_say("decoded"))
     # Names may have letters that the output, a file on Windows say, cannot hold.
     encoding = sys.stdout.encoding or "utf-8"
     click.echo(str(prepared.report).encode(encoding, "backslashreplace").decode(encoding))
@@ -258,7 +264,7 @@ def ffhq(path: Path | None, download: bool, n: int | None, **how: Any) -> None:
     if n is not None and not download:
         raise ValueError("--n is of the download alone; give --download too, or leave --n out")
     if download:
-        path = thumbnails(path, COUNT if n is None else n, progress=partial(_say, "downloaded"))
+        path = thumbnails(path, COUNT if n is None else n, progress=_say("downloaded"))
     _prepare("ffhq", path, how)
     if download:
         click.echo(f"the pictures are in {path}; set MADLAB_FFHQ to it for the notebooks")

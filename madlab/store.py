@@ -85,7 +85,7 @@ class Store:
             )
 
     @classmethod
-    def of(cls, store: "str | os.PathLike[str] | Store | None", owner: object) -> "Store":
+    def of(cls, store: "str | os.PathLike[str] | Store | None", owner: object = None) -> "Store":
         """Return `store` itself where it is one, else the store in the folder it names.
 
         Where None, one in a temporary folder, which goes with its `owner`.

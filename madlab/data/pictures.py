@@ -56,6 +56,8 @@ def decode(content: bytes, size: int, resize: str) -> tuple[np.ndarray, list[str
     except (UnusableError, MemoryError):
         raise
     except UnidentifiedImageError as error:
+        if not content:
+            raise UnusableError("is empty") from error
         broken = content.startswith(_MAGIC)
         raise UnusableError(
             "is cut short or corrupt" if broken else "is no JPEG, PNG or WebP picture"

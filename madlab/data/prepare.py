@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from madlab import checks, files
+from madlab import checks
 from madlab.data import cache
 from madlab.data.pictures import RESIZE, UnusableError, decode
 from madlab.data.samples import Dataset, Samples
@@ -169,32 +169,46 @@ def folder(
     digest = _hash(json.dumps(about, sort_keys=True).encode(), 16)
     slug = re.sub(r"[^A-Za-z0-9]+", "-", place.stem).strip("-")[:24]
     name = "-".join(word for word in (rules.prefix, slug, str(size), resize, digest) if word)
-    entry = cache.find(name, verify=verify) or _make(rules, source, name, about, progress)
+    entry = cache.find(name, verify=verify)
+    if entry is None:
+        entry = _make(rules, source, name, about, on_bad, progress)
+    data = _dataset(entry, n, seed)
     skipped = entry["skipped"]
+    _refuse(source.path, skipped, on_bad)
     if skipped:
-        which = f"{len(skipped):,} files in {_printable(source.path)}"
-        if on_bad == "refuse":
-            raise ValueError(
-                f"{which} cannot be used: {_first_few(skipped)}. Mend or remove them, or give "
-                "on_bad='skip' (--on-bad skip) to go on without them"
-            )
         warnings.warn(
-            f"{which} were skipped: {_first_few(skipped)}. The data set's report names all of them",
+            f"{len(skipped):,} files in {_printable(source.path)} were skipped: "
+            f"{_first_few(skipped)}. The data set's report names all of them",
             UserWarning,
             # A data set with rules of its own, as `ffhq` is, stands between.
             2 + (rules is not BY_CONTENT),
         )
-    return _dataset(entry, n, seed)
+    return data
+
+
+def _refuse(path: Path, skipped: Mapping[str, str], on_bad: str) -> None:
+    if skipped and on_bad == "refuse":
+        raise ValueError(
+            f"{len(skipped):,} files in {_printable(path)} cannot be used: {_first_few(skipped)}. "
+            "Mend or remove them, or give on_bad='skip' (--on-bad skip) to go on without them"
+        )
 
 
 def _make(
-    rules: Rules, source: Source, name: str, about: Mapping[str, Any], progress: Progress | None
+    rules: Rules,
+    source: Source,
+    name: str,
+    about: Mapping[str, Any],
+    on_bad: str,
+    progress: Progress | None,
 ) -> Mapping[str, Any]:
     """Decode, split and publish all pictures of a source; return what the cache says of them."""
     start = time.perf_counter()
     known, skipped, ignored = source.listing()
     names, refused = rules.choose(known)
     skipped |= refused
+    # What is known before anything is decoded is said before.
+    _refuse(source.path, skipped, on_bad)
     size, total = about["size"], len(names) + len(skipped)
 
     def write(folder: Path) -> dict[str, Any]:
@@ -233,17 +247,21 @@ def _make(
             for what in arrived[name][2]:
                 changed.setdefault(what, []).append(name)
         order = np.array(places)[np.argsort(held_out, kind="stable")]
-        pixels = np.memmap(rough, np.uint8, "r").reshape(-1, size, size, 3)
+        pixels, sha256 = (
+            np.memmap(rough, np.uint8, "r").reshape(-1, size, size, 3),
+            hashlib.sha256(),
+        )
         with (folder / cache.PICTURES).open("wb") as stream:
             for some in np.array_split(order, -(-len(order) // 1024)):
-                stream.write(pixels[some].tobytes())
+                sha256.update(pixels[some])
+                stream.write(pixels[some])
         del pixels
         rough.unlink()
         return {
             **about,
             "training": sides[0],
             "held_out": sides[1],
-            "sha256": files.sha256(folder / cache.PICTURES),
+            "sha256": sha256.hexdigest(),
             "skipped": dict(sorted(skipped.items())),
             "changed": changed,
             "copies": len(digests) - len(set(digests)),

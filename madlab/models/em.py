@@ -1,9 +1,11 @@
 """Our own EM, as scikit-learn's neither fits many chains at a time nor repeats their bits.
 
-It fits mixtures of Gaussians with full covariances to chains, independent sets of points of one
-size. Each chain's result is that of fitting it alone, bit for bit on a CPU: no sum runs over more
-than one chain, one thread does them all, and points are filled up to a multiple of eight, so that
-every chain's numbers lie in memory as the first one's do, which matrix products would notice.
+It fits mixtures of Gaussians with full covariances to many sets of points at a time.
+
+Everything is batched over chains, independent sets of points of one size, and each chain's result
+is that of fitting it alone, bit for bit on a CPU: no sum runs over more than one chain, one thread
+does them all, and points are filled up to a multiple of eight, so that every chain's numbers lie
+in memory as the first one's do, which matrix products would notice.
 """
 
 import math
@@ -19,10 +21,8 @@ from madlab import checks
 from madlab.streams import generator
 from madlab.training import one_thread
 
-# Scikit-learn's defaults.
 TOLERANCE = 1e-3
 ROUNDS = 100
-# In squared units of the points: a standard deviation of 1e-5.
 FLOOR = 1e-10
 # Of 1,000 fits to 2,500 points of 25 well separated modes, 1 misses a mode with 20 candidates;
 # with 5, as scikit-learn would take, 92 do, and with 1 candidate 917.
@@ -36,9 +36,12 @@ NEVER = -1e300
 
 
 class Fitted(NamedTuple):
-    """Mixtures of `k` Gaussians for `c` chains: `(c, k)`, `(c, k, d)` and `(c, k, d, d)`.
+    """Mixtures of `k` Gaussians for `c` chains, float64 on the device of the points.
 
-    A component that no point was left to has weight 0. `rounds`, `(c,)`, are those each chain took.
+    - `weights`: `(c, k)`, summing to 1; 0 for a component that no point was left to.
+    - `means`: `(c, k, d)`.
+    - `covariances`: `(c, k, d, d)`, with no eigenvalue below `FLOOR`.
+    - `rounds`: whole numbers `(c,)`, the rounds of EM that each chain took.
     """
 
     weights: Tensor
@@ -48,40 +51,56 @@ class Fitted(NamedTuple):
 
 
 @one_thread()
-def fit(points: Tensor, k: int, seeds: Sequence[int]) -> Fitted:
+def fit(
+    points: Tensor,
+    k: int,
+    seeds: Sequence[int],
+    *,
+    tolerance: float = TOLERANCE,
+    rounds: int = ROUNDS,
+    floor: float = FLOOR,
+) -> Fitted:
     """Fit a mixture of `k` Gaussians to each chain's points, from nothing.
 
-    From the clusters of greedy k-means++ rounds of EM go on until one improves a chain's mean
-    log-likelihood of a point by less than `TOLERANCE`, or `ROUNDS` are done. Variances in any
-    direction are at least `FLOOR`; unlike a ridge, which a loop would add anew in every fit, it
-    leaves larger ones as they are.
+    The start are the clusters of greedy k-means++; rounds of expectation and maximisation follow
+    until one improves a chain's mean log-likelihood of a point by less than `tolerance`, or
+    `rounds` are done. Chains that are done drop out while the others go on.
+
+    Covariances maximise the likelihood among those whose eigenvalues are all at least `floor`.
+    Unlike a ridge added in every fit, which a loop of n points a component would pile up to n
+    ridges, this leaves a variance as it is until it has collapsed to the floor; there, at a
+    standard deviation of 1e-5, it stays for good.
 
     - `points`: float64 `(c, n, d)`, finite, with n of at least `k`; equal points may occur.
+    - `k`: components, at least 1.
     - `seeds`: c whole numbers; chain i's start depends on `seeds[i]` and its points alone.
+    - `tolerance`, `rounds`: as scikit-learn's defaults, 1e-3 and 100.
+    - `floor`: the least variance in any direction, more than 0, in squared units of the points.
 
-    Raises TypeError or ValueError for other points.
+    Raises TypeError for anything but float64 points, ValueError for fewer points than components,
+    for values that are not finite and for sizes that do not match.
     """
-    if points.dtype != torch.float64 or points.ndim != 3:
-        shape = tuple(points.shape)
-        raise TypeError(f"points must be float64 (c, n, d), not {points.dtype} with shape {shape}")
-    n = points.shape[1]
-    if n < checks.count("k", k, 1):
-        raise ValueError(f"{n} points are too few for {k} components: give at least {k} points")
-    if not points.isfinite().all():
-        raise ValueError("the points hold NaN or infinite values: remove them first")
+    _check(points, checks.count("k", k, 1), seeds)
+    if not floor > 0:
+        raise ValueError(f"floor is {floor!r}; it must be more than 0")
     # Squares of coordinates lose the digits that a distant origin takes. A mean alone does not
     # depend on the other chains, whichever way torch sums.
     centre = torch.stack([chain.mean(0) for chain in points])[:, None]
     points = points - centre
     labels = k_means_plus_plus(points, k, seeds)
     start = (torch.arange(k, device=points.device)[:, None] == labels[:, None]).to(points.dtype)
-    found = _climb(_features(points), _fill(start))
-    return found._replace(means=found.means + centre)
+    weights, means, covariances, taken = _climb(
+        _features(points), _fill(start), tolerance, checks.count("rounds", rounds), floor
+    )
+    return Fitted(weights, means + centre, covariances, taken)
 
 
 @one_thread()
 def log_likelihood(points: Tensor, fitted: Fitted) -> Tensor:
-    """Return each chain's mean log-likelihood of a point, `(c,)`; points are `(c, n, d)`."""
+    """Return each chain's mean log-likelihood of a point, `(c,)`.
+
+    - `points`: float64 `(c, n, d)`; the chains are those of `fitted`, in order.
+    """
     joint = torch.bmm(_coefficients(*fitted[:3]), _features(points))
     return torch.logsumexp(joint, 1)[:, : points.shape[1]].mean(1)
 
@@ -89,14 +108,16 @@ def log_likelihood(points: Tensor, fitted: Fitted) -> Tensor:
 def draw(fitted: Fitted, uniforms: Tensor, normals: Tensor, bias: float = 1.0) -> Tensor:
     """Return samples `(c, n, d)`: component means plus noise of `bias` times their covariances.
 
-    `uniforms` `(c, n)` choose the components, `normals` `(c, n, d)` are the noise.
+    - `uniforms`: `(c, n)` in [0, 1), which choose the components.
+    - `normals`: `(c, n, d)`, standard normal. Sample i of a chain depends on row i alone.
+    - `bias`: in (0, 1].
     """
     edges = fitted.weights.cumsum(1)
     chosen = torch.searchsorted(edges, uniforms * edges[:, -1:], right=True)
     last = (fitted.weights > 0).to(torch.int64).cumsum(1).argmax(1)
     chosen = torch.minimum(chosen, last[:, None])
     variances, axes = torch.linalg.eigh(fitted.covariances)
-    factors = axes * (bias * variances.clamp(min=0)).sqrt()[:, :, None]
+    factors = axes * (checks.bias(bias) * variances.clamp(min=0)).sqrt()[:, :, None]
     rows = torch.arange(len(chosen), device=chosen.device)[:, None]
     drawn = fitted.means[rows, chosen]
     # One product and one sum at a time: a matrix product may round differently with n.
@@ -115,12 +136,15 @@ def noise(seeds: Sequence[int], n: int, d: int) -> tuple[Tensor, Tensor]:
 def k_means_plus_plus(points: Tensor, k: int, seeds: Sequence[int]) -> Tensor:
     """Return the nearest of `k` spread-out points for each point, whole numbers `(c, n)`.
 
-    Centres are drawn from the points `(c, n, d)` one by one, with probabilities proportional to the
-    squared distance from those there are; of `CANDIDATES` the one that lowers the sum of these
-    distances most is taken. EM never finds a mode again that its start has missed. Of centres that
-    coincide only the first is the nearest of any point.
+    Centres are drawn from the points one by one, with probabilities proportional to the squared
+    distance from those there are; of `CANDIDATES` the one that lowers the sum of these distances
+    most is taken. EM never finds a mode again that its start has missed.
 
-    Source: Arthur & Vassilvitskii 2007; the greedy choice as in scikit-learn.
+    - `points`: float64 `(c, n, d)`; where fewer than `k` of them differ, some centres coincide
+      and only the first of them is the nearest of any point.
+
+    Source: Arthur & Vassilvitskii 2007; the greedy choice as in
+    scikit-learn, which takes 2 + log(k) candidates.
     """
     chains, n, d = points.shape
     numbers = [generator(seed, "mixture", "k-means++").random(1 + k * CANDIDATES) for seed in seeds]
@@ -139,7 +163,8 @@ def k_means_plus_plus(points: Tensor, k: int, seeds: Sequence[int]) -> Tensor:
     linear[..., -1] = -1
     for centre in range(1, k):
         edges = closest.cumsum(1)
-        wanted = uniforms[:, 1 + centre * CANDIDATES :][:, :CANDIDATES] * edges[:, -1:]
+        place = 1 + centre * CANDIDATES
+        wanted = uniforms[:, place : place + CANDIDATES] * edges[:, -1:]
         tried = torch.searchsorted(edges, wanted, right=True).clamp_(max=n - 1)
         candidates = axes[rows[:, None], :, tried]
         linear[..., 0] = candidates.square().sum(2)
@@ -156,6 +181,23 @@ def _squared(axes: Tensor, centres: Tensor) -> Tensor:
     return (axes - centres[:, :, None]).square_().sum(1)
 
 
+def _check(points: Tensor, k: int, seeds: Sequence[int]) -> None:
+    if not isinstance(points, Tensor) or points.dtype != torch.float64 or points.ndim != 3:
+        kind = type(points).__name__
+        if isinstance(points, Tensor):
+            kind = f"{points.dtype} with shape {tuple(points.shape)}"
+        raise TypeError(f"points must be a float64 tensor of shape (c, n, d), not {kind}")
+    c, n, d = points.shape
+    if not c or not d:
+        raise ValueError(f"points have shape {(c, n, d)}; there must be a chain and a dimension")
+    if n < k:
+        raise ValueError(f"{n} points are too few for {k} components: give at least {k} points")
+    if len(seeds) != c:
+        raise ValueError(f"{len(seeds)} seeds are given for {c} chains: give one each")
+    if not points.isfinite().all():
+        raise ValueError("the points hold NaN or infinite values: remove them first")
+
+
 def _fill(values: Tensor) -> Tensor:
     """Return `(c, m, n)` with zeros at the end, to a multiple of eight points."""
     return pad(values, (0, -values.shape[2] % 8))
@@ -164,8 +206,9 @@ def _fill(values: Tensor) -> Tensor:
 def _features(points: Tensor) -> Tensor:
     """Return 1, the coordinates and their products, `(c, 1 + d + d (d + 1) / 2, n)`, filled up.
 
-    A Gaussian's log-density is a linear function of them, and their means give its mean and
-    covariance: both steps of EM become one matrix product each. Zeros filled in count nothing.
+    A logarithm of a Gaussian density is a linear function of them, and their means give mean and
+    covariance: both steps of EM become one matrix product each. Points filled in count nothing,
+    as they have zeros for all of them.
     """
     axes = points.mT
     i, j = torch.triu_indices(axes.shape[1], axes.shape[1], device=points.device)
@@ -186,7 +229,7 @@ def _coefficients(weights: Tensor, means: Tensor, covariances: Tensor) -> Tensor
     return torch.cat([constant[..., None], linear, -twice * precisions[..., i, j]], 2)
 
 
-def _maximise(features: Tensor, shares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _maximise(features: Tensor, shares: Tensor, floor: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return weights, means and covariances, given each component's share `(c, k, n)` of points."""
     d = math.isqrt(2 * features.shape[1]) - 1
     moments = torch.bmm(shares, features.mT)
@@ -197,19 +240,21 @@ def _maximise(features: Tensor, shares: Tensor) -> tuple[Tensor, Tensor, Tensor]
     products = moments.new_zeros(*moments.shape[:2], d, d)
     products[..., i, j] = products[..., j, i] = moments[..., 1 + d :]
     variances, axes = torch.linalg.eigh(products - means[..., None] * means[..., None, :])
-    covariances = (axes * variances.clamp(min=FLOOR)[..., None, :]) @ axes.mT
+    covariances = (axes * variances.clamp(min=floor)[..., None, :]) @ axes.mT
     counts = torch.where(counts > EMPTY, counts, 0.0)[..., 0]
     return counts / counts.sum(1, keepdim=True), means, covariances
 
 
-def _climb(features: Tensor, shares: Tensor) -> Fitted:
+def _climb(
+    features: Tensor, shares: Tensor, tolerance: float, rounds: int, floor: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Run EM from the shares of a start; `shares` is overwritten."""
-    found = _maximise(features, shares)
+    found = _maximise(features, shares, floor)
     chains, n = len(features), features[0, 0].sum()
     going = torch.arange(chains, device=features.device)
     taken = torch.zeros_like(going)
     before = features.new_full((chains,), -math.inf)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         # log(weight x density), then shares before they are divided by their sum over components.
         joint = shares[: len(going)]
         torch.bmm(_coefficients(*(part[going] for part in found)), features, out=joint)
@@ -217,14 +262,14 @@ def _climb(features: Tensor, shares: Tensor) -> Fitted:
         joint.sub_(most).clamp_(min=LEAST).exp_()
         sums = joint.sum(1, keepdim=True)
         now = ((most + sums.log())[:, 0] * features[:, 0]).sum(1) / n
-        better = _maximise(features / sums, joint)
+        better = _maximise(features / sums, joint, floor)
         for part, value in zip(found, better, strict=True):
             part[going] = value
         taken[going] += 1
-        on = now - before >= TOLERANCE
+        on = now - before >= tolerance
         before = now
         if not on.all():
             going, features, before = going[on], features[on], before[on]
             if not len(going):
                 break
-    return Fitted(*found, taken)
+    return *found, taken

@@ -53,11 +53,9 @@ class RealNvp(Base):
     learning_rate: float = setting(5e-3, checks.positive)
 
     def _checked(self, images: np.ndarray, labels: Labels) -> tuple[np.ndarray, Labels]:
-        points = checks.points(images, least=2)
+        points = _moderate(checks.points(images, least=2))
         if points.shape[1] < 2:
             raise ValueError("points have 1 coordinate; couplings need at least 2")
-        if abs(points).max() > _LARGEST:
-            raise ValueError(f"the points hold values beyond {_LARGEST:g}: remove them first")
         mean, scale = points.mean(axis=0), points.std(axis=0)
         constant = np.flatnonzero(scale <= _LEAST_SPREAD * abs(points).max(axis=0))
         if len(constant):
@@ -106,7 +104,7 @@ class RealNvp(Base):
         Raises NotFittedError before `fit`, TypeError or ValueError for noise of another kind.
         """
         found = self.fitted
-        noise = checks.points(noise, d=len(found["mean"]), least=0)
+        noise = _moderate(checks.points(noise, d=len(found["mean"]), least=0))
         return np.asarray(found["mean"] + found["scale"] * _computed(self._network.forward, noise))
 
     def inverse(self, points: np.ndarray) -> np.ndarray:
@@ -125,7 +123,13 @@ class RealNvp(Base):
 
     def _standard(self, points: np.ndarray) -> np.ndarray:
         mean, scale = self.fitted["mean"], self.fitted["scale"]
-        return (checks.points(points, d=len(mean), least=0) - mean) / scale
+        return (_moderate(checks.points(points, d=len(mean), least=0)) - mean) / scale
+
+
+def _moderate(points: np.ndarray) -> np.ndarray:
+    if not (abs(points) <= _LARGEST).all():
+        raise ValueError(f"the points hold values beyond {_LARGEST:g}: remove them first")
+    return points
 
 
 @torch.inference_mode()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from madlab.training.device import TensorFunction
+from madlab.training.device import TensorFunction, mode
 
 WARM_UP = 3
 
@@ -19,7 +19,7 @@ class CudaGraph:
 
     - `function`: maps tensors by name, of the same shapes in every call, to a tensor. It may
       change weights; it must not wait for the device nor draw random numbers.
-    - `where`: a CUDA device.
+    - `where`: the device; where the mode is "eager", as on a CPU, every call is plain.
 
     What a call returns is overwritten by the next call.
     """
@@ -27,7 +27,7 @@ class CudaGraph:
     def __init__(self, function: TensorFunction, where: torch.device) -> None:
         self._function = function
         self._where = where
-        self._plain = False
+        self._plain = mode(where) == "eager"
         self._calls = 0
         self._inputs: dict[str, Tensor] = {}
         self._output: Tensor | None = None

@@ -13,14 +13,6 @@ from madlab.data.toy import MODES
 from madlab.models import em
 
 
-def fit_with(points, k, seeds, **constants):
-    """Fit with other numbers in place of `em`'s."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in constants.items():
-            patch.setattr(em, name, value)
-        return em.fit(points, k, seeds)
-
-
 def chains_of(*sets):
     return torch.from_numpy(np.stack(sets))
 
@@ -68,7 +60,7 @@ def test_em_equals_scikit_learn_from_the_same_start(d):
     )
     with pytest.warns(ConvergenceWarning):
         peer.fit(points)
-    found = fit_with(chains_of(points), 4, [5], TOLERANCE=-1, ROUNDS=60)
+    found = em.fit(chains_of(points), 4, [5], tolerance=-1, rounds=60)
     # Sixty rounds carry rounding errors along, and scikit-learn's ridge of 1e-10.
     np.testing.assert_allclose(found.weights[0], peer.weights_, atol=1e-6)
     np.testing.assert_allclose(found.means[0], peer.means_, atol=1e-6)
@@ -103,7 +95,7 @@ def test_no_round_lowers_the_likelihood():
     points = np.concatenate([blobs(440, seed=3)[0], line, np.repeat([[9.0, 9.0]], 100, axis=0)])
     sets = chains_of(points, blobs(600, seed=4)[0])
     steps = [
-        em.log_likelihood(sets, fit_with(sets, 6, [0, 1], TOLERANCE=-1, ROUNDS=rounds))
+        em.log_likelihood(sets, em.fit(sets, 6, [0, 1], tolerance=-1, rounds=rounds))
         for rounds in range(40)
     ]
     steps = torch.stack(steps)
@@ -115,7 +107,7 @@ def test_no_round_lowers_the_likelihood():
 @pytest.mark.parametrize("d", [2, 3])
 def test_known_parameters_are_found_again(d):
     points, weights, means, covariances = blobs(40_000, seed=11, d=d)
-    found = fit_with(chains_of(points), 3, [0], TOLERANCE=1e-7, ROUNDS=500)
+    found = em.fit(chains_of(points), 3, [0], tolerance=1e-7, rounds=500)
     order = [int((found.means[0] - torch.from_numpy(mean)).norm(dim=1).argmin()) for mean in means]
     assert sorted(order) == [0, 1, 2]
     # Standard errors of the smallest component are about 0.01, a few times that by the overlap.
@@ -170,11 +162,11 @@ def threads(request):
 @pytest.mark.parametrize(("n", "k"), [(2500, 25), (97, 7), (6, 3), (40_001, 2)])
 def test_a_chain_does_not_depend_on_those_beside_it(n, k, threads):
     sets = chains_of(*[blobs(n, seed=20 + i)[0] for i in range(5)])
-    together = fit_with(sets, k, range(5), TOLERANCE=1e-4)
+    together = em.fit(sets, k, range(5), tolerance=1e-4)
     if n == 2500:
         assert len(set(together.rounds.tolist())) > 1
     for i in range(5):
-        alone = fit_with(sets[i : i + 1], k, [i], TOLERANCE=1e-4)
+        alone = em.fit(sets[i : i + 1], k, [i], tolerance=1e-4)
         for one, many in zip(alone, together, strict=True):
             assert torch.equal(one[0], many[i])
     assert torch.get_num_threads() == threads
@@ -187,7 +179,7 @@ def test_another_seed_is_another_start(grid):
 
 def test_points_stay_as_they_were(grid):
     before = grid.clone()
-    fit_with(grid, 25, range(6), ROUNDS=1)
+    em.fit(grid, 25, range(6), rounds=1)
     assert torch.equal(grid, before)
 
 
@@ -226,7 +218,7 @@ def test_variances_above_the_floor_are_those_of_the_points():
     points = np.random.default_rng(1).normal(2, 5e-5, (5000, 2))
     found = em.fit(chains_of(points), 1, [0])
     np.testing.assert_allclose(found.covariances[0, 0], np.cov(points.T, bias=True), rtol=1e-4)
-    found = fit_with(chains_of(points), 1, [0], FLOOR=1e-8)
+    found = em.fit(chains_of(points), 1, [0], floor=1e-8)
     np.testing.assert_allclose(found.covariances[0, 0], 1e-8 * np.eye(2), atol=1e-15)
 
 
@@ -280,16 +272,21 @@ GOOD = torch.zeros(2, 10, 2, dtype=torch.float64)
 
 
 @pytest.mark.parametrize(
-    ("points", "k", "error", "message"),
+    ("points", "k", "seeds", "settings", "error", "message"),
     [
-        (GOOD, 11, ValueError, "10 points are too few for 11 components"),
-        (GOOD, 0, ValueError, "k is 0"),
-        (GOOD, 1.5, TypeError, "k must be a whole number"),
-        (GOOD.float(), 2, TypeError, "float64 .*not torch.float32"),
-        (GOOD[0], 2, TypeError, r"shape \(10, 2\)"),
-        (GOOD / 0, 2, ValueError, "NaN or infinite"),
+        (GOOD, 11, [0, 1], {}, ValueError, "10 points are too few for 11 components"),
+        (GOOD, 0, [0, 1], {}, ValueError, "k is 0"),
+        (GOOD, 1.5, [0, 1], {}, TypeError, "k must be a whole number"),
+        (GOOD, 2, [0], {}, ValueError, "1 seeds are given for 2 chains"),
+        (GOOD.float(), 2, [0, 1], {}, TypeError, "float64 tensor .*not torch.float32"),
+        (GOOD[0], 2, [0, 1], {}, TypeError, r"shape \(10, 2\)"),
+        (GOOD.numpy(), 2, [0, 1], {}, TypeError, "not ndarray"),
+        (GOOD[:0], 2, [], {}, ValueError, "there must be a chain"),
+        (GOOD / 0, 2, [0, 1], {}, ValueError, "NaN or infinite"),
+        (GOOD, 2, [0, 1], {"floor": 0.0}, ValueError, "floor is 0.0"),
+        (GOOD, 2, [0, 1], {"rounds": -1}, ValueError, "rounds is -1"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(points, k, error, message):
+def test_what_cannot_be_fitted_is_refused(points, k, seeds, settings, error, message):
     with pytest.raises(error, match=message):
-        em.fit(points, k, [0, 1])
+        em.fit(points, k, seeds, **settings)

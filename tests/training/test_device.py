@@ -10,6 +10,7 @@ import torch
 
 from madlab import training
 from madlab.training import (
+    CudaGraph,
     Draws,
     Precision,
     captured,
@@ -43,11 +44,18 @@ def test_device_refuses_what_is_not_there(name):
         device(name)
 
 
-def test_a_function_stays_as_it_is_on_the_cpu():
+def test_a_function_is_called_plainly_on_the_cpu():
+    calls, cpu = [], torch.device("cpu")
+
     def double(given):
+        calls.append(1)
         return 2 * given["x"]
 
-    assert captured(double, torch.device("cpu")) is double
+    assert captured(double, cpu) is double
+    graph = CudaGraph(double, cpu)
+    for value in range(6):
+        assert graph({"x": torch.tensor(value)}).item() == 2 * value
+    assert len(calls) == 6
 
 
 def test_precision_and_mode_are_chosen_and_can_be_set(monkeypatch):
