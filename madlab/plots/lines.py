@@ -110,7 +110,7 @@ def draw_facet(axes: Axes, facet: Facet) -> None:
         if min(line.runs.min() for line in facet.lines) < FLOOR:
             note = f"below {FLOOR:g}: drawn at {FLOOR:g}"
             axes.text(1, 1, note, transform=axes.transAxes, va="top", **{**small, "fontsize": 8})
-        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter(_power)
     else:
         axes.set_ylim(*facet.limits)
     if facet.span is not None:
@@ -122,6 +122,11 @@ def draw_facet(axes: Axes, facet: Facet) -> None:
     axes.set_xlabel(facet.x_name, fontsize=10)
     axes.set_ylabel("")
     style_axes(axes, title=facet.title)
+
+
+def _power(value: float, place: int | None) -> str:
+    """Return a power of ten, at a tick of a logarithmic axis, as text."""
+    return f"{value:g}" if value >= 0.001 else f"$10^{{{round(np.log10(value))}}}$"
 
 
 def _draw_line(axes: Axes, line: Line, least: float) -> None:
