@@ -29,8 +29,10 @@ def known(what: str, name: Any, names: Iterable[Any]) -> None:
     there = list(dict.fromkeys(names))
     if name not in there:
         words = [f"{one:g}" if isinstance(one, float) else str(one) for one in there]
-        listed = f"{', '.join(words) or 'none'}{hint(name, words)}"
-        raise KeyError(f"there is no {what} {name!r}; there are: {listed}")
+        meant = hint(name, words) if isinstance(name, str) else ""
+        raise KeyError(
+            f"there is no {what} {name!r}; there are: {', '.join(words) or 'none'}{meant}"
+        )
 
 
 def flag(name: str, value: bool) -> bool:

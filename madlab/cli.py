@@ -137,11 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.Abort:
-        click.echo(
-            "madlab: interrupted. Every generation that was finished is kept in its store, from "
-            "where the same command goes on.",
-            err=True,
+        kept = (
+            ". Every generation that was finished is kept in the store of the run; the same command "
+            "goes on from there."
         )
+        click.echo(f"madlab: interrupted{kept if words[0] in ('run', 'report') else ''}", err=True)
         return 130
     except (ValueError, KeyError, OSError, TypeError, ImportError, RuntimeError) as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import nbformat
 import papermill
 from ipykernel.kernelspec import get_kernel_dict
+from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -69,7 +70,9 @@ def _read(path: Path) -> tuple[NotebookNode, dict[str, Any]]:
     try:
         nb = nbformat.read(path, as_version=4)
         cells = [cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
-        lines = ast.parse("".join(cells[:1])).body
+        # Magics, as lines that begin with % are called, become calls.
+        code = TransformerManager().transform_cell("".join(cells[:1]))
+        lines = ast.parse(code, path.name).body
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError) as error:
         raise ValueError(f"{path} cannot be read as a notebook: {error}") from error
     except SyntaxError as error:
@@ -126,7 +129,7 @@ def run_notebook(
     parameters: Mapping[str, Any] | None = None,
     output: str | os.PathLike[str] | None = None,
     *,
-    keep: Path | None = None,
+    keep: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     echo: TextIO | None = None,
 ) -> NotebookNode:
@@ -153,8 +156,14 @@ def run_notebook(
     for name in given:
         checks.known(f"parameter in {source.name} named", name, known)
     target = None if output is None else check_output(output, ".ipynb", source)
-    if target is not None and keep is None:
+    if keep is None and target is not None:
         keep = target.with_suffix(".partial.ipynb")
+    # It is written to as the run goes, and goes in the end.
+    if keep is not None and (keep := Path(keep).expanduser().absolute()) in (source, target):
+        raise ValueError(
+            f"the notebook would be kept in {keep} until it is done, which is the notebook itself "
+            "or its output: give another name"
+        )
     progress = _Progress([cell.source for cell in nb.cells if cell.cell_type == "code"], echo)
     started = datetime.datetime.now().astimezone()
     clock = time.perf_counter()

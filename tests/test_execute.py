@@ -67,7 +67,7 @@ def test_other_files_are_no_notebooks(tmp_path: Path) -> None:
 def test_parameters_are_those_that_python_finds_in_their_cell(
     tmp_path: Path, make_notebook: Make
 ) -> None:
-    lines = f"{PARAMETERS}\na = 1; b = 2  # c=3\nd: int = 4\ne = -2 * b"
+    lines = f"%precision 3\n{PARAMETERS}\na = 1; b = 2  # c=3\nd: int = 4\ne = -2 * b"
     source = make_notebook(tmp_path / "x.ipynb", "print(a, b, d, e)", parameters=lines)
     bare = nbformat.read(source, as_version=4)
     del bare.metadata["kernelspec"]
@@ -77,7 +77,7 @@ def test_parameters_are_those_that_python_finds_in_their_cell(
     assert nb.cells[-1].outputs[0].text == "1 5 6 -4\n"
     known = {"preset": "quick", "seed": 0, "store": "runs", "a": 1, "b": 5, "d": 6, "e": "-2 * b"}
     assert nb.metadata.madlab.parameters == known
-    broken = make_notebook(tmp_path / "y.ipynb", parameters=f"{PARAMETERS}\n%magic")
+    broken = make_notebook(tmp_path / "y.ipynb", parameters=f"{PARAMETERS}\na = = 1")
     with pytest.raises(ValueError, match=r"parameters cell of y\.ipynb is not Python: .*line 4"):
         run_notebook(broken)
 
@@ -95,6 +95,20 @@ def test_a_misspelt_parameter_is_refused_before_anything_runs(
     bare = make_notebook(tmp_path / "bare.ipynb", "1")
     with pytest.raises(KeyError, match=r"parameter in bare\.ipynb named 'seed'; there are: none"):
         run_notebook(bare, {"seed": 1})
+
+
+def test_a_source_is_not_where_the_run_is_kept(tmp_path: Path, make_notebook: Make) -> None:
+    source = make_notebook(tmp_path / "again.partial.ipynb", "1")
+    before = source.read_bytes()
+    with pytest.raises(
+        ValueError, match=r"kept in .*again\.partial\.ipynb until it is done, which"
+    ):
+        run_notebook(source, output=tmp_path / "again.ipynb")
+    with pytest.raises(ValueError, match="give another name"):
+        run_notebook(source, output=tmp_path / "x.ipynb", keep=str(tmp_path / "x.ipynb"))
+    assert source.read_bytes() == before
+    run_notebook(source, output=tmp_path / "x.ipynb", keep=str(tmp_path / "kept.ipynb"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.partial.ipynb", "x.ipynb"]
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_anything_runs(
