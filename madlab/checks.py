@@ -30,9 +30,8 @@ def known(what: str, name: Any, names: Iterable[Any]) -> None:
     if name not in there:
         words = [f"{one:g}" if isinstance(one, float) else str(one) for one in there]
         meant = hint(name, words) if isinstance(name, str) else ""
-        raise KeyError(
-            f"there is no {what} {name!r}; there are: {', '.join(words) or 'none'}{meant}"
-        )
+        listed = f"{', '.join(words) or 'none'}{meant}"
+        raise KeyError(f"there is no {what} {name!r}; there are: {listed}")
 
 
 def flag(name: str, value: bool) -> bool:

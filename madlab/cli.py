@@ -137,10 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.Abort:
-        kept = (
-            ". Every generation that was finished is kept in the store of the run; the same command "
-            "goes on from there."
-        )
+        kept = ". Every generation that was finished is kept; the same command goes on from there."
         click.echo(f"madlab: interrupted{kept if words[0] in ('run', 'report') else ''}", err=True)
         return 130
     except (ValueError, KeyError, OSError, TypeError, ImportError, RuntimeError) as error:

@@ -158,10 +158,11 @@ def run_notebook(
     target = None if output is None else check_output(output, ".ipynb", source)
     if keep is None and target is not None:
         keep = target.with_suffix(".partial.ipynb")
+    kept = None if keep is None else Path(keep).expanduser().absolute()
     # It is written to as the run goes, and goes in the end.
-    if keep is not None and (keep := Path(keep).expanduser().absolute()) in (source, target):
+    if kept is not None and kept in (source, target):
         raise ValueError(
-            f"the notebook would be kept in {keep} until it is done, which is the notebook itself "
+            f"the notebook would be kept in {kept} until it is done, which is the notebook itself "
             "or its output: give another name"
         )
     progress = _Progress([cell.source for cell in nb.cells if cell.cell_type == "code"], echo)
@@ -171,7 +172,7 @@ def run_notebook(
         done = papermill.execute_notebook(
             nb,
             # papermill fills parameters into braces.
-            None if keep is None else str(keep).replace("{", "{{").replace("}", "}}"),
+            None if kept is None else str(kept).replace("{", "{{").replace("}", "}}"),
             given,
             kernel_name="python3",
             language="python",
@@ -184,8 +185,8 @@ def run_notebook(
         )
     except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
         where = f"{source.name} stopped in code cell {progress.cell!r}{_why(error, timeout)}"
-        kept = f" The notebook as far as it ran, with the whole traceback, is {keep}."
-        raise NotebookError(where + (kept if keep else "")) from error
+        so_far = f" The notebook as far as it ran, with the whole traceback, is {kept}."
+        raise NotebookError(where + (so_far if kept else "")) from error
     from madlab.training import provenance
 
     about = {
@@ -199,8 +200,8 @@ def run_notebook(
     done.metadata.update(nbformat.from_dict(parts))
     if target is not None:
         files.write(target, nbformat.writes(freeze(done)))
-    if keep is not None:
-        keep.unlink(missing_ok=True)
+    if kept is not None:
+        kept.unlink(missing_ok=True)
     return done
 
 

@@ -100,9 +100,7 @@ def test_a_misspelt_parameter_is_refused_before_anything_runs(
 def test_a_source_is_not_where_the_run_is_kept(tmp_path: Path, make_notebook: Make) -> None:
     source = make_notebook(tmp_path / "again.partial.ipynb", "1")
     before = source.read_bytes()
-    with pytest.raises(
-        ValueError, match=r"kept in .*again\.partial\.ipynb until it is done, which"
-    ):
+    with pytest.raises(ValueError, match=r"kept in .*again\.partial\.ipynb until it is done"):
         run_notebook(source, output=tmp_path / "again.ipynb")
     with pytest.raises(ValueError, match="give another name"):
         run_notebook(source, output=tmp_path / "x.ipynb", keep=str(tmp_path / "x.ipynb"))

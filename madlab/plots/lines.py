@@ -124,7 +124,7 @@ def draw_facet(axes: Axes, facet: Facet) -> None:
     style_axes(axes, title=facet.title)
 
 
-def _power(value: float, place: int | None) -> str:
+def _power(value: float, place: float) -> str:
     """Return a power of ten, at a tick of a logarithmic axis, as text."""
     return f"{value:g}" if value >= 0.001 else f"$10^{{{round(np.log10(value))}}}$"
 
