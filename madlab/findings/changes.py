@@ -50,7 +50,7 @@ class Change(NamedTuple):
 
 def signed(lost: float) -> str:
     """Return a loss as a change in per cent, with a true minus sign and no sign on a zero."""
-    return f"{round(-100 * lost):+d}".replace("-", "−").replace("+0", "0")
+    return f"{-100 * lost:+z.0f}".replace("-", "−").replace("+0", "0")
 
 
 class Replicates(NamedTuple):

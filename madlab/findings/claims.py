@@ -278,7 +278,9 @@ def _lower(evidence: Evidence, score: str) -> Found:
 def _grids(score: str, *parts: pd.DataFrame) -> tuple[str, list[tuple[float, float]]]:
     """Return each part's grid and its error in the last generation whose faces all have."""
     known = [
-        part.dropna(subset=score).sort_values("seed").drop_duplicates("generation")
+        part.dropna(subset=score)
+        .sort_values(["generation", "seed"], kind="stable")
+        .drop_duplicates("generation")
         for part in parts
         if score in part
     ]

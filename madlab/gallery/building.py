@@ -5,7 +5,7 @@ scripts/build_gallery.py.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,14 +160,16 @@ def _sheet(chain: Finished, made: Chain) -> files.Part:
         labels, places = previews[1].labels, np.arange(images.shape[1])[:N_DIGITS]
         about["labels"] = None if labels is None else "".join(map(str, labels[places]))
     else:
-        places, about["too_near"] = far_from_real(images, made.data)
+        places, about["too_near"] = far_from_real(images, [*previews], made.data)
     return files.Part(*files.pack_sheet(images[:, places]), about)
 
 
-def far_from_real(images: np.ndarray, data: Dataset) -> tuple[np.ndarray, list[int]]:
+def far_from_real(
+    images: np.ndarray, named: Sequence[int], data: Dataset
+) -> tuple[np.ndarray, list[int]]:
     """Return which places `build` shows beside these data, and how many are too near in each row.
 
-    - `images`: colour previews, uint8 `(generations, n, side, side, 3)`.
+    - `images`: colour previews, uint8 `(generations, n, side, side, 3)`; `named`: the generations.
 
     Raises NotKeptError where too few places are left, or where pictures are not square.
     """
@@ -179,8 +181,9 @@ def far_from_real(images: np.ndarray, data: Dataset) -> tuple[np.ndarray, list[i
     too_near = (n - far.sum(axis=1)).tolist()
     places = np.flatnonzero(far.all(axis=0))[: max(LEAST, N_COLOUR * 32 // max(32, width))]
     if len(places) < LEAST:
+        kept = ", ".join(f"{count} in {t}" for t, count in zip(named, far.sum(1), strict=True))
         raise NotKeptError(
             f"too few of its {n} previews are far enough from the real pictures in all generations "
-            f"shown: {', '.join(map(str, too_near))} of them are too near"
+            f"shown: {kept}"
         )
     return places, too_near

@@ -25,7 +25,7 @@ class Finished:
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        first = rows[0]
+        first, made = rows[0], [row["provenance"] for row in rows]
         self.name = name(first)
         self.setup = setup(first)
         self.subject = subject(first)
@@ -42,11 +42,9 @@ class Finished:
         self.n_evaluate: int = first["n_evaluate"]
         self.features: str = first["features"]
         self.generations = len(rows)
-        self.device, self.commit = (
-            ", ".join(sorted({str(row["provenance"][part]) for row in rows}))
-            for part in ("device", "commit")
-        )
+        self.device = ", ".join(sorted({str(one["device"]) for one in made}))
         self.seconds: float = sum(row["seconds"] for row in rows)
+        self.commit = ", ".join(sorted({str(one["commit"]) for one in made}))
         self.rows = tuple(rows)
 
 

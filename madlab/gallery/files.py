@@ -62,8 +62,13 @@ def read_about(folder: Path) -> dict[str, Any]:
         ) from None
     except ValueError as error:
         raise OSError(f"{file} is damaged: {error}. {_REBUILD}") from error
-    if not isinstance(about, dict) or about.get("gallery") != FORMAT:
-        raise OSError(f"{file} is not that of a gallery of format {FORMAT}. {_REBUILD}")
+    if not isinstance(about, dict) or "gallery" not in about:
+        raise OSError(f"{file} is not that of a gallery; give a gallery's folder")
+    if about["gallery"] != FORMAT:
+        raise OSError(
+            f"the gallery in {folder} has format {about['gallery']}, this madlab reads format "
+            f"{FORMAT}. {_REBUILD}"
+        )
     return about
 
 
@@ -123,12 +128,17 @@ def publish(
     }
     # The last to be written.
     content[ABOUT] = f"{json.dumps(about, indent=1, ensure_ascii=False)}\n".encode()
-    total = sum(map(len, content.values()))
+    sizes = {ABOUT: len(content[ABOUT])}
+    for kind in ("records", "sheet", "embedding"):
+        own = [len(one) for name, one in content.items() if name.startswith(kind)]
+        sizes[f"{len(own)} {kind} files"] = sum(own)
+    total = sum(sizes.values())
     if total > LIMIT:
+        said = ", ".join(f"{size / 1e6:.2f} MB in {what}" for what, size in sizes.items())
         raise ValueError(
             f"the gallery would take {total / 1e6:.2f} MB, its limit is {LIMIT / 1e6:.2f} MB: "
-            f"{len(lines) / 1e6:.2f} MB of records, which hold {len(rows):,} generations, and "
-            f"{len(sheets) + len(embeddings)} pictures. Give fewer stores, or keep fewer chains"
+            f"{said}, of which records hold {len(rows):,} generations. Give fewer stores, or keep "
+            "fewer chains"
         )
     folder.mkdir(parents=True, exist_ok=True)
     if _is_foreign(folder / ABOUT):

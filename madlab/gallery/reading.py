@@ -16,6 +16,8 @@ from madlab.gallery.chains import Finished, group
 from madlab.store import table
 
 HERE = Path(__file__).parent
+# How many chains a message names.
+_ROOM = 4
 
 
 class Gallery:
@@ -118,12 +120,19 @@ class Gallery:
 
     def _entry(self, kind: str, chain: str) -> dict[str, Any]:
         entries: dict[str, dict[str, Any]] = self.about[f"{kind}s"]
-        if chain not in entries:
+        if chain in entries:
+            return entries[chain]
+        setups = {one.name: one.setup for one in self.finished}
+        if chain not in setups:
             raise KeyError(
-                f"the gallery keeps no {kind} of {chain!r}{checks.hint(chain, entries)}; chains() "
-                f"names all chains, and says in column {kind!r} of which generations it has one"
+                f"the gallery has no chain {chain!r}{checks.hint(chain, setups)}; names are in the "
+                f"column 'chain' of chains(), the first is {next(iter(setups))!r}"
             )
-        return entries[chain]
+        near = sorted(one for one in entries if setups[one] == setups[chain]) or sorted(entries)
+        raise KeyError(
+            f"the gallery keeps no {kind} of {chain!r}; those it keeps are of: "
+            f"{'; '.join(near[:_ROOM]) or 'none'}{'; ...' if len(near) > _ROOM else ''}"
+        )
 
 
 def open(folder: str | os.PathLike[str] | None = None) -> Gallery:

@@ -156,7 +156,7 @@ def score_facets(
     """
     groups = dict(list(table.sort_values(x, ascending=not backwards).groupby(by)))
     facets = []
-    for metric in metrics:
+    for metric in dict.fromkeys(metrics):
         title, score = score_label(metric, table), SCORES[metric]
         lines = [
             Line.of(groups[name], x, metric, name, look, **line)

@@ -43,15 +43,16 @@ def check_points(points: Points) -> np.ndarray:
 
 def draw_cloud(
     axes: Axes, points: Points, limits: Limits | None = None, *, real: Points | None = None
-) -> None:
+) -> int:
     """Draw points as small dots on equal axes, over real data in grey.
 
     - `points`: finite, float `(n, 2)`, as an array or as samples.
     - `limits`: those of x, then of y, for instance of `cloud_limits`; those of the points and the
-      real data where None. The corner says how many points lie outside.
+      real data where None.
     - `real`: real data to draw behind, as `points`.
 
-    Raises ValueError for anything but finite points in the plane, one at least.
+    Returns how many points lie outside the limits; the corner says it too. Raises ValueError for
+    anything but finite points in the plane, one at least.
     """
     layers = [] if real is None else [(check_points(real), GREY, 0.6)]
     layers.append((check_points(points), VERMILLION, 1.0))
@@ -67,6 +68,7 @@ def draw_cloud(
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
         axes.text(0.98, 0.98, f"+{outside:,} outside", fontsize=8, bbox=box, **corner)
+    return outside
 
 
 def clouds(rows: Rows, *, real: Points | None = None) -> Picture:

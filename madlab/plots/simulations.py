@@ -8,7 +8,6 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from madlab import checks
 from madlab.plots import style
 from madlab.plots.lines import Facet, Line, number, picture, words
 from madlab.plots.picture import Picture
@@ -52,13 +51,15 @@ def fan(
     - `generations`: `(g,)`, rising; `values`: `(chains, g)`, finite and not negative, such as the
       traces, W2 squared or squared means of a `madlab.theory.Simulation`.
     - `theory`: curves `(g,)` by the names of the legend, drawn in black dashes.
-    - `log`: whether the axis is logarithmic. A linear axis begins at 0.
+    - `log`: whether the axis is logarithmic; what is below 1e-12 then lies at 1e-12, and a note
+      says so. A linear axis begins at 0.
 
     Raises ValueError for values that do not fit.
     """
-    t, values = np.asarray(generations), _chains(title or "a fan", values, generations)
-    if np.min(values) < 0:
-        raise ValueError(f"{title or 'a fan'} has numbers below 0: a fan is of squares only")
+    t, named = np.asarray(generations), title or "a fan"
+    values = _fitting(named, values, t)
+    if not np.isfinite(values).all() or np.min(values) < 0:
+        raise ValueError(f"{named} has numbers below 0 or not finite: a fan is of squares only")
     bands = {"90% of chains": (0.05, 0.95), "half of chains": (0.25, 0.75)}
     spread = {name: np.quantile(values, ends, axis=0) for name, ends in bands.items()}
     lines = [
@@ -67,7 +68,7 @@ def fan(
     ]
     for name, curve in (theory or {}).items():
         look = (style.BLACK, "", _THEORY.get(name, style.DASHES[4]))
-        lines.append(Line(name, t, _chains(f"theory {name!r}", [curve], t), look, 1.2))
+        lines.append(Line(name, t, _fitting(f"theory {name!r}", curve, t, axes=1), look, 1.2))
     return Facet(title, lines, span=(t[0], max(t[-1], t[0] + 1)), log="y" if log else "")
 
 
@@ -121,17 +122,18 @@ def drift(found: Drift) -> Picture:
     its simulations. Raises ValueError for shapes that do not fit.
     """
     t, law, dashed = found.generations, "neutral drift, mean", (style.BLUE, "", style.DASHES[1])
-    neutral = _chains("neutral_alive", found.neutral_alive, t)
+    _fitting("generations", t, t, axes=1)
+    neutral = _fitting("neutral_alive", found.neutral_alive, t)
     band = {"neutral drift, 90% of simulations": np.quantile(neutral, (0.05, 0.95), axis=0)}
     alive = Line(law, t, neutral.mean(0), dashed, spread=band)
-    differ = Line(law, t, _chains("neutral_differ", [found.neutral_differ], t), dashed)
+    differ = Line(law, t, _fitting("neutral_differ", found.neutral_differ, t, axes=1), dashed)
     sides = {
         "alive": ("modes alive", alive, None),
         "differ": ("chance that two samples differ in mode", differ, 1),
     }
     facets = []
     for field, (title, drifting, top) in sides.items():
-        own = _chains(field, getattr(found, field), t)
+        own = _fitting(field, getattr(found, field), t)
         mixture = Line("mixture, mean", t, own, _RED, band=None, unit="chains", thin=len(own))
         facets.append(Facet(title, [drifting, mixture], limits=(0, top)))
     return picture(facets, inches=3.7, columns=4)
@@ -142,7 +144,7 @@ def tails(generations: np.ndarray, shares: Curves, expected: Curves | None = Non
 
     Several seeds are thin lines in a band, their mean a thick line with markers.
 
-    - `generations`: `(g,)`; `shares`: by label, of |x| > 2, `(seeds, g)`.
+    - `generations`: `(g,)`; `shares`: by label, of |x| > 2, `(seeds, g)`; the first six are drawn.
     - `expected`: by label, `(g,)`, drawn dashed in the same colour.
 
     Raises ValueError where there is nothing to draw and for what does not fit.
@@ -153,20 +155,26 @@ def tails(generations: np.ndarray, shares: Curves, expected: Curves | None = Non
     if alone := set(expected) - set(shares):
         raise ValueError(f"expected has {alone.pop()!r}, but shares are of {', '.join(shares)}")
     lines = []
-    for label, (colour, marker, _) in style.distinct(shares).items():
-        own = _chains(f"the share of {label!r}", shares[label], t)
+    for label, (colour, marker, _) in zip(shares, style.LOOKS, strict=False):
+        own = _fitting(f"the share of {label!r}", shares[label], t)
         lines.append(Line(label, t, own, (colour, marker, "solid"), thin=len(own)))
         if label in expected:
-            law = _chains(f"expected[{label!r}]", [expected[label]], t)
+            law = _fitting(f"expected[{label!r}]", expected[label], t, axes=1)
             dashed = (colour, "", style.DASHES[1])
             lines.append(Line(f"{label}, expected", t, law, dashed, 1.4))
     facet = Facet("share with |x| > 2", lines, ticks=t[:: -(-len(t) // 10)])
     return picture([facet], inches=3.7, columns=4)
 
 
-def _chains(name: str, values: Any, t: Steps) -> np.ndarray:
-    """Return finite float64 `(chains, g)`, or raise unless there is a value for each generation."""
-    return checks.rows(name, values, d=len(t), least=1)
+def _fitting(name: str, values: Any, t: np.ndarray, axes: int = 2) -> np.ndarray:
+    """Return `(chains, g)`, or `(g,)` of one axis; raise unless each generation has a value."""
+    found, g = np.asarray(values), t.size
+    if not found.size or found.ndim != axes or found.shape[-1] != g:
+        wanted = f"({g},)" if axes == 1 else f"(chains, {g})"
+        raise ValueError(
+            f"{name} has shape {found.shape}; it must be {wanted}, with one value at least"
+        )
+    return found
 
 
 def ellipses(run: "Simulation") -> Picture:

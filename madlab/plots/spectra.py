@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from madlab.metrics.spectrum import grid_power, high_share
 from madlab.plots.lines import listed, number
 from madlab.plots.picture import Picture
 from madlab.plots.style import BLACK, GREY, VERMILLION, WIDTH, places, style_axes
@@ -60,9 +61,6 @@ def spectra(named: Mapping[str, np.ndarray], reference: np.ndarray | None = None
 
 
 def _words(power: np.ndarray, reference: np.ndarray | None = None) -> list[str]:
-    # Here, because it loads torch, which no other picture needs.
-    from madlab.metrics.spectrum import grid_power, high_share
-
     try:
         said = [f"{high_share(power):.1%} of the power is fine detail"]
         if reference is not None:

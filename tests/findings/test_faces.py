@@ -164,6 +164,13 @@ def test_the_control_has_a_row_of_its_own_and_digits_have_none():
 # The grid.
 
 
+def test_of_many_grids_in_a_generation_the_first_of_the_lowest_seed_counts():
+    grids = np.linspace(1, 2, 100)
+    records = pd.DataFrame({"loop": FULL, "generation": 5, "grid": grids, "grid_error": 0.1})
+    (claim,) = judge(["grid rises"], records.assign(seed=np.repeat([1, 0], 50)))
+    assert f"× {grids[50]:.2f} ± 0.10 in generation 5" in claim.text
+
+
 def weave(strength, n=N, seed=0):
     """Smooth blots of full contrast with a chequerboard over them."""
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ import pytest
 
 import madlab as ml
 from madlab import findings
-from madlab.findings.changes import Change
+from madlab.findings.changes import Change, signed
 from madlab.findings.claims import Claim, conclude, how
 from madlab.store import table
 
@@ -90,6 +90,7 @@ def test_a_change_is_said_in_percent_with_its_error():
     assert Change(-1.5, math.nan, "one seed", math.inf).percent == "+150%"
     assert Change(-0.001, 0.002, "holds", math.inf).percent == "0 ± 0%"
     assert Change(math.nan, math.nan, "", math.nan).percent == "not scored"
+    assert [signed(lost) for lost in (-0.12, 0.004, -0.004, -math.inf)] == ["+12", "0", "0", "+inf"]
     assert Change(0.5, 0.02, "falls", 3.04).soon == "halves in 3.0"
     assert Change(0.25, 0.02, "falls", math.inf).soon == "−25 ± 2%"
 

@@ -131,6 +131,10 @@ def test_records_without_rows_and_unknown_metrics_are_refused():
         plots.curves(records(), metrics=["fid"])
 
 
+def test_a_metric_that_is_named_twice_is_drawn_once():
+    assert len(plots.curves(records(), metrics=["fd", "fd"]).figure.axes) == 1
+
+
 def test_a_metric_that_is_nowhere_defined_is_left_out():
     titles = list(axes_by_title(plots.curves(records(features="points", read=None))))
     assert titles == ["FD-points", "precision (quality)", "recall (diversity)"]

@@ -45,7 +45,7 @@ def test_points_outside_the_limits_are_counted_and_said(axes):
     points = np.concatenate([SQUARE, np.full((1234, 2), 7.0)])
     limits = cloud_limits(SQUARE)
     # Real data outside do not count.
-    plots.draw_cloud(axes, points, limits, real=9 * SQUARE)
+    assert plots.draw_cloud(axes, points, limits, real=9 * SQUARE) == 1234
     assert [text.get_text() for text in axes.texts] == ["+1,234 outside"]
     np.testing.assert_array_equal(drawn(axes)[1], SQUARE)
     assert (axes.get_xlim(), axes.get_ylim()) == limits

@@ -130,11 +130,11 @@ def test_a_fan_in_words_has_both_ends(values):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (np.ones(3), r"variance must have shape \(n, 3\), not \(3,\)"),
-        (np.ones((5, 2)), r"variance must have shape \(n, 3\), not \(5, 2\)"),
-        (np.ones((0, 3)), "0 rows of variance; give at least 1"),
-        (np.full((2, 3), -1.0), "variance has numbers below 0"),
-        (np.full((2, 3), np.nan), "variance have NaN or infinite values"),
+        (np.ones(3), r"variance has shape \(3,\); it must be \(chains, 3\)"),
+        (np.ones((5, 2)), r"variance has shape \(5, 2\); it must be \(chains, 3\)"),
+        (np.ones((0, 3)), "one value at least"),
+        (np.full((2, 3), -1.0), "variance has numbers below 0 or not finite"),
+        (np.full((2, 3), np.nan), "variance has numbers below 0 or not finite"),
     ],
 )
 def test_what_is_no_fan_is_refused(wrong, message):
@@ -143,7 +143,7 @@ def test_what_is_no_fan_is_refused(wrong, message):
 
 
 def test_theory_of_another_length_is_refused(axes, values):
-    with pytest.raises(ValueError, match=r"theory 'x' must have shape \(n, 3\), not \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"theory 'x' has shape \(2,\); it must be \(3,\)"):
         fan(T, values, theory={"x": np.ones(2)})
 
 
@@ -275,12 +275,12 @@ def test_drift_in_words_names_both_ends_of_both_sides():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"alive": ALIVE[:, :2]}, r"alive must have shape \(n, 3\), not \(2, 2\)"),
-        ({"neutral_alive": ALIVE[0]}, r"neutral_alive must have shape \(n, 3\), not \(3,\)"),
-        ({"differ": DIFFER[:0]}, "0 rows of differ"),
-        ({"neutral_differ": DIFFER}, r"neutral_differ must have shape \(n, 3\)"),
-        ({"generations": STEPS[:0]}, r"neutral_alive must have shape \(n, 0\)"),
-        ({"generations": STEPS[None]}, r"neutral_alive must have shape \(n, 1\)"),
+        ({"alive": ALIVE[:, :2]}, r"alive has shape \(2, 2\); it must be \(chains, 3\)"),
+        ({"neutral_alive": ALIVE[0]}, r"neutral_alive has shape \(3,\)"),
+        ({"differ": DIFFER[:0]}, r"differ has shape \(0, 3\)"),
+        ({"neutral_differ": DIFFER}, r"neutral_differ has shape \(2, 3\); it must be \(3,\)"),
+        ({"generations": STEPS[:0]}, r"generations has shape \(0,\)"),
+        ({"generations": STEPS[None]}, r"generations has shape \(1, 3\)"),
     ],
 )
 def test_a_drift_that_does_not_fit_is_refused(other, message):
@@ -329,20 +329,32 @@ def test_tails_in_words_name_the_ends_of_every_line():
     ("shares", "expected", "message"),
     [
         ({}, {}, "no shares to draw"),
-        ({"a": np.ones((2, 4))}, {}, r"share of 'a' must have shape \(n, 3\), not \(2, 4\)"),
-        ({"a": np.ones(3)}, {}, r"share of 'a' must have shape \(n, 3\)"),
-        ({"a": np.ones((0, 3))}, {}, "0 rows of the share of 'a'"),
-        (
-            {"a": np.ones((2, 3))},
-            {"a": np.ones(2)},
-            r"expected\['a'\] must have shape \(n, 3\), not \(1, 2\)",
-        ),
+        ({"a": np.ones((2, 4))}, {}, r"share of 'a' has shape \(2, 4\); .* \(chains, 3\)"),
+        ({"a": np.ones(3)}, {}, r"share of 'a' has shape \(3,\)"),
+        ({"a": np.ones((0, 3))}, {}, r"share of 'a' has shape \(0, 3\)"),
+        ({"a": np.ones((2, 3))}, {"a": np.ones(2)}, r"expected\['a'\] has shape \(2,\)"),
         ({"a": np.ones((2, 3))}, {"b": np.ones(3)}, r"expected has 'b', but shares are of a"),
     ],
 )
 def test_tails_that_do_not_fit_are_refused(shares, expected, message):
     with pytest.raises(ValueError, match=message):
         plots.tails(STEPS, shares, expected)
+
+
+def test_of_many_tails_the_first_six_are_drawn():
+    shares = {name: np.ones((2, 3)) for name in "abcdefg"}
+    assert legend(plots.tails(STEPS, shares).figure) == [*"abcdef"]
+
+
+def test_what_is_not_known_is_a_gap(values):
+    law = np.array([np.nan, 0.5, 0.7])
+    (*_, line) = fan(T, values, theory={"x": law}).lines
+    np.testing.assert_array_equal(line.runs, [law])
+    said = plots.tails(STEPS, {"a": law[None]}, {"a": law}).alt
+    assert said.count("From generation 10 to 20: a") == 1
+    assert "a, expected: share with |x| > 2 0.50 to 0.70" in said
+    said = plots.drift(found(differ=np.stack([law, law]), neutral_differ=law)).alt
+    assert "From generation 10 to 20: neutral drift, mean: chance" in said
 
 
 def test_no_generations_are_refused():
