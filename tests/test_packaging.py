@@ -187,6 +187,12 @@ def test_what_needs_no_torch_is_imported_without(module: str, light: bool) -> No
     assert set(done.stdout.split()) & heavy == set()
 
 
+def test_panels_of_chains_do_not_wait_for_torch() -> None:
+    code = "from madlab.panels import BiasDial, Browser, LiveLoop; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" not in done.stdout.split()
+
+
 def test_an_unknown_name_is_no_attribute_of_the_package() -> None:
     with pytest.raises(AttributeError, match="module 'madlab' has no attribute 'mad'"):
         madlab.mad  # noqa: B018

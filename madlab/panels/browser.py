@@ -67,7 +67,7 @@ class Browser(panel.Panel):
     ) -> None:
         self.chains = chain_views(source)
         self._places = {name: chain.lists for name, chain in self.chains.items()}
-        if not all(self._places.values()):
+        if not all(self._places.values()) or len({*map(tuple, self._places.values())}) > 1:
             self._places = {name: {"chain": name} for name in self.chains}
         begin = self._find(first)
         shown = self.chains[begin]

@@ -92,7 +92,7 @@ def _draw_matrix(state: State, target: SubFigure) -> str:
     """Draw the chosen picture in every generation of the chains, and digits as they are read."""
     reads = _reads(state)
     axes, *rest = places(target, 1 + reads, 1 + reads)
-    cells = [pictures[state.chosen] for pictures in _cells(state, ChainView.followed)]
+    cells = [pictures[state.chosen] for pictures in _cells(state, lambda view, t: view.followed(t))]
     place = state.together.index(state.chain) * len(state.generations)
     how = {True: "same noise", False: "matched"}
     names = [f"{view.name}\n({how[view.follows_noise]})" for view in state.together]

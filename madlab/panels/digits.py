@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
-from madlab.chain import Chain
 from madlab.data.damage import DAMAGES, NOISE, PIXELS
 from madlab.data.samples import Dataset, Samples
-from madlab.metrics.reference import Reference
 from madlab.panels import panel
 from madlab.panels.chain_view import check_run
 from madlab.plots.calibration import draw_plane, looks, strengths
@@ -20,6 +18,9 @@ from madlab.plots.picture import Picture
 from madlab.plots.sheets import EMPTY, draw_sheet
 from madlab.plots.style import WIDTH, legend, places
 from madlab.streams import generator
+
+if TYPE_CHECKING:
+    from madlab.chain import Chain
 
 _SHEETS = 3
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -58,7 +59,7 @@ class BiasDial(panel.Panel):
     no axis can hold together.
     """
 
-    def __init__(self, chains: Mapping[str, Sequence[Chain]]) -> None:
+    def __init__(self, chains: Mapping[str, Sequence["Chain"]]) -> None:
         if not chains:
             raise ValueError("there are no chains to draw from: give at least one model's")
         self._chains = {name: _by_bias(name, own) for name, own in chains.items()}
@@ -122,7 +123,7 @@ class BiasDial(panel.Panel):
         return [Picture(figure, alt, captions)]
 
 
-def _by_bias(name: str, chains: Sequence[Chain]) -> dict[float, Chain]:
+def _by_bias(name: str, chains: Sequence["Chain"]) -> dict[float, "Chain"]:
     """Return the chains of one model by their bias, ascending, or raise where they do not fit."""
     found = {chain.bias: chain for chain in sorted(chains, key=lambda chain: chain.bias)}
     if len(found) < 2 or len(found) < len(chains):
@@ -164,6 +165,9 @@ class MetricLab(panel.Panel):
         every = sorted({n, *sizes})
         if every[-1] > len(data):
             raise ValueError(f"a size is {every[-1]:,}, but {data.id} has {len(data):,} digits")
+        # Here, because it loads torch, which the dial does without.
+        from madlab.metrics.reference import Reference
+
         self._references = {size: Reference(data.held_out, size) for size in every}
         self._digits = data.take(generator(seed, "metric lab").permutation(len(data)))
         self.seed = seed

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import pandas as pd
 from IPython.display import display
 
 from madlab import checks, models
-from madlab.chain import Chain, Generation
 from madlab.data.samples import Dataset
 from madlab.loops import Loop
 from madlab.panels.background import BackgroundPanel, Run, front_end_listens
@@ -21,6 +20,9 @@ from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_generations
 from madlab.plots.style import GREY
 from madlab.store import Store
+
+if TYPE_CHECKING:
+    from madlab.chain import Chain, Generation
 
 _LOOPS: dict[str, Callable[[int, int], Loop]] = {
     "fully synthetic": lambda real, synthetic: Loop.fully_synthetic(synthetic, n_initial=real),
@@ -97,7 +99,7 @@ class LiveLoop(BackgroundPanel):
         self.start_here()
 
     @property
-    def generations(self) -> list[Generation]:
+    def generations(self) -> list["Generation"]:
         """The generations of the present run that are finished."""
         return [generation for generation, _ in self._run.results]
 
@@ -110,6 +112,9 @@ class LiveLoop(BackgroundPanel):
         """Run the loop, drawing each generation."""
         total = run.chosen["generations"]
         self.show_of(run, f"Preparing generation 1 of {total}.")
+        # Here, because it loads torch, which the panel need not wait for.
+        from madlab.chain import Chain
+
         chain = Chain(
             _loop(run.chosen),
             self._create(),
@@ -171,7 +176,7 @@ def _report(run: Run) -> str:
     return _line(records, generation.t, run.chosen["generations"]) + "."
 
 
-def watch(chain: Chain, generations: int) -> list[Generation]:
+def watch(chain: "Chain", generations: int) -> list["Generation"]:
     """Run `generations` generations of a chain and show how far it is.
 
     Where a front end listens a progress bar names the stage; elsewhere, in a report say, one plain

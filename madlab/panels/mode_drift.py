@@ -11,7 +11,7 @@ from madlab.panels.panel import Panel, dropdown, page, stepped_slider
 from madlab.plots.lines import Facet, Line, draw, number
 from madlab.plots.picture import Picture
 from madlab.plots.points import Points, draw_cloud
-from madlab.plots.style import BLACK, BLUE, GREY, VERMILLION, style_axes
+from madlab.plots.style import BLACK, BLUE, VERMILLION, style_axes
 from madlab.theory.modes import ModeLoops
 
 _LIMITS = ((-3.0, 3.0), (-3.0, 3.0))
@@ -21,6 +21,8 @@ _LINES = {
     "total_variance": "total variance",
 }
 _SHEET = 6
+# Lines of many chains, which lie on each other.
+_FAINT = "#adadad"
 
 
 class ModeDrift(Panel):
@@ -99,9 +101,9 @@ class ModeDrift(Panel):
             t, own = runs.columns.to_numpy(), runs.loc[self.chain.value]
             every = runs.to_numpy()
             lines = [
-                Line("", t, every, (GREY, "", ""), band=None, thin=len(every)),
+                *(Line("", t, one, (_FAINT, "", "solid"), 0.7) for one in every),
                 Line("", t, own.to_numpy(), (VERMILLION, "", "solid")),
-                Line("", np.array(marked), own[marked].to_numpy(), (VERMILLION, "o", "")),
+                Line("", np.array(marked), own[marked].to_numpy(), (VERMILLION, "o", ""), 8),
             ]
             facets.append(Facet(title, lines, limits=(0, 1.05 * np.nanmax(every))))
         return facets

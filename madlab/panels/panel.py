@@ -197,9 +197,9 @@ def labelled(kind: Callable[..., Any], label: str, width: str = "auto", **traits
 
 def named(value: Any) -> str:
     """Return a value as lists to choose from show it."""
-    if isinstance(value, str):
-        return value
-    return f"{value:g}" if isinstance(value, float) else f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def pairs(options: Iterable[Any]) -> list[tuple[str, Any]]:

@@ -151,12 +151,12 @@ class Outcome(Fallback):
 
 
 def _newest(file: Path | None, key: str, options: Sequence[str]) -> dict[str, Any]:
-    """Return the newest of these answers to `key` in a file of answers, empty where none is."""
+    """Return the newest answer to `key` in a file of answers, empty where it is none of these."""
     lines = [] if file is None or not file.exists() else file.read_bytes().splitlines()
     for line in reversed(lines):
         # A line may have been cut short by a kill while it was written.
         with contextlib.suppress(ValueError, KeyError, TypeError):
             kept: dict[str, Any] = json.loads(line)
-            if kept["key"] == key and kept["answer"] in options:
-                return kept
+            if kept["key"] == key:
+                return kept if kept["answer"] in options else {}
     return {}

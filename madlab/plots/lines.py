@@ -22,7 +22,8 @@ class Line:
     """What one label does along x: one run, or several, through whose middle a line is drawn.
 
     - `x`: `(g,)`; `runs`: `(runs, g)` or `(g,)`, NaN where a run has no value.
-    - `look`: colour, marker and dashes, each but the colour "" for none; `width`: in points.
+    - `look`: colour, marker and dashes, each but the colour "" for none; `width`: in points, of
+      markers alone too.
     - `middle`: "mean" or "median" of the runs; `unit`: what one of several runs is.
     - `band`: what lies around the middle, as seaborn's `errorbar`; None for nothing.
     - `spread`: bands of one's own by their names in the legend, `(2, g)` each, widest first.

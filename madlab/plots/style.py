@@ -54,7 +54,7 @@ def stroke(look: Look, width: float = 1.8) -> dict[str, Any]:
         "linestyle": dash or "none",
         "linewidth": width,
         "marker": marker or "none",
-        "markersize": 5.5,
+        "markersize": 5.5 if dash else max(width, 5.5),
         "markeredgecolor": "white",
         "markeredgewidth": 0.6,
         # Markers at 0 and at 1 stay whole.

@@ -15,7 +15,7 @@ from madlab.metrics import features
 from madlab.metrics.distances import nearest
 from madlab.metrics.features import LeNetFeatures
 from madlab.metrics.spectrum import grid_power, power_spectrum
-from madlab.panels import Browser, chain_pictures, chain_views
+from madlab.panels import Browser, chain_pictures, chain_view, chain_views
 from madlab.plots.lines import number
 from madlab.store import Store
 
@@ -107,6 +107,22 @@ def test_pictures_of_a_mixture_are_matched_and_said_to_be(chains):
     assert there.sum() > 80
     assert np.array_equal(found[there], chain.samples(3).images[index[there]])
     assert (found[~there] == 0).all()
+
+
+def test_pictures_are_matched_once_however_often_another_is_chosen(chains, monkeypatch):
+    shown, found = Browser(chains), []
+    monkeypatch.setattr(chain_view, "nearest", lambda *given: found.append(1) or nearest(*given))
+    for chosen in (3, 1, 4):
+        shown.chosen.value = chosen
+    shown.generation.value = 2
+    assert len(found) <= 2 * len(chains)
+
+
+def test_chains_with_other_lists_are_chosen_by_name(chains):
+    views = chain_views(chains)
+    for view, key in zip(views.values(), ("who", "when"), strict=True):
+        view.lists = {key: "x"}
+    assert [*Browser([*views.values()]).lists] == ["chain"]
 
 
 def test_pictures_of_a_model_that_follows_noise_are_its_previews(chains, monkeypatch):
@@ -238,6 +254,7 @@ def test_what_the_gallery_does_not_have_is_refused(own, tmp_path):
             "no chain of loop fresh to show; by loop there are: fully synthetic; fresh data",
         ),
         ({"bias": 0.7}, r"no chain of bias 0\.7 to show; by bias there are: 1; 0\.5"),
+        ({"bias": None}, "no chain of bias None to show; by bias there are: 1; "),
         ({"flavour": 1}, "no chain of flavour 1 to show; by subject and family and"),
         ({"generation": 4, "bias": 0.5}, "has no generation 4 to show, but 1, 2, 3"),
         (

@@ -46,6 +46,9 @@ def test_the_newest_intact_prediction_counts(tmp_path):
     asked.picked.value = "it falls"
     asked.keep()
     assert panels.Prediction(*QUESTION, key="recall", store=tmp_path).answer == "it falls"
+    # An older answer does not come back where the newest is no answer any more.
+    others = (QUESTION[0], ["it stays", "it rises"])
+    assert panels.Prediction(*others, key="recall", store=tmp_path).answer is None
     with file.open("ab") as stream:
         stream.write(b'[]\n{"key": "recall"}\n\xff\n')
     assert panels.Prediction(*QUESTION, key="recall", store=tmp_path).answer == "it falls"
