@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -185,6 +186,20 @@ def test_what_needs_no_torch_is_imported_without(module: str, light: bool) -> No
     code = f"import {module}, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) & heavy == set()
+
+
+def test_a_clone_keeps_every_byte_where_git_would_change_line_ends(tmp_path: Path) -> None:
+    names = [".gitattributes", "scripts/browser.sh", "madlab/metrics/features.json"]
+    names += [str(file.relative_to(ROOT)) for file in (ROOT / "madlab/gallery").glob("*.json*")]
+    for name in names:
+        (tmp_path / "one" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / "one" / name)
+    git = ["git", "-c", "core.autocrlf=true", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["init"], ["add", "-A"], ["commit", "-m", "all"], ["clone", ".", "../two"]):
+        subprocess.run([*git, *words], cwd=tmp_path / "one", check=True, capture_output=True)
+    assert len(names) > 3
+    for name in names:
+        assert (tmp_path / "two" / name).read_bytes() == (ROOT / name).read_bytes(), name
 
 
 def test_panels_of_chains_do_not_wait_for_torch() -> None:
