@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from panel_checks import check_controls, check_page
 
 from madlab import Loop, data, panels
@@ -85,6 +86,10 @@ def test_the_picture_shows_shares_and_marks_the_generation(shown, run):
             assert line in [found.get_ydata().tolist() for found in chains]
         assert own.get_xdata().tolist() == run.generations.tolist()
         assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (4, records.loc[(4, 0), name])
+        # Other chains stay behind the chosen one, and its marker stands out.
+        assert all(np.mean(to_rgb(line.get_color())) > 0.6 for line in chains)
+        assert all(line.get_linewidth() < own.get_linewidth() for line in chains)
+        assert mark.get_markersize() >= 7
 
 
 def test_without_a_kernel_it_is_a_contact_sheet_over_the_generations(shown):
