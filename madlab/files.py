@@ -10,6 +10,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+_DESKTOPS_HEADS = ("._", ".nfs", ".fuse_hidden", ".Trash", ".~lock.")
+_DESKTOPS = {
+    *(".ds_store", ".directory", ".localized", ".fseventsd", ".spotlight-v100", ".snapshot"),
+    *("desktop.ini", "thumbs.db", "ehthumbs.db", "icon\r", "$recycle.bin", "lost+found"),
+    *("system volume information", "__macosx", "@eadir"),
+}
+
 
 def beside(path: Path) -> Path:
     """Return a new hidden name beside `path`, `.NAME.RANDOM.part`, for what is not yet whole."""
@@ -19,6 +26,11 @@ def beside(path: Path) -> Path:
 def is_part(path: Path) -> bool:
     """Whether `path` has a name as `beside` gives them, or one of half-done work."""
     return path.name.startswith(".") and path.name.endswith(".part")
+
+
+def is_desktops(name: str) -> bool:
+    """Whether desktops and file systems leave files or folders of this name anywhere."""
+    return name.startswith(_DESKTOPS_HEADS) or name.lower() in _DESKTOPS
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 
 from madlab import files
 
-FORMAT = 1
+FORMAT = 2
 PICTURES = "pictures.u8"
 _ABOUT = "about.json"
 _SPARE_BYTES = 16_000_000

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ RESIZE = ("lanczos", "bicubic", "bilinear", "box")
 # Beyond this a few kilobytes of file could ask for gigabytes of memory.
 PIXELS = 80_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP")
+_NOTES = (b"iCCP", b"tEXt", b"zTXt", b"iTXt")
 _MAGIC = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 
 # What turns a picture upright, for the camera's orientations 2 to 8.
@@ -66,7 +68,25 @@ def decode(content: bytes, size: int, resize: str) -> tuple[np.ndarray, list[str
         raise UnusableError(f"has more than {PIXELS / 1e6:.0f} million pixels") from error
     # A broken file can make a decoder raise anything, from SyntaxError to struct.error.
     except Exception as error:
+        lean = _without_notes(content)
+        if lean != content:
+            return decode(lean, size, resize)
         raise UnusableError(f"is cut short or corrupt ({error})") from error
+
+
+def _without_notes(content: bytes) -> bytes:
+    """Return a PNG without profile and texts, which may be longer than Pillow reads.
+
+    Those whose checksum is wrong stay: the file is damaged.
+    """
+    parts, at = [content[:8]], 8
+    while at < len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+        body, check = content[at + 4 : end - 4], int.from_bytes(content[end - 4 : end], "big")
+        if body[:4] not in _NOTES or zlib.crc32(body) != check:
+            parts.append(content[at:end])
+        at = end
+    return b"".join(parts) if content.startswith(b"\x89PNG") else content
 
 
 def _check(image: "Image.Image", content: bytes, size: int) -> None:

@@ -40,7 +40,7 @@ class Report:
     - `skipped`: why files are left out, by their names.
     - `changed`: names of the files something was done to besides resizing, by what that was.
     - `copies`: how many pictures are byte for byte another one's; they stay.
-    - `ignored`: how many files are no pictures at all.
+    - `ignored`: names of the texts beside the pictures.
     - `cache`, `bytes`: the cache's file and its size.
     - `seconds`: what preparing took, when it was done.
     """
@@ -54,7 +54,7 @@ class Report:
     skipped: Mapping[str, str]
     changed: Mapping[str, Sequence[str]]
     copies: int
-    ignored: int
+    ignored: Sequence[str]
     cache: Path
     bytes: int
     seconds: float
@@ -66,13 +66,12 @@ class Report:
             f"cache {_printable(self.cache)} ({self.bytes / 1e6:,.1f} MB), "
             f"prepared in {self.seconds:,.1f} s",
         ]
-        for what, names in self.changed.items():
-            first = ", ".join(map(_printable, names[:_NAMED])) + (", ..." * (len(names) > _NAMED))
-            lines.append(f"{what}: {len(names):,} ({first})")
         if self.copies:
             lines.append(f"byte for byte equal to another file: {self.copies:,}")
-        if self.ignored:
-            lines.append(f"no pictures, ignored: {self.ignored:,} files")
+        for what, names in {**self.changed, "texts, ignored": self.ignored}.items():
+            first = ", ".join(map(_printable, names[:_NAMED])) + (", ..." * (len(names) > _NAMED))
+            if names:
+                lines.append(f"{what}: {len(names):,} ({first})")
         lines.append(f"skipped: {len(self.skipped):,} files")
         return "\n".join(
             lines + [f"  {_printable(name)} {why}" for name, why in self.skipped.items()]
@@ -125,11 +124,11 @@ def folder(
 ) -> PictureDataset:
     """Return the pictures in a folder, a zip or a tar, cut to squares, resized and split once.
 
-    Files are JPEG, PNG or WebP, at any depth; other files are ignored. The split goes by a hash of
-    each file's bytes, 3 of 11 held out on average, so a picture stays on its side when others
-    come or go, and equal files are on one side. Each part is sorted by name. The work is done
-    once: later calls read a cache (`madlab.data.cache.location`), until a file's name, size or
-    time changes.
+    Files are JPEG, PNG or WebP, whatever they are called, at any depth; texts are ignored. The
+    split goes by a hash of each file's bytes, 3 of 11 held out on average, so a picture stays on
+    its side when others come or go, and equal files are on one side. Each part is sorted by name.
+    The work is done once: later calls read a cache (`madlab.data.cache.location`), until a file's
+    name, size or time changes.
 
     - `path`: the folder or archive.
     - `size`: side of the pictures, a multiple of 4 from 16 to 256 pixels.
@@ -230,7 +229,7 @@ def _make(
             first = f" ({_first_few(skipped)})" if skipped else ""
             raise ValueError(
                 f"there is no picture in {_printable(source.path)} that can be used: "
-                f"{ignored:,} files that are no pictures, {len(skipped):,} that cannot be "
+                f"{len(ignored):,} texts, {len(skipped):,} that cannot be "
                 f"used{first}; give a folder, .zip or .tar of JPEG, PNG or WebP files"
             )
         kept = [name for name in names if name in arrived]

@@ -4,8 +4,10 @@ import bz2
 import errno
 import gzip
 import hashlib
+import io
 import lzma
 import os
+import re
 import stat
 import tarfile
 import zipfile
@@ -18,6 +20,8 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from madlab import files
+
 # Files in a source, bytes of one picture's file, and how many times its own size an archive may
 # unpack to: pictures are compressed already.
 COUNT = 300_000
@@ -25,12 +29,22 @@ BYTES = 64_000_000
 RATIO = 100
 _SLACK = 1_000_000
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-_OTHER_PICTURES = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff")
+# How the content of such files begins, whatever they are called.
+_HEADS = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP", re.DOTALL)
+_OTHER_PICTURES = (
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg", ".tif", ".tiff"),
+)
+_TEXT = ".txt"
+# What no text holds, in whatever encoding of a byte a letter.
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
     EOFError, OSError, RuntimeError, NotImplementedError, UnicodeError,
+)  # fmt: skip
+_METHODS = (
+    zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA,
 )  # fmt: skip
 _UNPACK: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -47,6 +61,7 @@ class File(NamedTuple):
     why: str = ""
 
 
+_UNMARKED = File("its end", 0, "is not marked: where it was cut short, pictures are missing")
 Member = tuple[File, Callable[[], Any]]
 
 
@@ -62,21 +77,23 @@ class Source(NamedTuple):
     stamp: str
     members: Callable[[], Iterable[Member]]
 
-    def listing(self) -> tuple[list[str], dict[str, str], int]:
+    def listing(self) -> tuple[list[str], dict[str, str], list[str]]:
         """Return what there is; raises ValueError for an archive that cannot be trusted.
 
-        That is the sorted names of the files that may be pictures, why others that look like
-        pictures cannot be used, by their names, and how many files are no pictures at all.
+        That is the sorted names of the files that may be pictures, by name or by content, why
+        others cannot be used, by their names, and the names of texts. Hidden files and what
+        desktops leave everywhere are passed over.
         """
-        files = sorted(file for file, _ in self.members())
-        times = Counter(file.name for file in files)
-        names, skipped, ignored = [], {}, 0
-        for name, size, why in files:
-            parts = PurePosixPath(name.replace("\\", "/")).parts
-            suffix = PurePosixPath(parts[-1]).suffix.lower() if parts else ""
-            known = suffix in (*_PICTURES, *_OTHER_PICTURES, *_ARCHIVES)
-            if any(_hidden(part) for part in parts if part != "..") or not (known or why):
-                ignored += 1
+        found = sorted(
+            (file, self._suffix(file, opened))
+            for file, opened in self.members()
+            if not any(_hidden(part) for part in _parts(file.name))
+        )
+        times = Counter(file.name for file, _ in found)
+        names, skipped, ignored = [], {}, []
+        for (name, size, why), suffix in found:
+            if suffix == _TEXT:
+                ignored.append(name)
             elif times[name] > 1:
                 # Which of them is meant nobody can know.
                 skipped[name] = f"is in the archive {times[name]} times"
@@ -86,11 +103,28 @@ class Source(NamedTuple):
                 skipped[name] = "is an archive inside; unpack it, or give its own path"
             elif suffix in _OTHER_PICTURES:
                 skipped[name] = f"is a {suffix} file; save it as JPEG, PNG or WebP"
+            elif suffix not in _PICTURES:
+                skipped[name] = "is no JPEG, PNG or WebP picture"
             elif not 0 < size <= BYTES:
                 skipped[name] = _too_large(size) if size else "is empty"
             else:
                 names.append(name)
         return names, skipped, ignored
+
+    def _suffix(self, file: File, opened: Callable[[], Any]) -> str:
+        """Return the end of a file's name; by its content `.jpg` or `.txt` for what has another."""
+        suffix = PurePosixPath(*_parts(file.name)).suffix.lower()
+        if suffix in (*_PICTURES, *_ARCHIVES) or file.why:
+            return suffix
+        try:
+            with opened() as stream:
+                head = stream.read(512)
+        except _DAMAGED:
+            return suffix
+        if _HEADS.match(head):
+            return _PICTURES[0]
+        text = head == head.translate(None, _CONTROLS)
+        return _TEXT if text and suffix not in _OTHER_PICTURES else suffix
 
     def contents(self, names: Collection[str]) -> Iterator[tuple[str, bytes | str]]:
         """Yield each of `names` with its bytes, or in words why it has none, in any order."""
@@ -183,6 +217,9 @@ def _zip(path: Path) -> Iterator[Member]:
                 why = "is a link"
             elif info.flag_bits & 1:
                 why = "is encrypted; unpack the archive with its password"
+            elif info.compress_type not in _METHODS:
+                method = zipfile.compressor_names.get(info.compress_type, "a new method").title()
+                why = f"is packed by {method}, which is not read; unpack it and give the folder"
             yield File(info.filename, info.file_size, why), partial(archive.open, info)
 
 
@@ -212,8 +249,11 @@ def _tar(path: Path) -> Iterator[Member]:
             while rest := stream.read(1 << 20):
                 if rest.strip(b"\0"):
                     raise tarfile.ReadError("there is more after what reads as its end")
-            # So does a cut within or before a header, where the block of zeros is missing.
-            if stream.tell() < archive.offset + tarfile.BLOCKSIZE:
+            # A cut before a header looks like a tar that some tools write, without closing blocks.
+            if stream.tell() == archive.offset:
+                yield _UNMARKED, io.BytesIO
+            # One within it looks like its end.
+            elif stream.tell() < archive.offset + tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("unexpected end of data")
 
 
@@ -246,9 +286,13 @@ def _outside(name: str) -> str:
     return "has a path that leads out of the archive" if leads_out else ""
 
 
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace("\\", "/")).parts
+
+
 def _hidden(name: str) -> bool:
     """Whether a file or folder of this name is none of the user's own."""
-    return name.startswith(".") or name == "__MACOSX"
+    return (name.startswith(".") and name != "..") or files.is_desktops(name)
 
 
 def _too_large(size: int) -> str:

@@ -268,7 +268,7 @@ def test_thumbnails_are_fetched_by_the_table_and_prepared(
     assert main(["data", "ffhq", str(place), "--download", "--n", "22", "--size", "128"]) == 0
     said = capsys.readouterr().out
     assert "16 training and 6 held-out pictures, 128 x 128 pixels" in said
-    assert "no pictures, ignored: 2 files\nskipped: 0 files" in said
+    assert "texts, ignored: 1 (ffhq-dataset-v2.json)\nskipped: 0 files" in said
     assert f"the pictures are in {place}; set MADLAB_FFHQ to it" in said
     assert len(server.asked) == 23
     data = ffhq(place, 128)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from picture_files import draw, flipped, packed, png
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from madlab.data import folder
 from madlab.data.pictures import RESIZE, decode
@@ -52,6 +52,21 @@ BAD = {
     "more.zip": (b"PK", "is an archive inside; unpack it"),
     "nœud né.jpg": (b"x", "is no JPEG, PNG or WebP picture"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["profile", "text"])
+def test_long_notes_in_a_png_spoil_no_picture(kind: str, good: Path) -> None:
+    whole = folder(good).images
+    file = next(iter(sorted(good.rglob("*.png"))))
+    image, notes = Image.open(file), PngImagePlugin.PngInfo()
+    notes.add_text("notes", "x" * 3_000_000, zip=True)
+    options = {"icc_profile": bytes(3_000_000)} if kind == "profile" else {"pnginfo": notes}
+    content = packed(image, **options)
+    file.write_bytes(content)
+    np.testing.assert_array_equal(folder(good, on_bad="refuse").images, whole)
+    file.write_bytes(flipped(content, 100))
+    with pytest.raises(ValueError, match="is cut short or corrupt"):
+        folder(good, on_bad="refuse")
 
 
 @pytest.mark.parametrize("name", BAD)
