@@ -218,7 +218,7 @@ def _zip(path: Path) -> Iterator[Member]:
             elif info.flag_bits & 1:
                 why = "is encrypted; unpack the archive with its password"
             elif info.compress_type not in _METHODS:
-                method = zipfile.compressor_names.get(info.compress_type, "a new method").title()
+                method = "Deflate64" if info.compress_type == 9 else f"method {info.compress_type}"
                 why = f"is packed by {method}, which is not read; unpack it and give the folder"
             yield File(info.filename, info.file_size, why), partial(archive.open, info)
 
