@@ -51,7 +51,7 @@ def lab(context: click.Context) -> None:
     """
     from jupyterlab.labapp import LabApp
 
-    from madlab.execute import folder
+    from madlab.lab import folder
 
     words = list(context.args)
     given = " ".join(words)

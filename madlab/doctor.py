@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from madlab.lab import DISTRIBUTION
+
 # Bytes.
 _DISK_NEEDED, _MEMORY_NEEDED = 2e9, 3e9
 _PAIR = (
@@ -86,7 +88,9 @@ def _packages() -> tuple[bool, str, str]:
     from packaging.requirements import Requirement
 
     # What has a marker is of an extra.
-    needed = [r for r in map(Requirement, metadata.requires("madlab") or []) if r.marker is None]
+    needed = [
+        r for r in map(Requirement, metadata.requires(DISTRIBUTION) or []) if r.marker is None
+    ]
     versions = {r: metadata.version(r.name) for r in needed}
     unfit = [
         f"{r} is needed, not {v}" for r, v in versions.items() if not r.specifier.contains(v, True)

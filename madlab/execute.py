@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from madlab import checks, files
+from madlab.lab import folder
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _FALLBACKS = ("text/html", "text/markdown", "image/png", "image/svg+xml", "image/jpeg")
@@ -31,12 +32,6 @@ _NO_FALLBACK = "A control stands here when the notebook is open in JupyterLab."
 
 class NotebookError(RuntimeError):
     """A notebook stopped before its end; the message names the cell and what went wrong."""
-
-
-def folder() -> Path:
-    """Return the folder of madlab's notebooks, or the current folder where there is none."""
-    beside = Path(__file__).resolve().parent.parent / "notebooks"
-    return beside if beside.is_dir() else Path.cwd()
 
 
 def find(notebook: str | os.PathLike[str]) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from cells import PARAMETERS
 
 import madlab
-from madlab import cli, doctor, execute, report
+from madlab import cli, doctor, lab, report
 from madlab.cli import main
 from madlab.store import Store
 
@@ -200,7 +200,7 @@ def test_lab_opens_the_notebooks_to_this_machine_alone(
 
     got: list[str] = []
     monkeypatch.setattr(LabApp, "launch_instance", got.extend)
-    monkeypatch.setattr(execute, "folder", lambda: Path("/shelf"))
+    monkeypatch.setattr(lab, "folder", lambda: Path("/shelf"))
     monkeypatch.setattr(cli.os, "geteuid", lambda: 1000, raising=False)
     assert main(["lab", *words]) == 0
     assert got == expected
@@ -213,4 +213,4 @@ def test_lab_opens_the_notebooks_to_this_machine_alone(
 def test_the_version_is_one_number() -> None:
     from importlib.metadata import version
 
-    assert version("madlab") == madlab.__version__
+    assert version(lab.DISTRIBUTION) == madlab.__version__

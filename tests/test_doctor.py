@@ -10,7 +10,7 @@ import jupyterlab_server.config
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from madlab import doctor
+from madlab import doctor, lab
 from madlab.doctor import Finding, examine, table
 
 
@@ -72,7 +72,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(doctor.metadata, "version", version)
     needed = ["click>=8", "pooch>=1.8", 'prdc>=0.2; extra == "test"']
-    monkeypatch.setattr(doctor.metadata, "requires", {"madlab": needed}.__getitem__)
+    monkeypatch.setattr(doctor.metadata, "requires", {lab.DISTRIBUTION: needed}.__getitem__)
     found = finding("packages")
     assert (found.ok, found.found) == (False, "pooch is not installed")
     assert "pip install -c constraints.txt -e ." in found.mend
@@ -80,7 +80,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_package_of_a_version_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     needed = ["click>=8", "jupyterlab<5,>=4.4"]
-    monkeypatch.setattr(doctor.metadata, "requires", {"madlab": needed}.__getitem__)
+    monkeypatch.setattr(doctor.metadata, "requires", {lab.DISTRIBUTION: needed}.__getitem__)
     versions = {"click": "8.5.1", "jupyterlab": "5.0.0"}
     monkeypatch.setattr(doctor.metadata, "version", versions.__getitem__)
     found = finding("packages")

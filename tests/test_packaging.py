@@ -5,7 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import madlab
+from madlab import lab
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -69,7 +72,7 @@ def test_whatever_a_dependency_requires_here_is_pinned_too() -> None:
 
 def test_the_conda_environment_agrees_with_pyproject() -> None:
     environment = yaml.safe_load(text("environment.yml"))
-    assert environment["name"] == PROJECT["name"]
+    assert environment["name"] == "madlab"
     python, pip, from_pip = environment["dependencies"]
     assert pip == "pip"
     version = re.fullmatch(r"python=(3\.\d+)", python)
@@ -126,6 +129,111 @@ def test_data_files_go_into_the_package() -> None:
         if path.is_file() and path.suffix not in (".py", ".pyc"):
             inside = path.relative_to(ROOT / "madlab")
             assert any(inside.match(pattern) for pattern in patterns), f"{inside} is left out"
+
+
+def test_every_folder_of_modules_is_a_package_that_is_installed() -> None:
+    settings = tomllib.loads(text("pyproject.toml"))["tool"]["setuptools"]
+    folders = {file.parent for file in (ROOT / "madlab").rglob("*.py")}
+    found = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert found | {"madlab.notebooks", "madlab.templates.report"} == set(settings["packages"])
+    assert PROJECT["name"] == lab.DISTRIBUTION
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a wheel as `pip install .` makes it, `one`, and one of an sdist, `two`."""
+    folder = tmp_path_factory.mktemp("built")
+    source = folder / "source"
+    for name in ("madlab", "notebooks"):
+        nothing = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "runs")
+        shutil.copytree(ROOT / name, source / name, ignore=nothing)
+    for file in [*ROOT.glob("*.*"), ROOT / "LICENSE"]:
+        if file.is_file() and file.suffix in ("", ".md", ".toml", ".txt", ".in", ".cff", ".yml"):
+            shutil.copy(file, source)
+
+    def build(kind: str, place: Path, into: str) -> Path:
+        code = f"from setuptools import build_meta; build_meta.build_{kind}({str(folder / into)!r})"
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "would be ignored" not in done.stderr
+        return next((folder / into).iterdir())
+
+    build("wheel", source, "one")
+    with tarfile.open(build("sdist", source, "sdist")) as packed:
+        packed.extractall(folder / "unpacked", filter="data")
+    build("wheel", next((folder / "unpacked").iterdir()), "two")
+    return folder
+
+
+def test_a_wheel_and_an_sdist_bring_the_notebooks_and_all_data(built: Path) -> None:
+    name = f"madlab_loops-{madlab.__version__}-py3-none-any.whl"
+    expected = {
+        f"madlab/{file.relative_to(ROOT / 'madlab')}": file
+        for file in (ROOT / "madlab").rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    expected |= {f"madlab/notebooks/{f.name}": f for f in (ROOT / "notebooks").glob("*.ipynb")}
+    assert len([name for name in expected if "/notebooks/" in name]) == 9
+    for way in ("one", "two"):
+        with zipfile.ZipFile(built / way / name) as wheel:
+            inside = {n: wheel.read(n) for n in wheel.namelist() if ".dist-info/" not in n}
+        assert set(inside) == set(expected), way
+        for inner, file in expected.items():
+            assert inside[inner] == file.read_bytes(), f"{way}: {inner}"
+    sdist = next((built / "unpacked").iterdir())
+    assert {"constraints.txt", "CITATION.cff", "DATA.md"} <= {f.name for f in sdist.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def installed(built: Path) -> Path:
+    """The wheel's files with a foreign folder `notebooks` beside them, as in site-packages."""
+    with zipfile.ZipFile(next((built / "two").iterdir())) as wheel:
+        wheel.extractall(built / "site")
+    (built / "site" / "notebooks").mkdir()
+    shutil.copy(
+        ROOT / "notebooks/01_a_model_eats_itself.ipynb", built / "site/notebooks/09_x.ipynb"
+    )
+    return built / "site"
+
+
+def in_installed(site: Path, code: str, folder: Path, **environment: str) -> str:
+    """What `code` prints in a Python that has the wheel's files, run in `folder`."""
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(site), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_an_installed_madlab_finds_its_own_notebooks(installed: Path, tmp_path: Path) -> None:
+    code = "from madlab.execute import find; print(find('00'))"
+    found = in_installed(installed, code, tmp_path)
+    assert Path(found) == installed / "madlab" / "notebooks" / "00_start_here.ipynb"
+
+
+def test_folders_of_others_are_never_taken_for_the_notebooks(
+    installed: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    ours = shutil.ignore_patterns("*.ipynb", "*.xz", "gallery")
+    shutil.copytree(installed, site, ignore=ours)
+    shutil.rmtree(site / "madlab" / "notebooks")
+    (site / "pyproject.toml").write_text('[project]\nname = "other"')
+    (tmp_path / "here" / "notebooks").mkdir(parents=True)
+    code = (
+        "import sys; from madlab.cli import main; "
+        "sys.stderr = sys.stdout; print(main(['run', '00']))"
+    )
+    said = in_installed(site, code, tmp_path / "here")
+    assert re.search(r"madlab's notebooks are not .* install it again .*\n1$", said), said
 
 
 @pytest.mark.parametrize("target", ["lab", "test", "report", "lint"])
