@@ -4,8 +4,9 @@ import functools
 import hashlib
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +18,10 @@ from madlab.loops import Loop
 from madlab.metrics.reference import Reference
 from madlab.metrics.scores import Scores
 from madlab.models.base import Model, check_model_bias, draw_labels
+from madlab.models.own import checked, made_by, warn_of_other_code
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
-from madlab.training import CheckpointMismatch, Clock, provenance
+from madlab.training import CheckpointMismatch, Clock
 
 N_PREVIEW = 100
 
@@ -33,8 +35,8 @@ class Generation:
     - `t`: its number, from 1.
     - `scores`: how its samples compare with the held-out set.
     - `samples`: the `n_evaluate` samples that were scored, at the chain's bias.
-    - `preview`: 100 samples from the same noise in every generation; with classes, label i is
-      i modulo the number of classes.
+    - `preview`: 100 samples from the same noise in every generation; with classes, their labels
+      are those of generation 1's training set in turn.
     """
 
     t: int
@@ -80,23 +82,24 @@ class Chain:
             raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
         self.loop = loop
         self.model = models.create(model) if isinstance(model, str) else model
-        self.data = data
+        self.data = data if self.model.conditional else replace(data, labels=None)
         self.bias = check_model_bias(self.model, bias)
         self.seed = checks.count("seed", seed)
         if n_evaluate is not None:
             checks.count("n_evaluate", n_evaluate, least=2)
-        self._check_pool(1)
-        if data.labels is not None:
-            checks.labels(data.labels, len(data))
+        loop.check(1, len(data), data.id)
+        if self.data.labels is not None:
+            checks.labels(self.data.labels, len(data))
         self.reference = Reference(data, n_evaluate, features)
         self.n_evaluate = self.reference.n_evaluate
         self.store = Store.of(store, self)
         self.progress = progress
         self._order = generator(self.seed, "permutation").permutation(len(data))
         self._frequencies = None
-        if data.labels is not None:
-            first, classes = self._order[: loop.n_initial], int(data.labels.max()) + 1
-            self._frequencies = np.bincount(data.labels[first], minlength=classes) / len(first)
+        if self.data.labels is not None:
+            first = self.data.labels[self._order[: loop.n_initial]]
+            classes = int(self.data.labels.max()) + 1
+            self._frequencies = np.bincount(first, minlength=classes) / len(first)
         self._model_names: dict[int, str] = {}
         self._label_sets: dict[tuple[str, int], tuple[np.ndarray | None, str | None]] = {}
         self._fitted_to = ""
@@ -109,7 +112,7 @@ class Chain:
         versions, device and thread count. An interrupt loses at most the generation in work.
         """
         checks.count("generations", generations, least=1)
-        self._check_pool(generations)
+        self.loop.check(generations, len(self.data), self.data.id)
         return map(self._generation, range(1, generations + 1))
 
     def records(self) -> pd.DataFrame:
@@ -150,6 +153,7 @@ class Chain:
             return
         folder = self.store.find("models", name)
         if folder is not None:
+            warn_of_other_code(self.model, self.store.manifest("models", name))
             self.model = type(self.model).from_folder(folder)
             self._fitted_to = name
             return
@@ -178,7 +182,7 @@ class Chain:
             "config": config,
             "cost": cost,
             "composing": {clock: sum(one[clock] for one in drawn) for clock in cost},
-            "provenance": provenance(),
+            "provenance": made_by(self.model),
         }
         self.store.publish("models", name, self.model.save, about)
         self._fitted_to = name
@@ -188,15 +192,26 @@ class Chain:
         config = self._samples_config(wanted)
         name = name_of(config)
         folder = self.store.find("samples", name)
+        labels = self._labels(wanted.purpose, wanted.n)[0]
+        asked = (wanted.n, self.data.images, labels)
         if folder is not None:
-            return Samples.from_folder(folder)
+            warn_of_other_code(self.model, self.store.manifest("samples", name))
+            try:
+                return checked(self.model, Samples.from_folder(folder), *asked)
+            except ValueError as error:
+                warnings.warn(f"{folder}: {error}; it is drawn again", RuntimeWarning, 2)
+                self.store.remove("samples", name)
         self._fit(wanted.t)
         self.store.prepare(wanted.n * self.data.images[0].nbytes)
         self._tell(wanted.t, "sample", 0.0)
         clock = Clock()
-        labels = self._labels(wanted.purpose, wanted.n)[0]
         drawn = self.model.sample(wanted.n, bias=self.bias, seed=config["seed"], labels=labels)
-        about = {"config": config, "cost": clock.read(), "provenance": provenance()}
+        drawn = checked(self.model, drawn, *asked)
+        about = {
+            "config": config,
+            "cost": clock.read(),
+            "provenance": made_by(self.model),
+        }
         self._tell(wanted.t, "sample", 1.0)
         self.store.publish("samples", name, drawn.save, about)
         return drawn
@@ -251,7 +266,12 @@ class Chain:
             "measure": measuring,
         }
         seconds = sum(part["seconds"] for part in cost.values())
-        row |= {**scores, "cost": cost, "seconds": seconds, "provenance": provenance()}
+        row |= {
+            **scores,
+            "cost": cost,
+            "seconds": seconds,
+            "provenance": made_by(self.model),
+        }
         self.store.append(row)
         return row
 
@@ -304,7 +324,8 @@ class Chain:
             return None, None
         if (purpose, n) not in self._label_sets:
             if purpose == "preview":
-                labels = np.arange(n, dtype=np.int64) % len(self._frequencies)
+                classes = np.flatnonzero(self._frequencies)
+                labels = np.resize(classes, n).astype(np.int64)
             else:
                 labels = draw_labels(n, self._frequencies, generator(self.seed, "labels"))
             digest = hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()
@@ -321,14 +342,6 @@ class Chain:
     def _tell(self, t: int, stage: str, fraction: float) -> None:
         if self.progress is not None:
             self.progress(t, stage, fraction)
-
-    def _check_pool(self, generations: int) -> None:
-        needed = self.loop.needs(generations)
-        if needed > len(self.data):
-            raise ValueError(
-                f"{self.loop.describe()}; {generations} generations need {needed:,} real samples, "
-                f"but {self.data.id} has {len(self.data):,}: take fewer generations or smaller sets"
-            )
 
 
 class _Set(NamedTuple):

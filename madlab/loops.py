@@ -171,6 +171,27 @@ class Loop:
             shares = [Share(g, each + (g >= t - rest)) for g in sources]
         return Composition(real, tuple(share for share in shares if share.n))
 
+    def check(self, generations: int, pool: int, name: str) -> None:
+        """Raise ValueError for what cannot be composed, of a loop of one's own too.
+
+        - `pool`: the size of the training pool, and `name` what messages call it.
+        """
+        needed = 0
+        for t in range(1, generations + 1):
+            real, shares = (part := self.compose(t)).real, part.synthetic
+            known = all(1 <= share.generation < t and share.n > 0 for share in shares)
+            if not known or not (real or shares) or (real and not 0 <= real[0] < real[1]):
+                raise ValueError(
+                    f"the loop {self.name!r} composes generation {t} of {part}; it needs a block "
+                    "of real samples from 0 on, samples of generations before it, or both"
+                )
+            needed = max(needed, real[1] if real else 0)
+        if needed > pool:
+            raise ValueError(
+                f"{self.describe()}; {generations} generations need {needed:,} real samples, "
+                f"but {name} has {pool:,}: take fewer generations or smaller sets"
+            )
+
     def needs(self, generations: int) -> int:
         """Return the size of the training pool that `generations` generations need."""
         if self.real == "fresh":

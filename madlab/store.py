@@ -275,10 +275,15 @@ class Store:
             unwanted = files.is_old(entry.path) if files.is_part(entry.path) else not entry.ok
             if wanted or unwanted:
                 gone.append(entry)
-                self._trusted.discard((entry.kind, entry.id))
                 if not dry_run:
-                    shutil.rmtree(entry.path) if entry.path.is_dir() else entry.path.unlink()
+                    self.remove(entry.kind, entry.path.name)
         return gone
+
+    def remove(self, kind: str, id: str) -> None:
+        """Remove one entry, whole or not; it is computed again when it is needed."""
+        self._trusted.discard((kind, id))
+        path = self._folder(kind, id)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 COLUMNS = [
@@ -287,15 +292,28 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+_APART = ("data", "version", "loop.", "settings.")
+
+
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return records as a table with the columns that every plot and panel reads.
 
-    Scores that only some kinds of data have follow where a row has them.
+    Scores that only some kinds of data have follow where a row has them, then what tells chains of
+    one loop and model apart: `data`, `version`, `loop.memory`, `settings.steps` and their like,
+    each where it differs.
     """
     known = {*COLUMNS, "duplicates"}
     more = [name for name in SCORES if name not in known and any(name in row for row in rows)]
     columns = COLUMNS + more
-    return pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)
+    found = pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)
+    config = pd.json_normalize([row.get("config") or {} for row in rows])
+    kinds = config.astype(str).groupby([found["loop"], found["model"]]).nunique().max()
+    return found.join(config[[name for name in config if kinds[name] > 1]])
+
+
+def told_apart(records: pd.DataFrame) -> list[str]:
+    """Return the columns of a table that tell chains of one loop and model apart."""
+    return [name for name in map(str, records) if name.startswith(_APART)]
 
 
 def _sealed(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from madlab.plots.lines import Facet, Line, draw_facet, number, picture, words
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
 from madlab.plots.style import BLACK, DASHES, INKS, LOOKS, Look, distinct, places
+from madlab.store import told_apart
 
 # Colour and marker say which loop, the line style says which bias (and model or label). Where all
 # lines are of one loop, colour and marker say what the line style says.
@@ -34,6 +35,7 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
 
     - `records`: rows as `Chain.records()` gives them, of any number of chains; a column `label`,
       where there is one, tells apart chains that differ in what the other columns do not show.
+      Chains of other settings, data or sizes are lines of their own, and their label says it.
 
     Raises ValueError for records without rows, with other `n_evaluate` or `features`, which no
     axis can hold together, and where two rows claim the same place on the same curve.
@@ -44,6 +46,12 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
     tidied = records.drop_duplicates([*({"id", "label"} & set(records))])
     numbers = {name: float for name in SCORES if name in tidied}
     tidied = tidied.astype(numbers).reset_index(drop=True)
+    same = [*({"loop", "model", "label", "bias"} & set(tidied))]
+    for name in told_apart(tidied):
+        words = name.rpartition(".")[2] + " " + tidied[name].map(str)
+        if words.groupby([tidied[one] for one in same]).nunique().max() > 1:
+            tidied["label"] = tidied["label"] + ", " + words if "label" in tidied else words
+            same.append(name)
     found = tidied.assign(bias=tidied["bias"].map("bias {:g}".format))
     parts = ["loop", "label", "bias"] if "label" in tidied else ["loop", "bias"]
     parts[1:1] = ["model"] if len(set(tidied["model"])) > 1 else []

@@ -341,7 +341,7 @@ BROKEN = {
     SavesNothing: "save writes nothing",
     DrawsSingles: r"have images float32 \(24, 2\), not float64 \(24, 2\)",
     DrawsRows: r"have images float64 \(24, 1\), not float64 \(24, 2\)",
-    DrawsNothingForOne: "the first 1 of 24 samples differ from 1 samples",
+    DrawsNothingForOne: "the first 1 of 24 samples differ from those of 1",
     FailsForNone: r"sample\(0, .*fails: ValueError",
     DrawsInfinity: "NaN or infinite",
     SamplesBeforeFit: "sample before fit: NotFittedError was expected, but nothing",
