@@ -1,6 +1,5 @@
 """The command `madlab`: JupyterLab, notebooks, stores, the gallery, data and a check-up."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -47,22 +46,12 @@ def app() -> None:
 def lab(context: click.Context) -> None:
     """Open JupyterLab on the notebooks.
 
-    It answers this machine's own browser only. Whatever else is written goes to it as it is.
+    It answers this machine's own browser only. Whatever else is written goes to it as it is. Of an
+    installed madlab it opens your own copy of the notebooks, which it makes if it is not there.
     """
-    from jupyterlab.labapp import LabApp
+    from madlab.lab import open_lab
 
-    from madlab.lab import folder
-
-    words = list(context.args)
-    given = " ".join(words)
-    if "ServerApp.ip" not in given and "--ip" not in given:
-        words.append("--ServerApp.ip=127.0.0.1")
-    if "root_dir" not in given and not any(Path(word).exists() for word in words):
-        words.append(f"--ServerApp.root_dir={folder()}")
-    # Jupyter refuses to start for root, who is the only user in most containers.
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in words:
-        words.append("--allow-root")
-    LabApp.launch_instance(words)
+    open_lab(context.args)
 
 
 @examples("madlab run 06", "madlab run 06 -p preset smoke -p seed 1 --output seed1.ipynb")

@@ -11,7 +11,7 @@ import pytest
 from cells import PARAMETERS
 
 import madlab
-from madlab import cli, doctor, lab, report
+from madlab import doctor, lab, report
 from madlab.cli import main
 from madlab.store import Store
 
@@ -183,31 +183,6 @@ def test_doctor_exits_with_what_it_found(
     monkeypatch.setattr(doctor, "examine", lambda: findings)
     assert main(["doctor"]) == code
     assert "70,000 digits" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ([], ["--ServerApp.ip=127.0.0.1", "--ServerApp.root_dir=/shelf"]),
-        (["--ip=0.0.0.0"], ["--ip=0.0.0.0", "--ServerApp.root_dir=/shelf"]),
-        (["--port", "8899", "."], ["--port", "8899", ".", "--ServerApp.ip=127.0.0.1"]),
-    ],
-)
-def test_lab_opens_the_notebooks_to_this_machine_alone(
-    words: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from jupyterlab.labapp import LabApp
-
-    got: list[str] = []
-    monkeypatch.setattr(LabApp, "launch_instance", got.extend)
-    monkeypatch.setattr(lab, "folder", lambda: Path("/shelf"))
-    monkeypatch.setattr(cli.os, "geteuid", lambda: 1000, raising=False)
-    assert main(["lab", *words]) == 0
-    assert got == expected
-    monkeypatch.setattr(cli.os, "geteuid", lambda: 0, raising=False)
-    got.clear()
-    main(["lab", *words])
-    assert got == [*expected, "--allow-root"]
 
 
 def test_the_version_is_one_number() -> None:

@@ -131,11 +131,12 @@ def test_data_files_go_into_the_package() -> None:
             assert any(inside.match(pattern) for pattern in patterns), f"{inside} is left out"
 
 
-def test_every_folder_of_modules_is_a_package_that_is_installed() -> None:
+def test_every_folder_of_files_is_a_package_that_is_installed() -> None:
     settings = tomllib.loads(text("pyproject.toml"))["tool"]["setuptools"]
-    folders = {file.parent for file in (ROOT / "madlab").rglob("*.py")}
+    folders = {file.parent for file in (ROOT / "madlab").rglob("*") if file.is_file()}
     found = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert found | {"madlab.notebooks", "madlab.templates.report"} == set(settings["packages"])
+    found = {name for name in found if "__pycache__" not in name} | {"madlab.notebooks"}
+    assert found == set(settings["packages"])
     assert PROJECT["name"] == lab.DISTRIBUTION
 
 
@@ -217,6 +218,11 @@ def test_an_installed_madlab_finds_its_own_notebooks(installed: Path, tmp_path: 
     code = "from madlab.execute import find; print(find('00'))"
     found = in_installed(installed, code, tmp_path)
     assert Path(found) == installed / "madlab" / "notebooks" / "00_start_here.ipynb"
+    home = {name: str(tmp_path / "home") for name in ("HOME", "USERPROFILE")}
+    code = "from madlab.lab import own_copy; print(own_copy()[0])"
+    mine = Path(in_installed(installed, code, tmp_path, **home))
+    assert mine == tmp_path / "home" / "madlab-notebooks"
+    assert len(list(mine.glob("0*.ipynb"))) == 9
 
 
 def test_folders_of_others_are_never_taken_for_the_notebooks(

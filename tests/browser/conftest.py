@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = [
     "--no-sandbox",
@@ -27,14 +28,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Without these JupyterLab shows a dialogue about news, and leaves cells out of the page until they
-# are scrolled to.
+# Without these JupyterLab leaves cells out of the page until they are scrolled to.
 SETTINGS = {
-    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
-    },
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {
         "windowingMode": "none",
         "autoStartDefaultKernel": True,
@@ -67,10 +62,10 @@ class Lab(NamedTuple):
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab on this machine alone, with settings of its own, ended with all its kernels."""
+    """`madlab lab` on a copy of the notebooks, with settings of its own, ended with its kernels."""
     folder = tmp_path_factory.mktemp("lab")
     served, home = folder / "served", folder / "home"
-    served.mkdir()
+    shutil.copytree(NOTEBOOKS, served, ignore=shutil.ignore_patterns(".*", "runs"))
     environment = {
         **os.environ,
         **{
@@ -98,8 +93,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         server = subprocess.Popen(
             [
                 sys.executable,
-                *("-m", "jupyterlab", "--no-browser", "--allow-root"),
-                "--ServerApp.ip=127.0.0.1",
+                *("-m", "madlab", "lab", "--no-browser"),
                 f"--ServerApp.port={port}",
                 "--ServerApp.port_retries=0",
                 f"--IdentityProvider.token={token}",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from pages import press, run_all, until_all_ran
+from pages import PATIENCE, press, run_all, until_all_ran
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 pytestmark = pytest.mark.browser
@@ -34,6 +34,7 @@ DIGITS = """
   return rows;
 }
 """
+WHOLE = "name => name.scrollWidth <= name.clientWidth"
 STATUS = "() => document.querySelector('.mad-live .mad-status')?.innerText ?? ''"
 
 
@@ -48,6 +49,21 @@ def wait_for_status(page: Page, pattern: str) -> str:
         said = page.evaluate(STATUS)
         pytest.fail(f"the live loop does not say {pattern!r} but {said!r}")
     return page.evaluate(STATUS)
+
+
+def test_the_first_thing_that_opens_is_notebook_00(browser: Browser, lab) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{lab.address}/?token={lab.token}")
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("Python 3 (ipykernel) | Idle")
+    assert page.url.endswith("/lab/workspaces/madlab/tree/00_start_here.ipynb")
+    tabs = page.locator("#jp-main-dock-panel .lm-TabBar-tabLabel")
+    assert tabs.all_inner_texts() == ["00_start_here.ipynb"]
+    assert page.locator(".jp-Dialog, .Toastify__toast").count() == 0
+    names = page.locator(".jp-DirListing-itemText")
+    whole = {name.inner_text() for name in names.all() if name.evaluate(WHOLE)}
+    assert {file.name for file in SOURCE.parent.glob("*.ipynb")} - whole == set()
+    page.close()
 
 
 def test_digits_go_mad_live_and_follow_the_keyboard(
