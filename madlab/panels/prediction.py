@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ipywidgets as widgets
 
@@ -30,6 +30,9 @@ class Prediction(Fallback):
     Raises ValueError for fewer than two options, equal ones, or a `value` that is not among them,
     and OSError where the store does not take the answer.
     """
+
+    # What any run may show beside its options, by a margin that is said.
+    too_close: ClassVar[str] = "too close to call"
 
     def __init__(
         self,
@@ -114,7 +117,10 @@ class Prediction(Fallback):
         """Return what was predicted beside what the run shows.
 
         - `outcome`: what the run shows, in a sentence.
-        - `answer`: the option that it bears out, or None where none is right or wrong.
+        - `answer`: the option that it bears out, `too_close` where a margin decides against none,
+          or None where none is right or wrong.
+
+        Raises ValueError for an answer that is neither.
         """
         terms = {"Question": self.question}
         terms["You predicted"] = self.answer or "nothing was predicted before this run"
@@ -122,10 +128,10 @@ class Prediction(Fallback):
             terms["Because"] = self.note
         terms["The run shows"] = outcome
         if answer is not None:
-            right = self.answer == checks.choice("answer", answer, self.options)
-            if self.answer:
-                verdict = "as you predicted" if right else f"not as you predicted, but: {answer}"
-                terms["So it went"] = verdict
+            checks.choice("answer", answer, [*self.options, self.too_close])
+            told = "as you predicted" if answer == self.answer else "not as you predicted, but"
+            known = self.answer and answer != self.too_close
+            terms["So it went"] = f"{told}: {answer}" if known else answer
         return Outcome(terms)
 
 

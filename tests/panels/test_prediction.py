@@ -76,7 +76,7 @@ def test_a_prediction_stands_beside_the_outcome(tmp_path):
     asked = panels.Prediction(*QUESTION, key="recall", store=tmp_path)
     page = asked.beside("recall fell from 0.55 to 0.12", "it falls")._repr_mimebundle_()
     assert "nothing was predicted before this run" in page["text/html"]
-    assert "So it went" not in page["text/html"]
+    assert "So it went</dt><dd>it falls</dd>" in page["text/html"]
     asked.picked.value = "it stays"
     asked.keep()
     beside = asked.beside("recall fell from 0.55 to 0.12", "it falls")
@@ -87,6 +87,8 @@ def test_a_prediction_stands_beside_the_outcome(tmp_path):
     asked.keep()
     assert "So it went: as you predicted" in asked.beside("it fell", "it falls").words()
     assert "So it went" not in asked.beside("it fell").words()
+    close = asked.beside("it fell by 0.01", asked.too_close).words()
+    assert close.endswith("So it went: too close to call")
     with pytest.raises(ValueError, match="answer is 'up'"):
         asked.beside("it fell", "up")
 
