@@ -1,6 +1,7 @@
 # make lab     set everything up and open JupyterLab on the notebooks
 # make test    set everything up, lint, type-check and run every test
 # make report  set everything up and write digits going MAD as HTML files to read offline
+# make offline  set everything up and fill the folder offline/, from which a class installs without a network
 # make clean   remove the environment and what was built; runs and reports stay
 
 PYTHON ?= python3
@@ -8,13 +9,16 @@ NOTEBOOKS ?= 06_digits_fully_synthetic 07_digits_augmentation_and_fresh
 ARGS ?=
 BIN = .venv/bin
 
-.PHONY: lab test lint report clean
+.PHONY: lab test lint report offline clean
 
 lab: .venv/installed
 	$(BIN)/madlab lab $(ARGS)
 
 report: .venv/installed
 	set -e; for name in $(NOTEBOOKS); do $(BIN)/madlab report $$name $(ARGS); done
+
+offline: .venv/installed
+	$(BIN)/python scripts/offline.py $(ARGS)
 
 test: lint
 	sh scripts/browser.sh

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -38,6 +39,15 @@ def text(name: str) -> str:
 def test_constraints_are_plain_pins() -> None:
     for line in text("constraints.txt").splitlines():
         assert re.fullmatch(r"#.*|[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line), line
+
+
+def test_pins_are_for_the_first_release_of_the_oldest_python() -> None:
+    oldest = f"{PROJECT['requires-python'].removeprefix('>=')}.0"
+    for found in metadata.distributions():
+        about = found.metadata
+        if PINS.get(canonicalize_name(about["Name"])) == about["Version"]:
+            allowed = SpecifierSet(about.get("Requires-Python") or "")
+            assert allowed.contains(oldest), f"{about['Name']} {allowed}"
 
 
 @pytest.mark.parametrize("requirement", NEEDED, ids=str)
@@ -242,7 +252,7 @@ def test_folders_of_others_are_never_taken_for_the_notebooks(
     assert re.search(r"madlab's notebooks are not .* install it again .*\n1$", said), said
 
 
-@pytest.mark.parametrize("target", ["lab", "test", "report", "lint"])
+@pytest.mark.parametrize("target", ["lab", "test", "report", "lint", "offline"])
 def test_make_sets_everything_up_under_the_constraints(target: str, tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_text(text(name))
@@ -265,9 +275,13 @@ def test_make_sets_everything_up_under_the_constraints(target: str, tmp_path: Pa
 
 def test_the_readme_gives_the_commands_that_there_are() -> None:
     readme = text("README.md")
-    for command in ("make lab", "make test", "make report", "madlab doctor"):
+    for command in ("make lab", "make test", "make report", "make offline", "madlab doctor"):
         assert command in readme
     assert "pip install -c constraints.txt -e ." in readme
+    assert f"pip install --no-index --find-links offline {PROJECT['name']}" in readme
+    address = "https://download.pytorch.org/whl/cpu"
+    assert f"export PIP_EXTRA_INDEX_URL={address}" in readme.split("## ")[0]
+    assert f'$env:PIP_EXTRA_INDEX_URL = "{address}"' in readme.split("## ")[0]
     for name in re.findall(r"\]\((?!https?:|#)([^)#]+)", readme):
         assert (ROOT / name).exists(), f"the README links to {name}, which is not there"
 
