@@ -1,5 +1,8 @@
 """The command `madlab`: JupyterLab, notebooks, stores, the gallery, data and a check-up."""
 
+import errno
+import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -8,7 +11,12 @@ from typing import Any
 
 import click
 
+from madlab import files
 from madlab.cli_data import Ordered, data, examples, gallery, runs
+
+_WHOLE = "MADLAB_TRACEBACK"
+# Errors whose message is written for whoever reads it.
+_SAID = (ValueError, KeyError, OSError, TypeError, ImportError, RuntimeError)
 
 
 def _value(text: str) -> Any:
@@ -115,9 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     - `arguments`: the words after `madlab`; without them, those of this process.
 
-    What goes wrong is one line on stderr: code 1 for a request that failed, 2 for one that
-    could not be understood, 130 after Ctrl+C.
+    What goes wrong is one line on stderr (with `MADLAB_TRACEBACK=1` a traceback): code 1 for a
+    request that failed, 2 for one that could not be understood, 130 after Ctrl+C.
     """
+    # A narrow code page, as of a redirected output on Windows, must not lose the answer.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     words = list(_split(sys.argv[1:] if arguments is None else arguments))
     try:
         # A command returns its exit code, or None for 0.
@@ -129,7 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = ". Every generation that was finished is kept; the same command goes on from there."
         click.echo(f"madlab: interrupted{kept if words[0] in ('run', 'report') else ''}", err=True)
         return 130
-    except (ValueError, KeyError, OSError, TypeError, ImportError, RuntimeError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        click.echo(f"madlab: {' '.join(str(message).split())}", err=True)
+    except Exception as error:
+        if os.environ.get(_WHOLE):
+            raise
+        message = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+        if not isinstance(error, _SAID):
+            message = f"{type(error).__name__}: {message} ({_WHOLE}=1 shows where it comes from)"
+        if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+            message += files.few_open()
+        click.echo(f"madlab: {' '.join(message.split())}", err=True)
         return 1

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from madlab import files
+
 if TYPE_CHECKING:
     from madlab.store import Store
 
@@ -36,6 +38,7 @@ def examples(*lines: str) -> Callable[[_C], _C]:
 def _open(_context: click.Context, _store: click.Parameter, path: Path) -> "Store":
     from madlab.store import Store
 
+    path = files.expanded(path)
     if not path.exists():
         raise FileNotFoundError(
             f"there is no store {path}; give the folder that a chain or notebook was told to use"

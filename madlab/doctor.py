@@ -1,14 +1,15 @@
 """Find out whether this machine can run madlab, and say how to mend what it cannot."""
 
 import importlib
+import math
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from madlab import files
 from madlab.lab import DISTRIBUTION
 
 # Bytes.
@@ -135,12 +136,13 @@ def _data() -> tuple[bool, str, str]:
 
 
 def _disk() -> tuple[bool, str, str]:
-    free = shutil.disk_usage(Path.cwd()).free
+    free = files.free(Path.cwd())
     mend = (
         f"free some space: a store takes up to {_DISK_NEEDED / 1e9:.0f} GB; "
         "`madlab runs prune STORE --samples` helps"
     )
-    return free >= _DISK_NEEDED, f"{free / 1e9:.1f} GB free in {Path.cwd()}", mend
+    size = "unknown space" if free == math.inf else f"{free / 1e9:.1f} GB"
+    return free >= _DISK_NEEDED, f"{size} free in {Path.cwd()}", mend
 
 
 def _memory() -> tuple[bool, str, str]:

@@ -4,6 +4,7 @@ import ast
 import asyncio
 import contextlib
 import datetime
+import errno
 import os
 import tempfile
 import time
@@ -27,6 +28,8 @@ from madlab.lab import folder
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _FALLBACKS = ("text/html", "text/markdown", "image/png", "image/svg+xml", "image/jpeg")
+# What papermill calls cells that did not run to their end.
+_CUT = ("failed", "pending")
 _NO_FALLBACK = "A control stands here when the notebook is open in JupyterLab."
 
 
@@ -41,12 +44,13 @@ def find(notebook: str | os.PathLike[str]) -> Path:
 
     Raises FileNotFoundError for none of these, ValueError for several or what is not a notebook.
     """
-    path = Path(notebook).expanduser()
+    path = files.expanded(notebook)
     if path.is_file():
         if path.suffix != ".ipynb":
             raise ValueError(f"{path} is not a notebook: its name does not end in .ipynb")
         return path.resolve()
-    known = {path.stem: path for path in sorted(folder().glob("*.ipynb"))}
+    there = sorted(folder().glob("*.ipynb"))
+    known = {path.stem: path for path in there if not files.is_desktops(path.name)}
     wanted = os.fspath(notebook).removesuffix(".ipynb")
     fitting = [name for name in known if wanted and name.startswith(wanted)]
     if wanted in known or len(fitting) == 1:
@@ -63,15 +67,22 @@ def find(notebook: str | os.PathLike[str]) -> Path:
 def _read(path: Path) -> tuple[NotebookNode, dict[str, Any]]:
     """Return a notebook and the defaults of its parameters; of what is no literal, the source."""
     try:
-        nb = nbformat.read(path, as_version=4)
+        # Of format 3 what is read is converted, but not of today's type.
+        nb = nbformat.from_dict(nbformat.read(path, as_version=4))
         cells = [cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
         # Magics, as lines that begin with % are called, become calls.
         code = TransformerManager().transform_cell("".join(cells[:1]))
         lines = ast.parse(code, path.name).body
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read as a notebook: {error}") from error
     except SyntaxError as error:
         raise ValueError(f"the parameters cell of {path.name} is not Python: {error}") from error
+    except OSError:
+        raise
+    # A file that is none can make nbformat raise anything.
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as a notebook ({type(error).__name__}: {error}); open it in "
+            "JupyterLab and save it anew, or give another file"
+        ) from error
     defaults = {}
     for line in lines:
         if isinstance(line, ast.Assign | ast.AnnAssign) and line.value:
@@ -91,7 +102,7 @@ def check_output(output: str | os.PathLike[str], suffix: str, source: Path) -> P
     Raises ValueError where its name does not end in `suffix` or it is `source` itself, and
     OSError where it is a folder or cannot be written.
     """
-    path = Path(output).expanduser().absolute()
+    path = files.expanded(output).absolute()
     if path.is_dir():
         raise IsADirectoryError(f"the output {path} is a folder; give a file name in it")
     if path.suffix.lower() != suffix:
@@ -153,7 +164,7 @@ def run_notebook(
     target = None if output is None else check_output(output, ".ipynb", source)
     if keep is None and target is not None:
         keep = target.with_suffix(".partial.ipynb")
-    kept = None if keep is None else Path(keep).expanduser().absolute()
+    kept = None if keep is None else files.expanded(keep).absolute()
     # It is written to as the run goes, and goes in the end.
     if kept is not None and kept in (source, target):
         raise ValueError(
@@ -182,6 +193,20 @@ def run_notebook(
         where = f"{source.name} stopped in code cell {progress.cell!r}{_why(error, timeout)}"
         so_far = f" The notebook as far as it ran, with the whole traceback, is {kept}."
         raise NotebookError(where + (so_far if kept else "")) from error
+    except Exception as error:
+        if progress.cell or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+            raise
+        raise NotebookError(
+            f"no kernel could be started for {source.name} ({error}): "
+            f"`madlab doctor` looks for the cause.{files.few_open()}"
+        ) from error
+    # papermill takes sys.exit(0) for a good end.
+    cut = [cell for cell in done.cells if cell.metadata.get("papermill", {}).get("status") in _CUT]
+    if cut:
+        raise NotebookError(
+            f"{source.name} ended early in code cell {progress.cell!r}, which called for an exit; "
+            f"take that call out.{f' The notebook as far as it ran is {kept}.' if kept else ''}"
+        )
     from madlab.training import provenance
 
     about = {
@@ -214,7 +239,8 @@ class _OwnKernel(AsyncKernelManager):
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*left, return_exceptions=True), 10)
         await super().shutdown_kernel(now, restart)
 
 

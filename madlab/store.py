@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -28,6 +29,7 @@ _RECORDS = "records.jsonl"
 HALF_DONE = "half-done: the next run goes on from it"
 _LEFT_OVER = "left over from a run that was stopped, or one that is writing now"
 _SPARE_BYTES = 16_000_000
+_OWN = re.compile(r"[0-9a-f]{32}|\.[0-9a-f]{32}(\.[0-9a-f]{32})?\.part")
 
 
 def canonical(config: Mapping[str, Any]) -> str:
@@ -70,7 +72,7 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, durable: bool = True) -> None:
-        self.path = Path(path).expanduser()
+        self.path = files.expanded(path)
         self.durable = durable
         self._trusted: set[tuple[str, str]] = set()
         self._writable = False
@@ -101,8 +103,9 @@ class Store:
             mark = json.loads((self.path / _MARK).read_text())
         except (OSError, ValueError):
             # A kill may come before the mark is there, and predictions may be kept before any work.
+            names = [path.name for path in self.path.iterdir() if not files.is_desktops(path.name)]
             known = (*KINDS, "predictions.jsonl")
-            return all(p.name in known or p.name.startswith(".") for p in self.path.iterdir())
+            return all(name in known or name.startswith(".") for name in names)
         return isinstance(mark, dict) and mark.get("format") == FORMAT
 
     def prepare(self, need_bytes: int = 0) -> None:
@@ -110,7 +113,7 @@ class Store:
         if not self._writable:
             self._make()
             self._writable = True
-        free = shutil.disk_usage(self.path).free
+        free = files.free(self.path)
         if free < need_bytes + _SPARE_BYTES:
             raise OSError(
                 errno.ENOSPC,
@@ -128,7 +131,7 @@ class Store:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = files.beside(mark)
             probe.write_text(json.dumps({"format": FORMAT}))
-            probe.unlink() if mark.exists() else probe.replace(mark)
+            probe.unlink() if mark.exists() else files.move(probe, mark)
             for kind in KINDS:
                 (self.path / kind).mkdir(exist_ok=True)
 
@@ -232,11 +235,15 @@ class Store:
         return table(self.rows())
 
     def entries(self) -> list[Entry]:
-        """Return every entry with its size and whether it matches its checksums."""
+        """Return every entry with its size and whether it matches its checksums.
+
+        Files and folders by other names than a store gives are none of its own.
+        """
         found = []
         for kind in KINDS:
             folder = self.path / kind
-            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            there = folder.iterdir() if folder.is_dir() else []
+            for path in sorted(path for path in there if _OWN.fullmatch(path.name)):
                 if files.is_part(path):
                     # `scratch` has the name alone, an entry that is written a random part beside.
                     half_done = path.name.count(".") == 2

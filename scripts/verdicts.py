@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from madlab import execute, files
+from madlab.lab import folder as own
 
 KEPT = Path(__file__).parent.parent / "benchmarks" / "results" / "verdicts.json"
 SAID = re.compile(r"The run shows</dt><dd>(.*?)</dd>.*?So it went</dt><dd>(.*?)</dd>")
@@ -42,9 +43,7 @@ def main(preset: str, seeds: int, *names: str) -> int:
     """Run the notebooks that `names` begin, all where none is named, with seeds from 0."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     notebooks = [
-        path
-        for path in sorted(execute.folder().glob("*.ipynb"))
-        if not names or path.stem.startswith(names)
+        path for path in sorted(own().glob("*.ipynb")) if not names or path.stem.startswith(names)
     ]
     for seed in range(seeds):
         # One store a seed, as a reader has: 07 goes on from 06.

@@ -1,5 +1,7 @@
 """The command line: what it understands, what it prints, and its exit codes."""
 
+import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 from cells import PARAMETERS
+from picture_files import fill
 
 import madlab
 from madlab import doctor, lab, report
@@ -183,6 +186,57 @@ def test_doctor_exits_with_what_it_found(
     monkeypatch.setattr(doctor, "examine", lambda: findings)
     assert main(["doctor"]) == code
     assert "70,000 digits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code_page", ["cp1252", "cp437"])
+def test_a_narrow_code_page_loses_no_answer(
+    code_page: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.path.rename(tmp_path / "Ж λ")
+    told = {name: io.TextIOWrapper(io.BytesIO(), code_page) for name in ("stdout", "stderr")}
+    for name, stream in told.items():
+        monkeypatch.setattr(sys, name, stream)
+    assert main(["runs", "list", str(tmp_path / "Ж λ")]) == 0
+    assert main(["runs", "list", str(tmp_path / "Ж")]) == 1
+    out, err = (stream.detach().getvalue().decode(code_page) for stream in told.values())
+    assert out.rstrip().endswith("generations recorded")
+    assert "there is no store" in err
+    assert "\\u0416" in err
+
+
+def test_an_error_nobody_foresaw_is_one_line_and_its_traceback_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def fails() -> None:
+        raise AttributeError("no attribute 'x'")
+
+    monkeypatch.setattr(doctor, "examine", fails)
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        "madlab: AttributeError: no attribute 'x' (MADLAB_TRACEBACK=1 shows where it comes from)"
+    ]
+    monkeypatch.setenv("MADLAB_TRACEBACK", "1")
+    with pytest.raises(AttributeError, match="no attribute 'x'"):
+        main(["doctor"])
+
+
+def test_a_home_that_nobody_knows_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    for words in (["run", "~nosuch/x.ipynb"], ["runs", "verify", "~nosuch/runs"]):
+        assert main(words) == 1
+        assert (
+            "begins with a home folder that nobody knows; write it out" in capsys.readouterr().err
+        )
+    # As of a user that the system does not know, in a container.
+    monkeypatch.delenv("MADLAB_CACHE")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "pictures")
+    assert main(["data", "folder", "pictures"]) == 1
+    assert "no home folder is known for the cache" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
 
 
 def test_the_version_is_one_number() -> None:

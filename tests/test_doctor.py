@@ -127,7 +127,7 @@ def test_a_kernel_of_another_python_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_full_disk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1.5e9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1.5e9, total=1))
     found = finding("disk")
     assert not found.ok
     assert found.found.startswith("1.5 GB free")

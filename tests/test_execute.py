@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 from cells import PANEL, PARAMETERS
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
@@ -229,6 +230,39 @@ def test_a_cell_that_takes_too_long_or_kills_its_kernel_is_an_error(
     dead = make_notebook(tmp_path / "dead.ipynb", "import os\nos._exit(1)")
     with pytest.raises(NotebookError, match=r"dead\.ipynb .*'\[1/1\] import os': its kernel died"):
         run_notebook(dead)
+
+
+@pytest.mark.parametrize("exit", ["sys.exit(0)", "sys.exit()", "raise SystemExit"])
+def test_a_cell_that_exits_is_no_good_end(tmp_path: Path, make_notebook: Make, exit: str) -> None:
+    source = make_notebook(tmp_path / "x.ipynb", f"import sys\n{exit}", "print('more')")
+    with pytest.raises(NotebookError, match=r"ended early in code cell '\[1/2\] import sys'"):
+        run_notebook(source, output=tmp_path / "y.ipynb")
+    assert not (tmp_path / "y.ipynb").exists()
+    assert (tmp_path / "y.partial.ipynb").exists()
+
+
+def test_a_kernel_that_does_not_start_is_an_error_of_the_notebook(
+    tmp_path: Path, make_notebook: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_notebook(tmp_path / "x.ipynb", "print(1)")
+    for command in ([str(tmp_path / "gone")], [sys.executable, "-c", "raise SystemExit(3)"]):
+        spec = KernelSpec(argv=command)
+        monkeypatch.setattr(execute._OwnKernel, "kernel_spec", property(lambda _, spec=spec: spec))
+        with pytest.raises(NotebookError, match=r"no kernel could be started for x.ipynb .*doctor"):
+            run_notebook(source)
+
+
+def test_files_that_are_no_notebooks_and_old_ones(tmp_path: Path) -> None:
+    file = tmp_path / "x.ipynb"
+    for content in ("[]", "{}", '"x"', "3", "", "{", '{"nbformat": 99, "cells": []}'):
+        file.write_text(content)
+        with pytest.raises(ValueError, match=r"cannot be read as a notebook .*save it anew"):
+            run_notebook(file)
+    cell = {"cell_type": "code", "input": "print(1 + 1)", "outputs": [], "language": "python"}
+    sheet = {"cells": [cell], "metadata": {}}
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [sheet]}
+    file.write_text(json.dumps(old))
+    assert run_notebook(file).cells[0].outputs[0].text == "2\n"
 
 
 def test_an_interrupt_leaves_no_task_that_complains_of_its_kernel(

@@ -2,7 +2,9 @@
 
 import errno
 import hashlib
+import math
 import os
+import shutil
 import time
 
 import pytest
@@ -56,6 +58,49 @@ def test_a_disk_that_fails_leaves_what_was_there(tmp_path, monkeypatch, operatio
         files.write(path, "after", durable=True)
     assert names(tmp_path) == ["a.txt"]
     assert path.read_text() == "before"
+
+
+@pytest.mark.parametrize("answer", ["EINVAL", "EBADF", "ENOTSUP", "EACCES"])
+def test_a_drive_that_cannot_sync_takes_files_all_the_same(tmp_path, monkeypatch, answer):
+    def refuse(_):
+        raise OSError(getattr(errno, answer), os.strerror(getattr(errno, answer)))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    files.write(tmp_path / "a.txt", "whole", durable=True)
+    files.append(tmp_path / "a.txt", "!", durable=True)
+    files.sync(tmp_path)
+    assert (tmp_path / "a.txt").read_text() == "whole\n!\n"
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+    with pytest.raises(OSError, match="broken"):
+        files.sync(tmp_path)
+
+
+@pytest.mark.parametrize(("refusals", "taken"), [(2, True), (99, False)])
+def test_a_name_that_is_refused_for_a_moment_is_given_later(tmp_path, monkeypatch, refusals, taken):
+    waits, replace = [], os.replace
+
+    def scanned(source, target):
+        if len(waits) < refusals:
+            raise PermissionError(errno.EACCES, "in use by another process")
+        replace(source, target)
+
+    monkeypatch.setattr(files.Path, "replace", scanned)
+    monkeypatch.setattr(files.time, "sleep", waits.append)
+    if taken:
+        files.write(tmp_path / "a.txt", "whole")
+        assert (tmp_path / "a.txt").read_text() == "whole"
+    else:
+        with pytest.raises(PermissionError, match="in use"):
+            files.write(tmp_path / "a.txt", "whole")
+        assert names(tmp_path) == []
+    assert 0 < sum(waits) < 1
+
+
+def test_a_drive_that_does_not_say_its_size_is_not_full(tmp_path, monkeypatch):
+    assert 0 < files.free(tmp_path) < math.inf
+    usage = type(shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage(0, 0, 0))
+    assert files.free(tmp_path) == math.inf
 
 
 def test_lines_are_added_each_on_its_own(tmp_path):

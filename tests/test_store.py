@@ -1,12 +1,14 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 
 import pytest
 
+import madlab as ml
 from madlab.store import Store, name_of, table
 
 ABOUT = {"config": {"a": 1}, "cost": {"seconds": 1.0, "cpu_seconds": 1.0}, "provenance": {}}
@@ -77,8 +79,6 @@ def test_a_foreign_entry_is_not_used(store):
     stranger = folder.with_name(name_of({"b": 2}))
     folder.rename(stranger)
     assert "published as" in Store(store.path).verify()[0]
-    (store.path / "models" / "holiday").mkdir()
-    assert len(Store(store.path).verify()) == 2
 
 
 def test_a_failing_writer_leaves_no_trace(store):
@@ -195,14 +195,14 @@ def test_prune_removes_what_is_broken_and_what_is_asked(store):
     store.publish("samples", ID, write("a"), ABOUT)
     store.publish("models", ID, write("b"), ABOUT)
     store.append({"id": "r", "fd": 1.0})
-    old = store.path / "samples" / ".x.part"
-    young = store.path / "samples" / ".y.part"
+    old = store.path / "samples" / f".{'0' * 32}.part"
+    young = store.path / "samples" / f".{'1' * 32}.part"
     for folder in (old, young):
         folder.mkdir()
     os.utime(old, (time.time() - 100_000,) * 2)
     cut(store.path / "models" / ID / "data.txt")
     planned = store.prune(dry_run=True)
-    assert {e.path.name for e in planned} == {".x.part", ID}
+    assert {e.path.name for e in planned} == {old.name, ID}
     assert old.exists()
     assert len(store.prune()) == 2
     assert not old.exists()
@@ -210,6 +210,46 @@ def test_prune_removes_what_is_broken_and_what_is_asked(store):
     assert [e.id for e in store.prune(samples=True)] == [ID]
     assert store.find("samples", ID) is None
     assert len(store.rows()) == 1
+
+
+DESKTOPS = (".DS_Store", "desktop.ini", "Thumbs.db", "lost+found", "._x", ".nfs0001", ".Trash-1000")
+
+
+def litter(folder):
+    for name in DESKTOPS:
+        (folder / name).mkdir() if name == "lost+found" else (folder / name).write_bytes(b"x")
+
+
+def test_what_desktops_leave_spoils_no_store_and_stays(tmp_path):
+    litter(tmp_path)
+    store = Store(tmp_path)
+    store.publish("samples", ID, write("a"), ABOUT)
+    for folder in (store.path / "samples", store.path / "samples" / ID):
+        litter(folder)
+    (store.path / "samples" / "my notes.txt").write_text("not ours")
+    again = Store(tmp_path)
+    assert again.verify() == []
+    assert again.find("samples", ID) is not None
+    assert again.prune(samples=True, dry_run=True)[0].id == ID
+    again.prune()
+    assert (store.path / "samples" / "my notes.txt").exists()
+    assert {path.name for path in (store.path / "samples").iterdir()} == {
+        ID, "my notes.txt", *DESKTOPS
+    }  # fmt: skip
+
+
+def test_a_chain_runs_on_a_drive_that_can_neither_sync_nor_say_its_size(tmp_path, monkeypatch):
+    def refuse(_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    usage = type(shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 0))
+    data = ml.data.gaussian(dimensions=2, n=500, seed=0)
+    loop = ml.Loop.fully_synthetic(20)
+    list(ml.Chain(loop, "gaussian", data, store=tmp_path, n_evaluate=20).run(2))
+    assert Store(tmp_path).verify() == []
+    assert len(Store(tmp_path).rows()) == 2
 
 
 def test_kinds_are_known(store):

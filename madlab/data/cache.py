@@ -3,6 +3,7 @@
 Each folder holds `pictures.u8`, the raw pixels, and `about.json`, which says what they are.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -38,8 +39,13 @@ def location() -> Path:
     import platformdirs
 
     if os.environ.get("MADLAB_CACHE"):
-        return Path(os.environ["MADLAB_CACHE"]).expanduser()
-    return platformdirs.user_cache_path("madlab", appauthor=False)
+        return files.expanded(os.environ["MADLAB_CACHE"])
+    # Some of its versions raise where no home is known, others return a path from "~".
+    with contextlib.suppress(RuntimeError):
+        found = platformdirs.user_cache_path("madlab", appauthor=False)
+        if found.is_absolute():
+            return found
+    raise OSError("no home folder is known for the cache; name a folder in MADLAB_CACHE")
 
 
 def pictures(about: Mapping[str, Any]) -> tuple[Path, np.ndarray]:
@@ -89,7 +95,7 @@ def publish(name: str, need: int, write: Callable[[Path], Mapping[str, Any]]) ->
                 # one of the user's with other things in it.
                 if _ASIDE.fullmatch(left.name) and files.is_old(left):
                     shutil.rmtree(left, ignore_errors=True)
-            free = shutil.disk_usage(root).free
+            free = files.free(root)
             if free < need + _SPARE_BYTES:
                 room = f"about {(need + _SPARE_BYTES) / 1e6:,.0f} MB and has {free / 1e6:,.0f}"
                 raise OSError(errno.ENOSPC, f"it needs {room}")

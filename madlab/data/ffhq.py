@@ -61,7 +61,7 @@ def ffhq(
     Adversarial Networks", CVPR 2019. For non-commercial use, and not for facial recognition.
     """
     named = os.environ.get(VARIABLE)
-    if path is None and named and not Path(named).expanduser().exists():
+    if path is None and named and not files.expanded(named).exists():
         raise FileNotFoundError(f"{VARIABLE} names {named}, but there is nothing; set it anew")
     path = named if path is None else path
     if not path:
@@ -137,7 +137,7 @@ def thumbnails(
     Source: the README and `download_ffhq.py` of https://github.com/NVlabs/ffhq-dataset.
     """
     checks.count("n", n, 1, COUNT)
-    folder = (folder or location() / "ffhq-thumbnails128x128").expanduser()
+    folder = files.expanded(folder or location() / "ffhq-thumbnails128x128")
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; give the folder the thumbnails are to go to")
     folder.mkdir(parents=True, exist_ok=True)

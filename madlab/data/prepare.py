@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from madlab import checks
+from madlab import checks, files
 from madlab.data import cache
 from madlab.data.pictures import RESIZE, UnusableError, decode
 from madlab.data.samples import Dataset, Samples
@@ -155,7 +155,7 @@ def folder(
         checks.count("n", n, 1)
     if not os.fspath(path):
         raise ValueError("the path is empty; give a folder or an archive of pictures")
-    source = open_source(Path(path).expanduser())
+    source = open_source(files.expanded(path))
     place = source.path.resolve()
     about = {
         "format": cache.FORMAT,

@@ -15,6 +15,7 @@ from madlab import models
 from madlab.chain import Chain
 from madlab.data import mnist
 from madlab.data.samples import Dataset
+from madlab.files import expanded
 from madlab.gallery import files
 from madlab.gallery.chains import Finished, group, in_order, sheet_generations
 from madlab.gallery.reading import Gallery
@@ -93,7 +94,7 @@ def build(
                 shown.add(chain.setup)
             except NotKeptError as error:
                 left_out[f"{chain.subject} of {chain.name}"] = str(error)
-    place = Path(folder).expanduser()
+    place = expanded(folder)
     files.publish(place, ordered, sheets, {})
     return Built(Gallery(place), left_out)
 
@@ -102,7 +103,7 @@ class _Kept(Store):
     """A store that is only read: what it lacks is an error, not a reason to train."""
 
     def __init__(self, store: str | os.PathLike[str] | Store) -> None:
-        folder = store.path if isinstance(store, Store) else Path(store).expanduser()
+        folder = store.path if isinstance(store, Store) else expanded(store)
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"there is no store {folder}; give the folder that the chains were told to use"

@@ -11,6 +11,7 @@ import pandas as pd
 
 from madlab import checks
 from madlab.data.samples import Samples
+from madlab.files import expanded
 from madlab.gallery import files
 from madlab.gallery.chains import Finished, group
 from madlab.store import table
@@ -142,7 +143,7 @@ def open(folder: str | os.PathLike[str] | None = None) -> Gallery:
 
     Raises OSError where there is none, or where it is damaged.
     """
-    return Gallery(HERE if folder is None else Path(folder).expanduser())
+    return Gallery(HERE if folder is None else expanded(folder))
 
 
 def _select(found: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:

@@ -183,7 +183,7 @@ class Browser(panel.Panel):
 
         Raises OSError where it cannot be written.
         """
-        target = Path(path).expanduser()
+        target = files.expanded(path)
         files.write(target, timelapse({t: self.chain.preview(t) for t in self.chain.generations}))
         return target
 
