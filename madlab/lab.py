@@ -1,6 +1,7 @@
 """Where madlab's notebooks are, a reader's own copy of them, and JupyterLab on it."""
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
@@ -61,15 +62,15 @@ def own_copy() -> tuple[Path, str]:
         with contextlib.suppress(ValueError, FileNotFoundError):
             given = dict(json.loads(note.read_text(encoding="utf-8")))
         for file in sorted(source.glob("*.ipynb")):
-            mine, was, new = target / file.name, given.get(file.name), files.sha256(file)
-            has = files.sha256(mine) if mine.exists() else None
+            mine, was, new = target / file.name, given.get(file.name), _content(file)
+            has = _content(mine) if mine.exists() else None
             what = "renewed" if has else "copied"
             if has not in (None, was, new) and was != new:
                 mine, what = (
                     mine.with_stem(f"{mine.stem}-{madlab.__version__}"),
                     "new, beside yours",
                 )
-                has = files.sha256(mine) if mine.exists() else None
+                has = _content(mine) if mine.exists() else None
             if has is None or has == was != new:
                 files.write(mine, file.read_bytes())
                 done[what].append(mine.stem)
@@ -77,6 +78,16 @@ def own_copy() -> tuple[Path, str]:
         files.write(note, json.dumps(given, indent=1))
     did = [f"{what}: {', '.join(names)}" for what, names in done.items() if names]
     return target, "; ".join([f"your own notebooks are in {target}", *did])
+
+
+def _content(file: Path) -> str:
+    """Return a hash of a notebook's cells with their outputs: JupyterLab rewrites the rest."""
+    content = file.read_bytes()
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        cells = json.loads(content)["cells"]
+        parts = [[one["cell_type"], "".join(one["source"]), one.get("outputs")] for one in cells]
+        content = json.dumps(parts).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 def arguments(words: Sequence[str]) -> tuple[list[str], str]:

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import madlab
@@ -68,6 +69,23 @@ def test_a_copy_is_made_once_and_follows_the_package_but_never_undoes_work(home:
     lab.own_copy()
     assert contents(mine)["00_start_here"] == "mine too"
     assert contents(mine)["01_more"] == "my own"
+
+
+def test_a_notebook_that_was_only_looked_at_is_renewed(home: Path) -> None:
+    source = lab.folder() / "00_start_here.ipynb"
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    nbformat.write(nb, source)
+    mine = lab.own_copy()[0] / source.name
+    nb.metadata["language_info"] = {"name": "python", "version": "3.14"}
+    nbformat.write(nb, mine)
+    nbformat.write(nbformat.v4.new_notebook(), source)
+    assert lab.own_copy()[1].endswith("; renewed: 00_start_here")
+    # One that was run is not: its outputs are work.
+    nb.cells[0].outputs = [nbformat.v4.new_output("stream", text="2")]
+    nbformat.write(nb, mine)
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("3")]), source)
+    assert "new, beside yours: 00_start_here-" in lab.own_copy()[1]
+    assert nbformat.read(mine, as_version=4).cells[0].outputs[0].text == "2"
 
 
 def test_a_copy_that_cannot_be_made_is_explained(
