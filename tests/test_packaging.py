@@ -249,7 +249,7 @@ def test_folders_of_others_are_never_taken_for_the_notebooks(
         "sys.stderr = sys.stdout; print(main(['run', '00']))"
     )
     said = in_installed(site, code, tmp_path / "here")
-    assert re.search(r"madlab's notebooks are not .* install it again .*\n1$", said), said
+    assert re.search(r"madlab's notebooks are not .*: install it again, .*\n1$", said), said
 
 
 @pytest.mark.parametrize("target", ["lab", "test", "report", "lint", "offline"])
