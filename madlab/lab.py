@@ -31,8 +31,8 @@ def folder() -> Path:
         if place.is_dir():
             return place
     raise FileNotFoundError(
-        f"madlab's notebooks are not beside it in {_PACKAGE}: install it again, as its README says, "
-        "or name a notebook by its path"
+        f"madlab's notebooks are not beside it in {_PACKAGE}: install it again, as its README "
+        "says, or name a notebook by its path"
     )
 
 
