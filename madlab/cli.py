@@ -3,11 +3,10 @@
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,14 +18,20 @@ _WHOLE = "MADLAB_TRACEBACK"
 _SAID = (ValueError, KeyError, OSError, TypeError, ImportError, RuntimeError)
 
 
-def _value(text: str) -> Any:
-    """Return what a parameter's text says, typed as papermill does."""
-    for number in (int, float):
-        with suppress(ValueError):
-            return number(text)
-    return {"True": True, "False": False, "None": None}.get(text, text)
+class _Seeds(click.ParamType[range]):
+    """The first and the last of some whole numbers."""
+
+    name = "FIRST..LAST"
+
+    def convert(self, value: str, _: object, __: object) -> range:
+        """Return the seeds that a text as "0..4" names."""
+        found = re.fullmatch(r"(\d+)\.\.(\d+)", value)
+        if not found or int(found[1]) > int(found[2]):
+            self.fail(f"{value!r} names no seeds; write the first and the last, as in 0..4")
+        return range(int(found[1]), int(found[2]) + 1)
 
 
+_Pairs = Sequence[tuple[str, str]]
 _notebook = click.argument(
     "notebook", help="A path, a name as `06_digits_fully_synthetic`, or its start, `06`."
 )
@@ -35,8 +40,15 @@ _parameters = click.option(
     nargs=2,
     multiple=True,
     metavar="NAME VALUE",
-    callback=lambda _, __, pairs: {name: _value(text) for name, text in pairs},
-    help="A parameter of the notebook and its value; give it again for another one.",
+    help="A parameter of the notebook and its value, of the type of its default; give it again "
+    "for another one.",
+)
+_raw = click.option(
+    *("-r", "--raw", "raw"),
+    nargs=2,
+    multiple=True,
+    metavar="NAME TEXT",
+    help="A parameter whose value is this text, whatever it looks like.",
 )
 
 
@@ -66,30 +78,53 @@ def lab(context: click.Context) -> None:
 @app.command()
 @_notebook
 @_parameters
+@_raw
 @click.option("-o", "--output", type=Path, help="[default: reports/NAME.ipynb]")
-def run(notebook: str, parameters: dict[str, Any], output: Path | None) -> None:
+def run(notebook: str, parameters: _Pairs, raw: _Pairs, output: Path | None) -> None:
     """Run a notebook from start to end and keep it with its outputs."""
     from madlab.execute import find, run_notebook
 
     target = output or Path("reports", f"{find(notebook).stem}.ipynb")
-    run_notebook(notebook, parameters, target, echo=sys.stderr)
+    run_notebook(notebook, _given(parameters, raw), target, echo=sys.stderr)
     click.echo(f"wrote {target}")
 
 
-@examples("madlab report 06", "madlab report 06 -p preset quick -p seed 1 --output seed1.html")
+@examples(
+    "madlab report 06 -p preset quick -p seed 1 --output seed1.html",
+    "madlab report 06 --seeds 0..4",
+    "papermill 06.ipynb done.ipynb -p seed 1; madlab report done.ipynb --executed",
+)
 @app.command()
 @_notebook
 @_parameters
+@_raw
 @click.option("-o", "--output", type=Path, help="[default: reports/NAME.html]")
-def report(notebook: str, parameters: dict[str, Any], output: Path | None) -> None:
+@click.option("--seeds", type=_Seeds(), help="A report for each, and a table of their verdicts.")
+@click.option("--executed", is_flag=True, help="It was run already, by papermill say.")
+def report(
+    notebook: str,
+    parameters: _Pairs,
+    raw: _Pairs,
+    output: Path | None,
+    seeds: range | None,
+    executed: bool,
+) -> int:
     """Run a notebook and write it as one HTML file.
 
     The file needs no network and no kernel.
     """
-    from madlab.report import report as write_report
+    from madlab import report as reports
 
-    path = write_report(notebook, parameters, output, echo=sys.stderr)
+    given = _given(parameters, raw)
+    if executed and (given or seeds):
+        raise click.UsageError("a notebook that was executed takes no parameters and no seeds")
+    failed = 0
+    if seeds:
+        path, failed = reports.over_seeds(notebook, seeds, given, output, echo=sys.stderr)
+    else:
+        path = reports.report(notebook, given, output, echo=sys.stderr, executed=executed)
     click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return int(failed > 0)
 
 
 @examples("madlab doctor")
@@ -106,15 +141,21 @@ def doctor() -> int:
     return int(not all(finding.ok for finding in findings))
 
 
+def _given(parameters: _Pairs, raw: _Pairs) -> dict[str, str]:
+    from madlab.execute import Raw
+
+    return {**dict(parameters), **{name: Raw(text) for name, text in raw}}
+
+
 for group in (runs, gallery, data):
     app.add_command(group)
 
 
 def _split(words: Sequence[str]) -> Iterator[str]:
-    """Write `-p NAME=VALUE` as `-p NAME VALUE`, for both are taken."""
+    """Write `-p NAME=VALUE` as `-p NAME VALUE`, for both are taken, and `-r` likewise."""
     before = ""
     for word in words:
-        yield from word.split("=", 1) if before in ("-p", "--parameter") else [word]
+        yield from word.split("=", 1) if before in ("-p", "--parameter", "-r", "--raw") else [word]
         before = word
 
 

@@ -33,6 +33,14 @@ _CUT = ("failed", "pending")
 _NO_FALLBACK = "A control stands here when the notebook is open in JupyterLab."
 
 
+class Raw(str):
+    """A parameter's value that stays text, whatever it looks like."""
+
+
+class _Code(str):
+    """The source of a default that is no literal."""
+
+
 class NotebookError(RuntimeError):
     """A notebook stopped before its end; the message names the cell and what went wrong."""
 
@@ -87,13 +95,32 @@ def _read(path: Path) -> tuple[NotebookNode, dict[str, Any]]:
     for line in lines:
         if isinstance(line, ast.Assign | ast.AnnAssign) and line.value:
             name = ast.unparse(line.target if isinstance(line, ast.AnnAssign) else line.targets[0])
-            defaults[name] = ast.unparse(line.value)
+            defaults[name] = _Code(ast.unparse(line.value))
             with contextlib.suppress(ValueError):
                 defaults[name] = ast.literal_eval(line.value)
     # What ran it, in the words of JupyterLab, which the source may leave out.
     kernel = {"name": "python3", "language": "python", "display_name": "Python 3 (ipykernel)"}
     nb.metadata.kernelspec = nbformat.from_dict(kernel)
     return nb, defaults
+
+
+def _typed(name: str, default: Any, value: Any) -> Any:
+    """Return a parameter's value, as text of the type of its default."""
+    free = default is None or isinstance(default, _Code)
+    text = isinstance(default, str) and not free
+    if not isinstance(value, str) or isinstance(value, Raw) or text:
+        return value
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        found = value
+    kinds = (int, float) if type(default) is float else type(default)
+    fits = isinstance(found, kinds) and isinstance(found, bool) == isinstance(default, bool)
+    if not (free or fits):
+        words = {bool: "True or False", int: "a whole number", float: "a number"}
+        wanted = words.get(type(default), f"a {type(default).__name__}")
+        raise ValueError(f"{name} is {value!r}; its default is {default!r}: give {wanted}")
+    return found
 
 
 def check_output(output: str | os.PathLike[str], suffix: str, source: Path) -> Path:
@@ -144,7 +171,8 @@ def run_notebook(
     The source is never written to.
 
     - `notebook`: what `find` takes.
-    - `parameters`: values for names of its parameters cell; the others keep their defaults.
+    - `parameters`: values for names of its parameters cell; the others keep their defaults. Text
+      for one whose default is no text is read as Python; a `Raw` is not.
     - `output`: a `.ipynb` file for the executed notebook, frozen.
     - `keep`: where the notebook is until it is done; `NAME.partial.ipynb` beside `output` if None.
     - `timeout`: the most seconds that one cell may take; None for no limit.
@@ -152,15 +180,17 @@ def run_notebook(
 
     Returns the notebook with its outputs and widget state; `metadata.madlab` says with which
     parameters, when, how long, and under which versions it ran. Raises NotebookError where a
-    cell fails or takes too long, and, before anything runs, KeyError for an unknown parameter, and
-    what `find` and `check_output` raise.
+    cell fails or takes too long, and, before anything runs, KeyError for an unknown parameter,
+    ValueError for a text that is not of its default's type, and what `find` and `check_output`
+    raise.
     """
     source = find(notebook)
     nb, known = _read(source)
     given = dict(parameters or {})
     given |= {name: os.fspath(one) for name, one in given.items() if isinstance(one, os.PathLike)}
-    for name in given:
+    for name, value in given.items():
         checks.known(f"parameter in {source.name} named", name, known)
+        given[name] = _typed(f"{name} in {source.name}", known[name], value)
     target = None if output is None else check_output(output, ".ipynb", source)
     if keep is None and target is not None:
         keep = target.with_suffix(".partial.ipynb")

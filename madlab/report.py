@@ -3,12 +3,14 @@
 import html
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
-from bs4 import BeautifulSoup
+import nbformat
+import pandas as pd
+from bs4 import BeautifulSoup, Tag
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from latex2mathml.converter import convert
@@ -18,7 +20,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from madlab import files
-from madlab.execute import check_output, find, freeze, run_notebook
+from madlab.execute import NotebookError, check_output, find, freeze, run_notebook
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _IMAGES = ["image/svg+xml", "image/png", "image/jpeg"]
@@ -33,24 +35,106 @@ def report(
     *,
     timeout: float | None = None,
     echo: TextIO | None = None,
+    executed: bool = False,
 ) -> Path:
     """Run a notebook and write it as one self-contained HTML file.
 
     - `notebook`, `parameters`, `timeout`, `echo`: as for `run_notebook`.
     - `output`: the `.html` file; without it, `reports/NAME.html` in the current folder.
+    - `executed`: the notebook was run already, by papermill say, and is written as it is.
 
-    Returns the path of the file, which is written whole or not at all. Raises what
-    `run_notebook` raises, which keeps `NAME.partial.ipynb` beside the output.
+    Returns the path of the file, which is written whole or not at all. Raises ValueError for a
+    notebook that was not executed, and what `run_notebook` raises, which keeps
+    `NAME.partial.ipynb` beside the output.
     """
     source = find(notebook)
     target = check_output(output or Path("reports", f"{source.stem}.html"), ".html", source)
+    if executed:
+        nb = nbformat.read(source, as_version=4)
+        if not any(cell.get("outputs") for cell in nb.cells):
+            raise ValueError(f"{source} was not executed: it has no outputs; leave `executed` out")
+        _write(nb, source, target)
+    else:
+        _written(source, parameters, target, timeout, echo)
+    return target
+
+
+def _written(
+    source: Path,
+    parameters: Mapping[str, Any] | None,
+    target: Path,
+    timeout: float | None,
+    echo: TextIO | None,
+) -> NotebookNode:
     partial = target.with_suffix(".partial.ipynb")
     nb = run_notebook(source, parameters, keep=partial, timeout=timeout, echo=echo)
+    _write(nb, source, target)
+    return nb
+
+
+def _write(nb: NotebookNode, source: Path, target: Path) -> None:
     prose = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
     heading = re.search(r"^# +(.+)$", prose, re.MULTILINE)
     title = re.sub(r"[*_`]", "", heading[1]).strip() if heading else source.stem
     files.write(target, to_html(nb, title, source.parent))
-    return target
+
+
+def over_seeds(
+    notebook: str | os.PathLike[str],
+    seeds: Sequence[int],
+    parameters: Mapping[str, Any] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    echo: TextIO | None = None,
+) -> tuple[Path, int]:
+    """Write a report for each seed, and a table of what their predictions came to.
+
+    - `notebook`, `parameters`, `output`, `echo`: as for `report`. The reports lie beside `output`,
+      `NAME-seed-3.html`; it is the table.
+
+    Returns the table's file and how many seeds failed, which are named in it and lose no other.
+    """
+    source = find(notebook)
+    target = check_output(output or Path("reports", f"{source.stem}-seeds.html"), ".html", source)
+    rows, failed = [], 0
+    for seed in seeds:
+        page = target.with_stem(f"{target.stem.removesuffix('-seeds')}-seed-{seed}")
+        row = {"seed": f'<a href="{html.escape(page.name)}">{seed}</a>'}
+        try:
+            nb = _written(source, {**(parameters or {}), "seed": seed}, page, None, echo)
+            row |= {question: f"<b>{went}</b>: {shown}" for question, shown, went in outcomes(nb)}
+        except NotebookError as error:
+            failed += 1
+            row |= {"seed": str(seed), "failed": html.escape(str(error))}
+        rows.append(row)
+        table = pd.DataFrame(rows).fillna("").to_html(index=False, escape=False, border=0)
+        title = f"{source.stem}, seeds {', '.join(map(str, seeds))}"
+        style = (_TEMPLATES / "report" / "style.css").read_text("utf-8")
+        head = f'<meta charset="utf-8"><title>{title}</title><style>{style}</style>'
+        # Anew with each seed, so that an interrupt leaves those that are done.
+        files.write(target, f"<!doctype html>{head}<main><h1>{title}</h1>{table}</main>")
+    return target, failed
+
+
+def outcomes(nb: NotebookNode) -> list[tuple[str, str, str]]:
+    """Return of each prediction in an executed notebook the question, what was shown, the verdict.
+
+    They are HTML; a verdict is empty where the notebook gives none.
+    """
+    found = []
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            soup = BeautifulSoup(output.get("data", {}).get("text/html", ""), "html.parser")
+            for terms in soup.select("dl.mad-outcome"):
+                names = [term.text for term in terms("dt")]
+                said = dict(zip(names, map(_inner, terms("dd")), strict=True))
+                went = said.get("So it went", "")
+                found.append((said["Question"], said["The run shows"], went))
+    return found
+
+
+def _inner(element: Tag) -> str:
+    return element.decode_contents()
 
 
 def to_html(nb: NotebookNode, title: str, images: Path | None = None) -> str:

@@ -9,7 +9,6 @@ exit code is 1 where a run failed.
 
 import json
 import os
-import re
 import sys
 import tempfile
 import time
@@ -17,9 +16,9 @@ from pathlib import Path
 
 from madlab import execute, files
 from madlab.lab import folder as own
+from madlab.report import outcomes
 
 KEPT = Path(__file__).parent.parent / "benchmarks" / "results" / "verdicts.json"
-SAID = re.compile(r"The run shows</dt><dd>(.*?)</dd>.*?So it went</dt><dd>(.*?)</dd>")
 
 
 def verdicts(notebook: Path, preset: str, seed: int) -> dict[str, object]:
@@ -28,12 +27,7 @@ def verdicts(notebook: Path, preset: str, seed: int) -> dict[str, object]:
     found: dict[str, object] = {}
     try:
         done = execute.run_notebook(notebook, {"preset": preset, "seed": seed})
-        pages = (
-            output.get("data", {}).get("text/html", "")
-            for cell in done.cells
-            for output in cell.get("outputs", [])
-        )
-        found["verdicts"] = [said for page in pages for said in SAID.findall(page)]
+        found["verdicts"] = [(shown, went) for _, shown, went in outcomes(done)]
     except execute.NotebookError as error:
         found["failed"] = str(error)
     return {**found, "seconds": round(time.perf_counter() - start, 1)}

@@ -68,10 +68,12 @@ def test_python_m_madlab_is_the_same_command() -> None:
     assert "No such command 'lst'" in done.stderr
 
 
-def test_parameters_are_given_as_papermill_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_are_given_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     got: dict[str, Any] = {}
 
-    def fake(notebook: str, parameters: dict[str, Any], output: Path, echo: object) -> Path:
+    def fake(
+        notebook: str, parameters: dict[str, Any], output: Path, echo: object, executed: bool
+    ) -> Path:
         got.update(parameters, notebook=notebook, output=output)
         return Path(__file__)
 
@@ -79,8 +81,8 @@ def test_parameters_are_given_as_papermill_takes_them(monkeypatch: pytest.Monkey
     words = "report 06 -p preset smoke -p seed 3 -p bias -0.5 -p live False -p store None"
     assert main([*words.split(), "-p", "title", "a = b", "-p", "n=4", "-o", "x.html"]) == 0
     assert got == {
-        "preset": "smoke", "seed": 3, "bias": -0.5, "live": False, "store": None,
-        "title": "a = b", "n": 4, "notebook": "06", "output": Path("x.html"),
+        "preset": "smoke", "seed": "3", "bias": "-0.5", "live": "False", "store": "None",
+        "title": "a = b", "n": "4", "notebook": "06", "output": Path("x.html"),
     }  # fmt: skip
 
 
@@ -89,6 +91,11 @@ def test_parameters_are_given_as_papermill_takes_them(monkeypatch: pytest.Monkey
     [
         ("run x.ipynb -p seed", 2, "Option '-p' requires 2 arguments"),
         ("run x.ipynb -p sed 1", 1, "no parameter in x.ipynb named 'sed'; there are: preset"),
+        (
+            "run x.ipynb -p seed three",
+            1,
+            "seed in x.ipynb is 'three'; its default is 0: give",
+        ),
         ("run y", 1, "there is no notebook 'y'"),
         ("report x.ipynb -o .", 1, "is a folder; give a file name in it"),
         ("runs list nowhere", 1, "there is no store nowhere"),

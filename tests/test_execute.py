@@ -4,6 +4,7 @@ import asyncio
 import gc
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -230,6 +231,39 @@ def test_a_cell_that_takes_too_long_or_kills_its_kernel_is_an_error(
     dead = make_notebook(tmp_path / "dead.ipynb", "import os\nos._exit(1)")
     with pytest.raises(NotebookError, match=r"dead\.ipynb .*'\[1/1\] import os': its kernel died"):
         run_notebook(dead)
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "value"),
+    [
+        ("'runs'", "2024", "2024"),
+        ("0", "3", 3),
+        ("0", execute.Raw("3"), "3"),
+        ("0.5", "1", 1),
+        ("0.5", "1e-3", 1e-3),
+        ("True", "False", False),
+        ("[1, 2]", "[3]", [3]),
+        ("None", "4", 4),
+        ("None", "four", "four"),
+        ("2**3", "4", 4),
+        ("0", "0.5", "its default is 0: give a whole number"),
+        ("0", "True", "its default is 0: give a whole number"),
+        ("True", "1", "its default is True: give True or False"),
+        ("0.5", "much", "its default is 0.5: give a number"),
+        ("[1]", "1", "its default is \\[1\\]: give a list"),
+    ],
+)
+def test_a_parameter_is_of_the_type_of_its_default(
+    default: str, text: str, value: Any, tmp_path: Path, make_notebook: Make
+) -> None:
+    source = make_notebook(tmp_path / "x.ipynb", "1", parameters=f"n: object = {default}")
+    given = execute._read(source)[1]["n"]
+    if isinstance(value, str) and "default" in value:
+        with pytest.raises(ValueError, match=f"^n is '{re.escape(text)}'; {value}$"):
+            execute._typed("n", given, text)
+    else:
+        found = execute._typed("n", given, text)
+        assert (found, type(found)) == (value, type(text) if found is text else type(value))
 
 
 @pytest.mark.parametrize("exit", ["sys.exit(0)", "sys.exit()", "raise SystemExit"])

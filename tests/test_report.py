@@ -5,14 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 from bs4 import BeautifulSoup
 from cells import PANEL, PARAMETERS
+from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from madlab.execute import WIDGET_VIEW, NotebookError, freeze
-from madlab.report import report, to_html
+from madlab.report import over_seeds, report, to_html
 
 Make = Callable[..., Path]
 
@@ -175,3 +177,46 @@ def test_a_report_refuses_a_place_it_cannot_write_before_running(
         report(source, output=tmp_path)
     with pytest.raises(ValueError, match=r"must have a name that ends in \.html"):
         report(source, output=tmp_path / "x.pdf")
+
+
+ASKED = """
+import madlab as ml
+asked = ml.panels.Prediction("What will it be?", ["even", "odd & strange"], key="k")
+asked
+"""
+TOLD = "asked.beside(f'seed {seed} < 9', ['even', 'odd & strange'][seed % 2])"
+
+
+def test_reports_over_seeds_have_a_table_and_one_that_fails_loses_no_other(
+    tmp_path: Path, make_notebook: Make
+) -> None:
+    source = make_notebook(
+        tmp_path / "x.ipynb", ASKED, TOLD, "1 / (seed - 1)", parameters="seed = 0"
+    )
+    table, failed = over_seeds(source, range(3), output=tmp_path / "out" / "x-seeds.html")
+    assert failed == 1
+    soup = BeautifulSoup(table.read_text("utf-8"), "html.parser")
+    head, *rows = ([cell.text for cell in row(["th", "td"])] for row in soup("tr"))
+    assert head == ["seed", "What will it be?", "failed"]
+    assert rows[0][:2] == ["0", "even: seed 0 < 9"]
+    assert rows[2][:2] == ["2", "even: seed 2 < 9"]
+    assert "stopped in code cell '[4/4] 1 / (seed - 1)' with ZeroDivisionError" in rows[1][2]
+    assert [link["href"] for link in soup("a")] == ["x-seed-0.html", "x-seed-2.html"]
+    assert all((table.parent / link["href"]).exists() for link in soup("a"))
+    assert (table.parent / "x-seed-1.partial.ipynb").exists()
+
+
+def test_papermill_and_nbconvert_alone_show_panels_too(tmp_path: Path, make_notebook: Make) -> None:
+    source = make_notebook(tmp_path / "x.ipynb", ASKED, TOLD, parameters="seed = 0")
+    with pytest.raises(ValueError, match="was not executed"):
+        report(source, output=tmp_path / "x.html", executed=True)
+    papermill.execute_notebook(
+        source, tmp_path / "y.ipynb", {"seed": 3}, language="python", progress_bar=False
+    )
+    page, _ = HTMLExporter().from_filename(str(tmp_path / "y.ipynb"))
+    soup = BeautifulSoup(page, "html.parser")
+    assert "What will it be?" in soup.select_one(".mad-still").text
+    assert "seed 3 < 9" in soup.text
+    assert not soup.select('script[type*="widget-view"]')
+    ours = report(tmp_path / "y.ipynb", output=tmp_path / "y.html", executed=True)
+    assert "What will it be?" in ours.read_text("utf-8")

@@ -9,32 +9,12 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from madlab.panels.panel import Panel, Row
+from madlab.panels.panel import Panel, Row, front_end_listens, request_of_kernel
 
 # Messages to the front end: at most so many seconds apart.
 _BEAT = 0.25
 # Of each cell: the run of it that made its panel last, and that panel.
 _SHOWN: "dict[str, tuple[str, weakref.ref[BackgroundPanel]]]" = {}
-
-
-def front_end_listens() -> bool:
-    """Return whether a live front end executes this code, so that clicks can be answered.
-
-    A live front end, such as JupyterLab, lets the code that it sends ask for input, or sends a
-    widget's message; papermill and nbconvert do neither, and outside a kernel there is none.
-    """
-    request = _request()
-    if request.get("header", {}).get("msg_type") == "comm_msg":
-        return True
-    return bool(request.get("content", {}).get("allow_stdin"))
-
-
-def _request() -> dict[str, Any]:
-    """Return the message that the kernel is working on, empty where there is no kernel."""
-    from IPython import get_ipython
-
-    kernel = getattr(get_ipython(), "kernel", None)
-    return {} if kernel is None else kernel.get_parent("shell") or {}
 
 
 class Stopped(Exception):  # noqa: N818
@@ -101,7 +81,7 @@ class BackgroundPanel(Panel):
 
     def _replace(self) -> None:
         """Stop the panel that an earlier run of the same cell made: the kernel still has it."""
-        parent = _request()
+        parent = request_of_kernel()
         cell, run = parent.get("metadata", {}).get("cellId"), parent.get("header", {}).get("msg_id")
         if cell is None:
             return

@@ -12,8 +12,16 @@ from IPython.display import display
 from madlab import checks, models
 from madlab.data.samples import Dataset
 from madlab.loops import Loop
-from madlab.panels.background import BackgroundPanel, Run, front_end_listens
-from madlab.panels.panel import dropdown, in_full, in_words, page, slider, whole_number
+from madlab.panels.background import BackgroundPanel, Run
+from madlab.panels.panel import (
+    dropdown,
+    front_end_listens,
+    in_full,
+    in_words,
+    page,
+    slider,
+    whole_number,
+)
 from madlab.plots.curves import curve_facets, tidy
 from madlab.plots.lines import draw, words
 from madlab.plots.picture import Picture

@@ -1,6 +1,7 @@
 """What every panel has: controls, a picture that follows them, words, a form without a kernel."""
 
 import html
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -49,7 +50,41 @@ class Fallback(widgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
-        return {**bundle, "text/plain": self.words(), "text/html": self.fallback()}
+        if executed_alone():
+            # Where nobody can turn a control, a view would only hide the picture: nbconvert, and
+            # JupyterLab when the notebook is opened later, take it first.
+            bundle = {}
+        page = f'<div class="mad-still">{self.fallback()}</div>'
+        return {**bundle, "text/plain": self.words(), "text/html": page}
+
+
+def front_end_listens() -> bool:
+    """Return whether a live front end executes this code, so that clicks can be answered.
+
+    A live front end, such as JupyterLab, lets the code that it sends ask for input, or sends a
+    widget's message; papermill and nbconvert do neither, and outside a kernel there is none.
+    """
+    request = request_of_kernel()
+    if request.get("header", {}).get("msg_type") == "comm_msg":
+        return True
+    return bool(request.get("content", {}).get("allow_stdin"))
+
+
+def executed_alone() -> bool:
+    """Return whether a kernel runs this for papermill, nbconvert or their like.
+
+    Voila also asks for no input, but shows its widgets.
+    """
+    voila = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+    return bool(request_of_kernel()) and not front_end_listens() and not voila
+
+
+def request_of_kernel() -> dict[str, Any]:
+    """Return the message that the kernel is working on, empty where there is no kernel."""
+    from IPython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return {} if kernel is None else kernel.get_parent("shell") or {}
 
 
 class Panel(Fallback):

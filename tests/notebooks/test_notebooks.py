@@ -10,13 +10,14 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import papermill
 import pytest
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from PIL import Image
 from smoke import Ran
 
-from madlab import findings
+from madlab import findings, presets
 from madlab.execute import WIDGET_VIEW
 from madlab.report import to_html
 
@@ -76,7 +77,24 @@ def test_the_parameters_of_a_source_can_be_replaced(source: NotebookNode) -> Non
         name, value = line.split("=")
         ast.literal_eval(value.split("#")[0].strip())
         names.append(name.strip())
-    assert names[:3] == ["preset", "seed", "store"]
+    # With types, which papermill's own help shows.
+    assert names[:3] == ["preset: str", "seed: int", "store: str"]
+    [begins] = [c for c in source.cells if "presets.begin(" in c.source]
+    assert "preset, seed=seed, store=store)" in begins.source
+
+
+@pytest.mark.parametrize(("seed", "store"), [("three", "runs"), (-1, "runs"), (0, 2024), (0, "")])
+def test_other_parameters_are_refused_by_the_notebook_itself(seed: object, store: object) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"is {seed}|not {seed!r}|store is {store!r}"):
+        presets.begin("00_start_here", "quick", seed=seed, store=store)
+
+
+def test_papermill_alone_knows_the_parameters_of_a_source(path: Path) -> None:
+    found = papermill.inspect_notebook(path)
+    types = {name: about["inferred_type_name"] for name, about in found.items()}
+    assert types["preset"] == types["store"] == "str"
+    assert types["seed"] == "int"
+    assert all(about["help"] for about in found.values())
 
 
 def test_a_source_keeps_within_its_budget(source: NotebookNode) -> None:
@@ -157,17 +175,13 @@ def test_no_widget_holds_an_error(ran: Ran) -> None:
 def test_every_panel_has_a_fallback_with_alt_text_and_a_caption(
     ran: Ran,
 ) -> None:
-    bundles = [
-        output.data
-        for cell in of_kind(ran.nb, "code")
-        for output in cell.outputs
-        if WIDGET_VIEW in output.get("data", {})
-    ]
+    bundles = [out.get("data", {}) for cell in of_kind(ran.nb, "code") for out in cell.outputs]
+    # Views would hide the pictures from nbconvert, and from whoever opens the notebook later.
+    assert not any(WIDGET_VIEW in bundle for bundle in bundles)
     pictures = 0
     for bundle in bundles:
-        soup = BeautifulSoup(bundle["text/html"], "html.parser")
-        assert soup.text.strip()
-        for image in soup("img"):
+        soup = BeautifulSoup(bundle.get("text/html", ""), "html.parser")
+        for image in soup.select(".mad-still img"):
             assert len(image["alt"].strip()) > 20
             caption = image.find_parent("figure").find("figcaption")
             assert len(caption.text.strip()) > 10
@@ -198,6 +212,7 @@ def test_a_report_shows_every_picture_with_words(ran: Ran) -> None:
         assert image["alt"] != "No description has been provided for this image"
         assert not blank(image["src"])
     assert "A control stands here" not in soup.text
+    assert "A smoke run." in soup.text
     assert len(page) < 10_000_000
 
 

@@ -51,7 +51,7 @@ def test_running_a_cell_again_stops_its_earlier_panel(monkeypatch):
 
     def show(cell, run):
         parent = {"metadata": {"cellId": cell}, "header": {"msg_id": run}}
-        monkeypatch.setattr(background, "_request", lambda: parent)
+        monkeypatch.setattr(background, "request_of_kernel", lambda: parent)
         return Idle()
 
     shown = [show("a", "1"), show("a", "1"), show("b", "2")]
