@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from madlab import checks, models
+from madlab import checks, known, models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
 from madlab.metrics.reference import Reference
 from madlab.metrics.scores import Scores
 from madlab.models.base import Model, check_model_bias, draw_labels
-from madlab.models.own import checked, made_by, warn_of_other_code
+from madlab.models.own import check_classes, checked, made_by, try_data, warn_of_other_code
 from madlab.store import Store, name_of, table
 from madlab.streams import derive, generator
 from madlab.training import CheckpointMismatch, Clock
@@ -80,6 +80,11 @@ class Chain:
     ) -> None:
         if not isinstance(loop, Loop):
             raise TypeError(f"loop is {loop!r}; it must be a Loop, such as Loop.fresh_data(...)")
+        if not isinstance(data, Dataset):
+            raise TypeError(
+                f"data is {type(data).__name__}; make a data set of it: "
+                "madlab.data.Dataset.from_arrays(images, labels)"
+            )
         self.loop = loop
         self.model = models.create(model) if isinstance(model, str) else model
         self.data = data if self.model.conditional else replace(data, labels=None)
@@ -89,10 +94,15 @@ class Chain:
             checks.count("n_evaluate", n_evaluate, least=2)
         loop.check(1, len(data), data.id)
         if self.data.labels is not None:
-            checks.labels(self.data.labels, len(data))
+            labels = checks.labels(self.data.labels, len(data))
+            self.data = replace(self.data, labels=labels)
         self.reference = Reference(data, n_evaluate, features)
         self.n_evaluate = self.reference.n_evaluate
         self.store = Store.of(store, self)
+        # A store of its own shares nothing; built-in data are named by their content.
+        by_id = store is not None and not data.id_is_of_content
+        self._content = known.named_by_id(self.data, self.model, self.reference) if by_id else {}
+        known.check(self.store, data.id, self._content)
         self.progress = progress
         self._order = generator(self.seed, "permutation").permutation(len(data))
         self._frequencies = None
@@ -111,8 +121,12 @@ class Chain:
         What the store has is read, not computed again, with the same result bit for bit on equal
         versions, device and thread count. An interrupt loses at most the generation in work.
         """
-        checks.count("generations", generations, least=1)
+        generations = checks.count("generations", generations, least=1)
         self.loop.check(generations, len(self.data), self.data.id)
+        try_data(self.model, self.loop, self.data, generations)
+        if self._frequencies is not None:
+            for t in range(2, generations + 1):
+                self._check_classes(t)
         return map(self._generation, range(1, generations + 1))
 
     def records(self) -> pd.DataFrame:
@@ -126,6 +140,15 @@ class Chain:
     def preview(self, t: int) -> Samples:
         """Return the preview of generation `t`, read from the store or drawn again."""
         return self._sample(_Set(t, "preview", N_PREVIEW))
+
+    def _check_classes(self, t: int) -> None:
+        parts = self.loop.compose(t)
+        most = max((share.n for share in parts.synthetic), default=0)
+        labels = self._labels("training", most)[0]
+        if parts.real is not None:
+            labels = np.append(labels, self.data.labels[self._order[slice(*parts.real)]])
+        asked = np.flatnonzero(self._frequencies)
+        check_classes(self.model, t, asked, labels, parts.n_synthetic)
 
     # One generation. Each step asks the store first, and makes the steps before it if need be.
 
@@ -194,6 +217,9 @@ class Chain:
         folder = self.store.find("samples", name)
         labels = self._labels(wanted.purpose, wanted.n)[0]
         asked = (wanted.n, self.data.images, labels)
+        if self._content:
+            known.remember(self.store, self.data.id, self._content)
+            self._content = {}
         if folder is not None:
             warn_of_other_code(self.model, self.store.manifest("samples", name))
             try:
@@ -248,11 +274,11 @@ class Chain:
             },
         }
         row["id"] = name_of(row)
-        known = {old["id"]: old for old in self.store.rows()}
-        if row["id"] in known:
-            return known[row["id"]]
+        kept = {old["id"]: old for old in self.store.rows()}
+        if row["id"] in kept:
+            return kept[row["id"]]
         # Another chain may have come to the same samples: generation 1 is in every loop.
-        same = next((old for old in known.values() if old["scored"] == row["scored"]), None)
+        same = next((old for old in kept.values() if old["scored"] == row["scored"]), None)
         if same is None:
             scores = self._measure(t, samples)
             measuring = scores.pop("cost")

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+# Tables of classes are as long as the largest label.
+CLASSES = 100_000
+
 
 def hint(wrong: object, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the one of the `known` names like `wrong`, or nothing."""
@@ -108,6 +111,11 @@ def labels(
         raise TypeError(f"{name} must be whole numbers, not {found.dtype}")
     if n and found.min() < 0:
         raise ValueError(f"{name} run from {found.min()}; they must not be negative")
+    if n and classes is None and found.max() >= CLASSES:
+        raise ValueError(
+            f"{name} run up to {found.max()}; at most {CLASSES - 1:,} will do: number the classes, "
+            "np.unique(labels, return_inverse=True)[1]"
+        )
     if n and classes is not None and found.max() >= classes:
         raise ValueError(
             f"{name} run up to {found.max()}; {classes} classes have 0 to {classes - 1}"

@@ -71,14 +71,15 @@ class Loop:
     def __post_init__(self) -> None:
         checks.choice("real", self.real, get_args(Real))
         checks.choice("budget", self.budget, get_args(Budget))
-        checks.count("n_synthetic", self.n_synthetic, least=1)
+        least = {"n_synthetic": 1, "n_real": 0 if self.real == "none" else 1, "n_initial": 1}
         if self.real == "none" and self.n_real != 0:
             raise ValueError(f"n_real is {self.n_real}; a loop without real data needs 0")
-        # Before n_initial, which is n_real unless it was given.
-        checks.count("n_real", self.n_real, least=0 if self.real == "none" else 1)
-        checks.count("n_initial", self.n_initial, least=1)
         if self.memory is not None:
-            checks.count("memory", self.memory, least=1)
+            least["memory"] = 1
+        # In this order: n_initial is n_real unless it was given. NumPy's numbers become Python's.
+        for name, at_least in least.items():
+            found = checks.count(name, getattr(self, name), least=at_least)
+            object.__setattr__(self, name, found)
 
     @classmethod
     def fully_synthetic(cls, n_synthetic: int, n_initial: int | None = None) -> Self:

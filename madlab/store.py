@@ -190,7 +190,7 @@ class Store:
                 written = {file.name: self._sealed_file(file) for file in sorted(aside.iterdir())}
                 body = {**about, "format": FORMAT, "id": id, "created": time.time()}
                 manifest = aside / _MANIFEST
-                manifest.write_text(json.dumps(_sealed({**body, "files": written}), indent=1))
+                manifest.write_text(json.dumps(sealed({**body, "files": written}), indent=1))
                 self._sealed_file(manifest)
                 files.publish(aside, final, intact=lambda folder: not _damage(folder, id))
                 if self.durable:
@@ -215,7 +215,7 @@ class Store:
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record, a line of JSON with its own checksum, to the store's records."""
         with self._explained("a record", "nothing published is lost"):
-            line = json.dumps(_sealed(record))
+            line = json.dumps(sealed(record))
             files.append(self.path / _RECORDS, line, durable=self.durable)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -228,7 +228,7 @@ class Store:
 
     def _lines(self) -> Iterator[dict[str, Any] | None]:
         file = self.path / _RECORDS
-        return map(_unsealed, file.read_bytes().splitlines() if file.exists() else [])
+        return map(unsealed, file.read_bytes().splitlines() if file.exists() else [])
 
     def records(self) -> pd.DataFrame:
         """Return the records as a tidy table, one row a generation of a chain."""
@@ -323,11 +323,13 @@ def told_apart(records: pd.DataFrame) -> list[str]:
     return [name for name in map(str, records) if name.startswith(_APART)]
 
 
-def _sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a line of JSON to keep, with its own checksum."""
     return {**body, "check": name_of(body)}
 
 
-def _unsealed(text: bytes) -> dict[str, Any] | None:
+def unsealed(text: bytes) -> dict[str, Any] | None:
+    """Return what `sealed` was given, or None for a line that is not intact."""
     try:
         body = json.loads(text)
         check = body.pop("check")
@@ -339,7 +341,7 @@ def _unsealed(text: bytes) -> dict[str, Any] | None:
 def _damage(folder: Path, id: str) -> str:
     """Return what is wrong with an entry, or an empty string."""
     try:
-        body = _unsealed((folder / _MANIFEST).read_bytes())
+        body = unsealed((folder / _MANIFEST).read_bytes())
     except OSError:
         return f"no readable {_MANIFEST}"
     if body is None or body.get("format") != FORMAT:

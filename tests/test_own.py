@@ -222,3 +222,37 @@ def test_the_table_of_records_tells_sweep_points_apart(tmp_path):
     lines = ml.plots.tidy(records)["line"]
     assert lines.nunique() == 4
     assert lines[0] == "fully synthetic, n_initial 300, components 1, bias 1"
+
+
+def test_classes_that_a_later_generation_would_lose_are_found_before_training(tmp_path):
+    rare = np.arange(600) % 2
+    rare[ml.Chain(LOOP, "mixture", pictures(rare), n_evaluate=50)._order[3]] = 7
+    one = Chain(Loop.fully_synthetic(60, 300), "mixture", pictures(rare), store=tmp_path / "runs")
+    with pytest.raises(ValueError, match=r"generation 2 .* no image of the classes \[7\]"):
+        one.run(2)
+    assert not (tmp_path / "runs").exists()
+    assert len(list(one.run(1))) == 1
+    kept = Chain(Loop.synthetic_augmentation(300, 60), "mixture", pictures(rare), n_evaluate=50)
+    assert len(list(kept.run(2))) == 2
+
+
+def test_numpys_numbers_in_a_loop_are_python_numbers(tmp_path):
+    one, two = np.int64(60), np.int32(2)
+    loop = Loop.fresh_data(one, one, n_initial=one, memory=two)
+    assert loop == Loop.fresh_data(60, 60, 60, 2)
+    assert {type(x) for x in (loop.n_real, loop.n_synthetic, loop.n_initial, loop.memory)} == {int}
+    chain = Chain(
+        loop, "gaussian", POINTS, n_evaluate=np.int64(50), seed=np.uint8(1), store=tmp_path
+    )
+    assert len(list(chain.run(np.int64(2)))) == 2
+
+
+def test_settings_that_are_no_json_are_refused_before_training(tmp_path):
+    class Mine(Gaussian):
+        @property
+        def settings(self):
+            return {"width": np.int64(3)}
+
+    with pytest.raises(TypeError, match="the settings of the model 'gaussian' must be JSON values"):
+        Chain(LOOP, Mine(), POINTS, store=tmp_path / "runs", n_evaluate=50).run(1)
+    assert not (tmp_path / "runs").exists()

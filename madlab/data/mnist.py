@@ -68,4 +68,4 @@ def load(file: Traversable | Path) -> Dataset:
         arrays.append(array)
     digests = "".join(digest for _, _, digest in SECTIONS)
     id = f"mnist-{hashlib.sha256(digests.encode()).hexdigest()[:8]}"
-    return Dataset(id, arrays[0], arrays[1], Samples(arrays[2], arrays[3]))
+    return Dataset(id, arrays[0], arrays[1], Samples(arrays[2], arrays[3])).sealed()

@@ -316,7 +316,7 @@ def _dataset(about: Mapping[str, Any], n: int | None, seed: int) -> PictureDatas
         pool = np.array(pool[index])
         pool.flags.writeable = False
         id = f"{id.rpartition('-')[0]}-{_hash(id.encode() + index.astype('<i8').tobytes(), 8)}"
-    return PictureDataset(id, pool, None, Samples(pictures[total:]), report)
+    return PictureDataset(id, pool, None, Samples(pictures[total:]), report).sealed()
 
 
 def _hash(content: bytes, digits: int) -> str:

@@ -87,4 +87,4 @@ def named(name: str, pool: np.ndarray, held_out: np.ndarray) -> Dataset:
         array.flags.writeable = False
         digest.update(repr(array.shape).encode())
         digest.update(array.tobytes())
-    return Dataset(f"{name}-{digest.hexdigest()[:8]}", pool, None, Samples(held_out))
+    return Dataset(f"{name}-{digest.hexdigest()[:8]}", pool, None, Samples(held_out)).sealed()

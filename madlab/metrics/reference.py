@@ -54,10 +54,14 @@ class Reference:
         kind = kind_of(data.images)
         side: Any = pkgutil.resolve_name(f"madlab.metrics.{kind.side}")
         self._side = side(data, n_evaluate, features or next(iter(kind.features)), k)
+        if isinstance(data, Dataset):
+            _check_alike(data.images, data.held_out.images)
         self.images: np.ndarray = self._side.images
         self.n_evaluate: int = self._side.n
         self.k: int = self._side.k
         self.features: str = self._side.features
+        # Whether its id names the held-out samples by the data set's id, or by their content.
+        self.held_out_by_id: bool = self._side.held_out_by_id
 
     @functools.cached_property
     def id(self) -> str:
@@ -115,8 +119,20 @@ def sizes_of(n: int | None, k: int, most: int, what: str) -> tuple[int, int]:
     return n, k
 
 
+def _check_alike(images: np.ndarray, held: Any) -> None:
+    """Raise TypeError unless held-out samples are of the kind and size of the training ones."""
+    found = (getattr(held, "dtype", type(held).__name__), np.shape(held))
+    if found[0] != images.dtype or found[1][1:] != images.shape[1:]:
+        raise TypeError(
+            f"held-out samples are {found[0]} {found[1]}, training samples {images.dtype} "
+            f"{images.shape}; they must be of one type and size"
+        )
+
+
 class Plain:
     """Many held-out samples, against which one set of as many is scored."""
+
+    held_out_by_id = False
 
     def __init__(self, data: Dataset | Samples, n: int | None, features: str, k: int) -> None:
         held_out = data.held_out if isinstance(data, Dataset) else data

@@ -115,6 +115,11 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (_DIGITS, _POINTS, _PICTUR
 
 def kind_of(images: np.ndarray) -> Kind:
     """Return the kind of data that an array of samples is; raises TypeError for any other."""
+    if not isinstance(images, np.ndarray):
+        raise TypeError(
+            f"samples are {type(images).__name__}, not a numpy array; "
+            "madlab.data.Dataset.from_arrays takes lists and tensors"
+        )
     for kind in KINDS.values():
         if kind.array == (images.dtype.kind, images.ndim):
             return kind

@@ -28,6 +28,8 @@ class SmallSets:
     like are taken on `Appearance`, but with "pca", which needs no weights, on these features too.
     """
 
+    held_out_by_id = True
+
     def __init__(self, data: Dataset | Samples, n: int | None, features: str, k: int) -> None:
         if not isinstance(data, Dataset):
             raise TypeError(

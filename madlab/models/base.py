@@ -149,6 +149,10 @@ class Base(Model):
         """All settings, as JSON values; `create(name, **settings)` makes an equal model."""
         return {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
 
+    def try_data(self, images: np.ndarray, labels: np.ndarray | None = None) -> None:
+        """Raise what `fit` would of such data before it trains, and nothing else."""
+        self._checked(np.asarray(images), labels)
+
     @property
     def fitted(self) -> Arrays:
         """What the last fit found, arrays by name; raises NotFittedError where there was none."""

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import inspect
+import json
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -10,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from madlab.data.samples import Samples
-from madlab.models.base import Labels, Model
+from madlab.data.samples import Dataset, Samples
+from madlab.loops import Loop
+from madlab.models.base import Base, Labels, Model
 from madlab.training import provenance
 
 
@@ -37,6 +39,39 @@ def checked(model: Model, drawn: Any, n: int, like: np.ndarray, labels: Labels) 
     if why:
         raise ValueError(f"the model {model.name!r} {why}. Such samples are not kept: mend it")
     return drawn
+
+
+def try_data(model: Model, loop: Loop, data: Dataset, generations: int) -> None:
+    """Raise what a model would of data that it cannot be fitted to, before anything is trained.
+
+    Of one's own model only the settings are asked for: they must be JSON values.
+    """
+    parts = map(loop.compose, range(1, generations + 1))
+    least = min(part.n_real + part.n_synthetic for part in parts)
+    try:
+        json.dumps(model.settings, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the settings of the model {model.name!r} must be JSON values, as they name its work: "
+            f"{error}"
+        ) from error
+    if isinstance(model, Base):
+        # Pictures, which may be large, are asked for their kind and number: some will do.
+        n = least if data.images.ndim == 2 else min(least, 100)
+        model.try_data(*data.take(np.resize(np.arange(len(data)), n)))
+
+
+def check_classes(model: Model, t: int, asked: np.ndarray, there: np.ndarray, n: int) -> None:
+    """Raise ValueError where generation `t` would be asked for classes it was not trained on.
+
+    - `asked`, `there`: labels; `n`: how many synthetic samples the generation trains on.
+    """
+    missing = np.setdiff1d(asked, there).tolist()
+    if missing and isinstance(model, Base):
+        raise ValueError(
+            f"generation {t} would train on no image of the classes {missing}, which are few, but "
+            f"is asked for some: raise n_synthetic, which is {n}, or leave these classes out"
+        )
 
 
 def code_of(model: Model) -> dict[str, str]:
