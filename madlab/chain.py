@@ -124,9 +124,8 @@ class Chain:
         generations = checks.count("generations", generations, least=1)
         self.loop.check(generations, len(self.data), self.data.id)
         try_data(self.model, self.loop, self.data, generations)
-        if self._frequencies is not None:
-            for t in range(2, generations + 1):
-                self._check_classes(t)
+        for t in range(2, generations + 1):
+            self._check_classes(t)
         return map(self._generation, range(1, generations + 1))
 
     def records(self) -> pd.DataFrame:
@@ -144,11 +143,12 @@ class Chain:
     def _check_classes(self, t: int) -> None:
         parts = self.loop.compose(t)
         most = max((share.n for share in parts.synthetic), default=0)
-        labels = self._labels("training", most)[0]
-        if parts.real is not None:
-            labels = np.append(labels, self.data.labels[self._order[slice(*parts.real)]])
+        drawn = self._labels("training", most)[0]
+        if drawn is None or self.data.labels is None or self._frequencies is None:
+            return
+        real = self.data.labels[self._order[slice(*(parts.real or (0, 0)))]]
         asked = np.flatnonzero(self._frequencies)
-        check_classes(self.model, t, asked, labels, parts.n_synthetic)
+        check_classes(self.model, t, asked, np.append(drawn, real), parts.n_synthetic)
 
     # One generation. Each step asks the store first, and makes the steps before it if need be.
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from madlab import files
 from madlab.data.samples import Dataset
@@ -47,7 +48,7 @@ def remember(store: Store, data: str, content: Mapping[str, str]) -> None:
     check(store, data, content)
 
 
-def _rows(store: Store) -> list[dict]:
+def _rows(store: Store) -> list[dict[str, Any]]:
     file = store.path / _FILE
     lines = file.read_bytes().splitlines() if file.exists() else []
     return [row for row in map(unsealed, lines) if row is not None]

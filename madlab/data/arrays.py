@@ -25,7 +25,8 @@ def from_arrays(
         pool, held = _split(pool, held_out, checks.count("seed", seed))
     else:
         pair = isinstance(held_out, tuple) and len(held_out) == 2
-        held = as_samples(*(held_out if pair else (held_out,)), what="held-out ")
+        one, of_it = held_out if pair else (held_out, None)
+        held = as_samples(one, of_it, "held-out ")
         if held.images.dtype != pool.images.dtype or held.images.shape[1:] != pool.images.shape[1:]:
             raise ValueError(
                 f"held-out images are {held.images.dtype} {held.images.shape}, images "
@@ -148,7 +149,7 @@ def _array(values: Any, name: str) -> np.ndarray:
     return np.asarray(values)
 
 
-def _split(pool: Samples, held_out: float, seed: int) -> tuple[Samples, Samples]:
+def _split(pool: Samples, held_out: Any, seed: int) -> tuple[Samples, Samples]:
     """Return training pool and held-out set, each in the order given."""
     n = len(pool.images)
     if n > 1 and isinstance(held_out, (int, np.integer)):
@@ -160,8 +161,9 @@ def _split(pool: Samples, held_out: float, seed: int) -> tuple[Samples, Samples]
         raise ValueError("one image cannot be split: give at least 2, or a held_out of its own")
     chosen = np.zeros(n, bool)
     chosen[generator(seed, "held out").permutation(n)[:m]] = True
-    pool, held = (
-        Samples(*(None if part is None else part[rows] for part in pool))
-        for rows in (~chosen, chosen)
+    images, labels = pool
+    held, rest = (
+        Samples(images[rows], None if labels is None else labels[rows])
+        for rows in (chosen, ~chosen)
     )
-    return pool, held
+    return rest, held
