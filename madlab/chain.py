@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -51,7 +51,8 @@ class Chain:
     - `loop`: what each generation trains on.
     - `model`: a model, or the name of one (`madlab.models.names()`).
     - `data`: a `Dataset`, for instance `madlab.data.mnist()`.
-    - `bias`: the sampling bias lambda in (0, 1] of all samples, those that are scored too.
+    - `bias`: the sampling bias lambda in (0, 1] of all samples, those that are scored too; of a
+      sequence that of generations 1, 2 and so on, the last of which holds from there on.
     - `seed`: a whole number from 0 from which every random stream of the chain is derived.
     - `store`: a folder, or a `Store`; what it has is not computed again. None keeps the work in a
       temporary folder that goes with the chain.
@@ -71,7 +72,7 @@ class Chain:
         model: Model | str,
         data: Dataset,
         *,
-        bias: float = 1.0,
+        bias: float | Sequence[float] = 1.0,
         seed: int = 0,
         store: str | os.PathLike[str] | Store | None = None,
         n_evaluate: int | None = None,
@@ -88,7 +89,9 @@ class Chain:
         self.loop = loop
         self.model = models.create(model) if isinstance(model, str) else model
         self.data = data if self.model.conditional else replace(data, labels=None)
-        self.bias = check_model_bias(self.model, bias)
+        biases: Sequence[Any] = bias if isinstance(bias, Sequence) and bias else [bias]
+        self.biases = tuple(check_model_bias(self.model, one) for one in biases)
+        self.bias = self.biases[-1]
         self.seed = checks.count("seed", seed)
         if n_evaluate is not None:
             checks.count("n_evaluate", n_evaluate, least=2)
@@ -180,7 +183,7 @@ class Chain:
             self.model = type(self.model).from_folder(folder)
             self._fitted_to = name
             return
-        images = self.loop.n_synthetic + self.n_evaluate + N_PREVIEW
+        images = self.loop.compose(t).n_synthetic + self.n_evaluate + N_PREVIEW
         self.store.prepare(images * self.data.images[0].nbytes)
         training = self._compose(t)
         self._fitted_to = ""
@@ -231,7 +234,7 @@ class Chain:
         self.store.prepare(wanted.n * self.data.images[0].nbytes)
         self._tell(wanted.t, "sample", 0.0)
         clock = Clock()
-        drawn = self.model.sample(wanted.n, bias=self.bias, seed=config["seed"], labels=labels)
+        drawn = self.model.sample(wanted.n, bias=config["bias"], seed=config["seed"], labels=labels)
         drawn = checked(self.model, drawn, *asked)
         about = {
             "config": config,
@@ -259,7 +262,7 @@ class Chain:
             "generation": t,
             "loop": self.loop.name,
             "model": self.model.name,
-            "bias": self.bias,
+            "bias": evaluation["bias"],
             "seed": self.seed,
             "n_real": composition.n_real,
             "n_synthetic": composition.n_synthetic,
@@ -271,6 +274,7 @@ class Chain:
                 "settings": self.model.settings,
                 "version": self.model.version,
                 "data": self.data.id,
+                **({} if len(self.biases) == 1 else {"biases": list(self.biases)}),
             },
         }
         row["id"] = name_of(row)
@@ -319,7 +323,7 @@ class Chain:
         return {
             "model": self._model_name(t),
             "n": n,
-            "bias": self.bias,
+            "bias": self.biases[min(t, len(self.biases)) - 1],
             "seed": derive(self.seed, *stream),
             "labels": self._labels(purpose, n)[1],
         }

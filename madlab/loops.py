@@ -1,5 +1,6 @@
 """The three self-consuming loops: what each generation trains on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
@@ -48,7 +49,8 @@ class Loop:
     """A data policy: which real and which synthetic data generation t trains on.
 
     Generation 1 trains on `n_initial` real samples alone, whatever the loop. Use one of the
-    three constructors; the fields are for those who want a loop in between.
+    three constructors, or `changing_share`; the fields are for those who want a loop in between,
+    and who wants another one still overrides `compose`.
 
     - `real`: "none", "fixed" (the same real data in every generation) or "fresh" (new ones).
     - `n_initial`, `n_real`, `n_synthetic`: training-set sizes of generation 1, then real and
@@ -195,6 +197,58 @@ class Loop:
 
     def needs(self, generations: int) -> int:
         """Return the size of the training pool that `generations` generations need."""
-        if self.real == "fresh":
-            return self.n_initial + (generations - 1) * self.n_real
-        return max(self.n_initial, self.n_real)
+        return max(part[1] for t in range(1, generations + 1) if (part := self.compose(t).real))
+
+    @classmethod
+    def changing_share(
+        cls,
+        n: int,
+        shares: Sequence[float],
+        real: Literal["fixed", "fresh"] = "fresh",
+        n_initial: int | None = None,
+    ) -> "ChangingLoop":
+        """`n` samples in every generation, of which a share is real that changes as it goes.
+
+        - `shares`: in [0, 1], of generations 2, 3 and so on; the last one holds from there on.
+        - `real`: "fresh" for real samples that were never used before, "fixed" for the same ones.
+        """
+        given = tuple(checks.between("a share", share, 0, 1, ends=True) for share in shares)
+        if not given:
+            raise ValueError("shares are empty; give that of generation 2 at least")
+        checks.choice("real", real, ("fixed", "fresh"))
+        first = checks.count("n", n, least=1) if n_initial is None else n_initial
+        return ChangingLoop(real=real, n_initial=first, n_real=n, n_synthetic=n, shares=given)
+
+
+@dataclass(frozen=True)
+class ChangingLoop(Loop):
+    """A loop whose share of real data changes by generation; `Loop.changing_share` makes it.
+
+    - `shares`: those of generations 2, 3 and so on, of `n_real` samples in all; the last one holds.
+    """
+
+    shares: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The loop's name as records and figures show it."""
+        kind = "fresh" if self.real == "fresh" else "fixed"
+        return f"{kind} real share {' → '.join(f'{share:g}' for share in self.shares)}"
+
+    def describe(self) -> str:
+        """Return a sentence that says what generations 1 and later train on."""
+        return (
+            f"{self.name}: generation 1 trains on {self.n_initial:,} real samples, later ones on "
+            f"{self.n_real:,}, of which that share is real"
+        )
+
+    def compose(self, t: int) -> Composition:
+        """Return what generation `t`, counted from 1, trains on."""
+        if checks.count("generation", t, least=1) == 1:
+            return Composition((0, self.n_initial))
+        sizes = [round(share * self.n_real) for share in self.shares]
+        sizes += sizes[-1:] * (t - 1 - len(sizes))
+        n = sizes[t - 2]
+        start = self.n_initial + sum(sizes[: t - 2]) if self.real == "fresh" else 0
+        rest = (Share(t - 1, self.n_real - n),) if n < self.n_real else ()
+        return Composition((start, start + n) if n else None, rest)

@@ -314,8 +314,10 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     columns = COLUMNS + more
     found = pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)
     config = pd.json_normalize([row.get("config") or {} for row in rows])
+    schedule = [name for name in config if name == "biases"]
     kinds = config.astype(str).groupby([found["loop"], found["model"]]).nunique().max().to_dict()
-    return found.join(config[[name for name in config if kinds[name] > 1]])
+    differ = [name for name in config if kinds[name] > 1 and name not in schedule]
+    return found.join(config[differ + schedule])
 
 
 def told_apart(records: pd.DataFrame) -> list[str]:

@@ -153,7 +153,7 @@ def _split(pool: Samples, held_out: Any, seed: int) -> tuple[Samples, Samples]:
     """Return training pool and held-out set, each in the order given."""
     n = len(pool.images)
     if n > 1 and isinstance(held_out, (int, np.integer)):
-        m = checks.count("held_out", held_out, least=1, most=n - 1)
+        m = checks.count("held_out", int(held_out), least=1, most=n - 1)
     else:
         share = checks.between("held_out", held_out, 0, 1)
         m = min(max(1, round(share * n)), n - 1)

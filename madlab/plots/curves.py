@@ -53,6 +53,10 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
             tidied["label"] = tidied["label"] + ", " + words if "label" in tidied else words
             same.append(name)
     found = tidied.assign(bias=tidied["bias"].map("bias {:g}".format))
+    if "biases" in tidied:
+        # A bias that changes by generation makes one line all the same.
+        lists = tidied["biases"].map(lambda one: isinstance(one, list))
+        found.loc[lists, "bias"] = tidied["biases"][lists].map("bias {}".format)
     parts = ["loop", "label", "bias"] if "label" in tidied else ["loop", "bias"]
     parts[1:1] = ["model"] if len(set(tidied["model"])) > 1 else []
     tidied["line"] = found[parts].astype(str).agg(", ".join, axis=1)

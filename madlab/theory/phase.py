@@ -47,7 +47,7 @@ def settled_distance(
     Raises ValueError for a loop without fresh data, which settles nowhere.
     Source: the paper's Eq. 3, Figs. 10 to 12 and 30.
     """
-    if not isinstance(loop, Loop) or loop.real != "fresh" or loop.memory is None:
+    if type(loop) is not Loop or loop.real != "fresh" or loop.memory is None:
         raise ValueError(
             f"loop is {loop!r}; only a loop with fresh real data, with memory K, settles: give "
             "Loop.fresh_data(n_real, n_synthetic)"
