@@ -15,6 +15,8 @@ import pandas as pd
 from madlab import checks, known, models
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
+from madlab.metrics.features import Features
+from madlab.metrics.own import OwnScore
 from madlab.metrics.reference import Reference
 from madlab.metrics.scores import Scores
 from madlab.models.base import Model, check_model_bias, draw_labels
@@ -59,7 +61,9 @@ class Chain:
     - `n_evaluate`: how many samples are scored: of digits and points against as many held-out
       ones, 10,000 where not given; of colour pictures against all, as many as there are real ones.
     - `features`: "lenet" (the default for digits), "points" (the default for points), or for colour
-      pictures "efficientnet" (the default), "inception", "dinov2" or "pca".
+      or other grey pictures "efficientnet" (the default), "inception", "dinov2" or "pca"; or
+      `madlab.metrics.OwnFeatures`.
+    - `scores`: scores of your own besides, each a `madlab.metrics.OwnScore`.
     - `progress`: called with (generation, "fit", "sample" or "measure", fraction done); an
       exception raised in it stops the chain and passes through.
 
@@ -76,7 +80,8 @@ class Chain:
         seed: int = 0,
         store: str | os.PathLike[str] | Store | None = None,
         n_evaluate: int | None = None,
-        features: str | None = None,
+        features: str | Features | None = None,
+        scores: Sequence[OwnScore] = (),
         progress: Report | None = None,
     ) -> None:
         if not isinstance(loop, Loop):
@@ -99,7 +104,7 @@ class Chain:
         if self.data.labels is not None:
             labels = checks.labels(self.data.labels, len(data))
             self.data = replace(self.data, labels=labels)
-        self.reference = Reference(data, n_evaluate, features)
+        self.reference = Reference(data, n_evaluate, features, scores=scores)
         self.n_evaluate = self.reference.n_evaluate
         self.store = Store.of(store, self)
         # A store of its own shares nothing; built-in data are named by their content.
@@ -302,6 +307,8 @@ class Chain:
             "seconds": seconds,
             "provenance": made_by(self.model),
         }
+        if self.reference.scores:
+            row["own"] = [one.name for one in self.reference.scores]
         self.store.append(row)
         return row
 

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from madlab import checks, files
-from madlab.metrics.scores import SCORES
+from madlab.metrics.scores import SCORES, know_own
 
 FORMAT = 1
 KINDS = ("models", "samples")
@@ -309,6 +309,8 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     one loop and model apart: `data`, `version`, `loop.memory`, `settings.steps` and their like,
     each where it differs.
     """
+    for row in rows:
+        know_own(row.get("own", ()))
     known = {*COLUMNS, "duplicates"}
     more = [name for name in SCORES if name not in known and any(name in row for row in rows)]
     columns = COLUMNS + more

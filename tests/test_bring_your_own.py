@@ -28,7 +28,7 @@ def test_every_block_of_the_page_runs(tmp_path, monkeypatch, capsys, own_models)
         exec(compile(block, PAGE.name, "exec"), space)
     said = capsys.readouterr().out
     assert "fresh real share 0.75 → 0.5 → 0.25" in said
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     model = next(block for block in BLOCKS if "register" in block)
     assert len([line for line in model.splitlines() if line.strip()]) <= 50
     records = ml.store.Store("runs").records()

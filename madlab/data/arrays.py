@@ -152,8 +152,8 @@ def _array(values: Any, name: str) -> np.ndarray:
 def _split(pool: Samples, held_out: Any, seed: int) -> tuple[Samples, Samples]:
     """Return training pool and held-out set, each in the order given."""
     n = len(pool.images)
-    if n > 1 and isinstance(held_out, (int, np.integer)):
-        m = checks.count("held_out", int(held_out), least=1, most=n - 1)
+    if n > 1 and not isinstance(held_out, (float, np.floating)):
+        m = checks.count("held_out", held_out, least=1, most=n - 1)
     else:
         share = checks.between("held_out", held_out, 0, 1)
         m = min(max(1, round(share * n)), n - 1)

@@ -8,6 +8,8 @@ from madlab.metrics.scores import Scores
 
 _NAMES = {
     "KernelDistance": "distances",
+    "OwnFeatures": "own",
+    "OwnScore": "own",
     "Reference": "reference",
     "far_enough": "distances",
     "features": "",

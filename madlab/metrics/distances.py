@@ -204,6 +204,13 @@ def subset(pictures: np.ndarray, most: int = MOST) -> np.ndarray:
     return np.asarray(pictures[some(len(pictures), most, "subset")])
 
 
+def as_colour(pictures: np.ndarray) -> np.ndarray:
+    """Return grey pictures `(n, h, w)` with three equal channels, a view; others as they are."""
+    if pictures.ndim == 4:
+        return pictures
+    return np.broadcast_to(pictures[..., None], (*pictures.shape, 3))
+
+
 def small(pictures: np.ndarray) -> np.ndarray:
     """Return uint8 `(n, h, w, 3)` as float32 `(n, 3, h, w)`, averaged down to at most 32 x 32."""
     # Only here, so that looking for the nearest digit needs no torch.

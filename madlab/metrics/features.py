@@ -215,15 +215,21 @@ class PointFeatures:
         return checks.rows("points", images)
 
 
-def feature_map(name: str, training: np.ndarray | None = None) -> Features:
-    """Return a feature map by its name.
+def feature_map(name: str | Features, training: np.ndarray | None = None) -> Features:
+    """Return a feature map by its name; one of one's own as it is.
 
-    - `name`: "lenet" for digits or "points" for points; for colour pictures "efficientnet",
+    - `name`: "lenet" for digits or "points" for points; for pictures "efficientnet",
       "inception", "dinov2", "pca" or "appearance".
     - `training`: for pictures, uint8 `(n, h, w, 3)`, to which "pca" and "appearance" are fitted.
 
     Raises KeyError for other names, OSError for "inception" and "dinov2" where weights are missing.
     """
+    if not isinstance(name, str):
+        if not isinstance(getattr(name, "name", None), str) or not hasattr(name, "embed"):
+            raise TypeError(
+                f"features are {name!r}; give a name, or madlab.metrics.OwnFeatures(name, function)"
+            )
+        return name
     maps: Mapping[str, Callable[..., Features]] = {"lenet": LeNetFeatures, "points": PointFeatures}
     if training is not None:
         # Only now, because their networks are of no use to digits and points.

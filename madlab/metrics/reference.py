@@ -4,17 +4,18 @@ import functools
 import hashlib
 import math
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from madlab import checks
 from madlab.data.samples import Dataset, Samples
-from madlab.metrics.features import feature_map, read
+from madlab.metrics.features import Features, feature_map, read
 from madlab.metrics.frechet import distance, moments
 from madlab.metrics.neighbours import distinct, neighbours, squared_radii
-from madlab.metrics.scores import Scores, kind_of
+from madlab.metrics.own import OwnScore
+from madlab.metrics.scores import Scores, kind_of, side_of
 from madlab.streams import generator
 
 N_EVALUATE = 10_000
@@ -25,16 +26,19 @@ Scorer = Callable[[Samples], dict[str, float]]
 class Reference:
     """The real samples that scores are taken against, and what is computed of them once.
 
-    Digits and points are scored against as many held-out samples, colour pictures as
+    Digits and points are scored against as many held-out samples, other pictures as
     `madlab.metrics.small_sets.SmallSets` says.
 
     - `data`: a data set, or of digits and points its held-out samples alone, which no model is
-      trained on: uint8 images `(n, 28, 28)`, points `(n, d)` or uint8 pictures `(n, h, w, 3)`.
+      trained on: uint8 images `(n, 28, 28)`, points `(n, d)` or uint8 pictures `(n, h, w)` or
+      `(n, h, w, 3)`.
     - `n_evaluate`: how many samples every set to measure must have, since scores depend on it: more
       than k, and at most the held-out samples, of which as many are used, the first of one fixed
       permutation; of pictures at most the training ones, of which as many give the floor. None
       takes 10,000, or as many as there are.
     - `features`: a name in `madlab.metrics.scores.KINDS`; None takes the first of its kind of data.
+      Digits, and what has their size, can be looked at as pictures are. Or `OwnFeatures`.
+    - `scores`: scores of one's own besides.
     - `k`: which nearest neighbour a ball reaches to.
 
     Its `features` are the names of all feature maps, with hashes of weights and of what they are
@@ -48,25 +52,39 @@ class Reference:
         self,
         data: Dataset | Samples,
         n_evaluate: int | None = None,
-        features: str | None = None,
+        features: str | Features | None = None,
         k: int = 5,
+        scores: Sequence[OwnScore] = (),
     ) -> None:
-        kind = kind_of(data.images)
-        side: Any = pkgutil.resolve_name(f"madlab.metrics.{kind.side}")
-        self._side = side(data, n_evaluate, features or next(iter(kind.features)), k)
+        where, looked = side_of(data.images, features)
+        side: Any = pkgutil.resolve_name(f"madlab.metrics.{where}")
+        self._side = side(data, n_evaluate, looked, k)
         if isinstance(data, Dataset):
             _check_alike(data.images, data.held_out.images)
         self.images: np.ndarray = self._side.images
         self.n_evaluate: int = self._side.n
         self.k: int = self._side.k
         self.features: str = self._side.features
+        self.scores = tuple(scores)
+        wrong = [one for one in self.scores if not isinstance(one, OwnScore)]
+        if wrong:
+            raise TypeError(
+                f"scores hold {wrong[0]!r}; give madlab.metrics.OwnScore(name, function)"
+            )
+        if not isinstance(looked, str):
+            # What is wrong with it shows before anything is trained.
+            feature_map(looked).embed(self.images[:2])
         # Whether its id names the held-out samples by the data set's id, or by their content.
         self.held_out_by_id: bool = self._side.held_out_by_id
 
     @functools.cached_property
     def id(self) -> str:
-        """A name for the real samples, n_evaluate, k and features, 16 hexadecimal digits."""
-        return hashlib.sha256(self._side.content()).hexdigest()[:16]
+        """A name for the real samples, n_evaluate, k, features and scores of one's own.
+
+        16 hexadecimal digits.
+        """
+        own = "".join(f" {one.id}" for one in self.scores)
+        return hashlib.sha256(self._side.content() + own.encode()).hexdigest()[:16]
 
     def measure(self, samples: Samples) -> Scores:
         """Return the scores of `n_evaluate` samples of the kind that is held out.
@@ -82,7 +100,8 @@ class Reference:
                 f"{n} samples were given; this reference measures {self.n_evaluate}, because "
                 "scores of different sizes must not be compared"
             )
-        found = _scorer(self)(samples)
+        found = _scorer(self, self._side.key())(samples)
+        found |= {one.name: one.measure(samples, self.images) for one in self.scores}
         return Scores(**found, duplicates=n - len(distinct(samples.images)[0]))
 
     def __eq__(self, other: object) -> bool:
@@ -93,7 +112,7 @@ class Reference:
 
 
 @functools.lru_cache(maxsize=4)
-def _scorer(reference: Reference) -> Scorer:
+def _scorer(reference: Reference, key: str) -> Scorer:
     return reference._side.scorer()
 
 
@@ -134,7 +153,7 @@ class Plain:
 
     held_out_by_id = False
 
-    def __init__(self, data: Dataset | Samples, n: int | None, features: str, k: int) -> None:
+    def __init__(self, data: Dataset | Samples, n: int | None, features: Any, k: int) -> None:
         held_out = data.held_out if isinstance(data, Dataset) else data
         there = len(held_out.images)
         self.n, self.k = sizes_of(n, k, there, "the number of held-out samples")
@@ -142,6 +161,10 @@ class Plain:
         self.features = self._map.name
         order = generator(0, "reference").random(there).argsort(kind="stable")
         self.images = held_out.images[np.sort(order[: self.n])]
+
+    def key(self) -> str:
+        """Return what tells this side from another of the same id: nothing, as all of it does."""
+        return ""
 
     def content(self) -> bytes:
         """Return what the reference's id is made of."""

@@ -6,7 +6,7 @@ kind of data, such as text, adds one row to `KINDS` here, and its feature map to
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Self
 
@@ -23,6 +23,7 @@ class Score(NamedTuple):
     - `words`: what it says.
     - `low`, `high`: the ends of its axis; None where the numbers decide.
     - `floor`: whether as many real training samples show what a perfect model gets.
+    - `own`: whether it is not madlab's.
     """
 
     label: str
@@ -30,6 +31,7 @@ class Score(NamedTuple):
     low: float | None = 0.0
     high: float | None = None
     floor: bool = True
+    own: bool = False
 
 
 # In the order of the columns of records. `kid` of as good as real pictures may be a little below 0;
@@ -75,22 +77,24 @@ class Kind(NamedTuple):
     """One kind of data: how to tell it, and what it is scored by.
 
     - `name`: what its samples are called, in words.
-    - `array`: the kind of numbers (numpy's letter) and dimensions of an array of samples.
+    - `arrays`: the types and dimensions that an array of samples may have.
     - `features`: the feature maps it can be scored on, by what figures call them, default first.
     - `title`: what figures call its scores, with "{}" where the features are named.
     - `headline`, `others`: the scores that figures show at once, and those they can show besides.
     - `side`: the class that scores it, by module of `madlab.metrics` and name.
     - `read`: whether the separate classifier reads its samples.
+    - `size`: the height and width that they must have, where not any will do.
     """
 
     name: str
-    array: tuple[str, int]
+    arrays: tuple[tuple[str, int], ...]
     features: Mapping[str, str]
     title: str
     headline: tuple[str, ...] = ("fd", "precision", "recall", "read")
     others: tuple[str, ...] = ("density", "coverage")
     side: str = "reference:Plain"
     read: bool = False
+    size: tuple[int, int] | None = None
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -98,18 +102,27 @@ class Kind(NamedTuple):
         return self.headline + self.others
 
 
-_DIGITS = Kind("digits", ("u", 3), {"lenet": "LeNet"}, "Digits, on {} features", read=True)
-_POINTS = Kind("points", ("f", 2), {"points": "points"}, "Points, on their coordinates")
+_DIGITS = Kind(
+    "digits",
+    (("uint8", 3),),
+    {"lenet": "LeNet"},
+    "Digits, on {} features",
+    read=True,
+    size=(28, 28),
+)
+_POINTS = Kind("points", (("float64", 2),), {"points": "points"}, "Points, on their coordinates")
 _PICTURES = Kind(
     "pictures",
-    ("u", 4),
+    (("uint8", 3), ("uint8", 4)),
     {"efficientnet": "EfficientNet", "inception": "Inception", "dinov2": "DINOv2", "pca": "PCA"},
-    "Colour pictures, on {} features",
+    "Pictures, on {} features",
     headline=("kid", "recall", "distance", "precision"),
     # A Frechet distance of small sets says nothing except beside its floor.
     others=("fd_ratio", "memorisation", "density", "coverage"),
     side="small_sets:SmallSets",
 )
+# Records on features of one's own.
+_OTHER = Kind("samples", (), {}, "Samples, on {} features")
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (_DIGITS, _POINTS, _PICTURES)}
 
 
@@ -121,19 +134,24 @@ def kind_of(images: np.ndarray) -> Kind:
             "madlab.data.Dataset.from_arrays takes lists and tensors"
         )
     for kind in KINDS.values():
-        if kind.array == (images.dtype.kind, images.ndim):
+        fits = (str(images.dtype), images.ndim) in kind.arrays
+        if fits and kind.size in (None, images.shape[1:3]):
             return kind
     raise TypeError(
         f"nothing scores {images.dtype} samples of shape {images.shape}; there are scores of "
-        "uint8 digits (n, 28, 28), points (n, d) and uint8 colour pictures (n, height, width, 3)"
+        "uint8 digits (n, 28, 28), float64 points (n, d) and uint8 pictures (n, height, width), or "
+        "(n, height, width, 3) in colour"
     )
 
 
 def kind_of_records(records: Any) -> Kind:
-    """Return the kind of data that records are of, a table or one row, by their features."""
+    """Return the kind of data that records are of, a table or one row, by features and scores."""
     names = _features(records)
     found = [kind for kind in KINDS.values() if names & set(kind.features)]
-    return found[-1] if found else _DIGITS
+    if found:
+        return found[-1]
+    kid: Any = np.atleast_1d(records["kid"]) if "kid" in records else []
+    return _PICTURES if any(x is not None and x == x for x in kid) else _OTHER
 
 
 def score_label(name: str, records: Any = None, *, short: bool = False) -> str:
@@ -164,6 +182,25 @@ def _called(records: Any) -> str:
 
 def _features(records: Any) -> set[str]:
     return {str(name).split("-")[0] for name in np.atleast_1d(records["features"])}
+
+
+def side_of(images: np.ndarray, features: Any) -> tuple[str, Any]:
+    """Return the class that scores samples, as in `Kind.side`, and features: as given, or default.
+
+    Pictures of digits' size are scored as pictures where features of pictures are asked for.
+    """
+    kind = kind_of(images)
+    if kind is _DIGITS and isinstance(features, str) and features in _PICTURES.features:
+        kind = _PICTURES
+    return kind.side, next(iter(kind.features)) if features is None else features
+
+
+def know_own(names: Iterable[str]) -> None:
+    """Add scores of one's own to `SCORES`, as records name them."""
+    for name in names:
+        SCORES.setdefault(
+            name, Score(name, "a score of one's own", low=None, floor=False, own=True)
+        )
 
 
 def defined(name: str, records: Any) -> bool:
@@ -201,6 +238,7 @@ class Scores(SimpleNamespace):
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """Return the scores in a record as a store keeps it, in which None stands for NaN."""
+        know_own(row.get("own", ()))
         found = {name: row[name] for name in SCORES if name in row}
         return cls(**{name: math.nan if x is None else x for name, x in found.items()})
 

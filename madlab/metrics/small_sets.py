@@ -9,7 +9,7 @@ import pandas as pd
 
 from madlab import checks
 from madlab.data.samples import Dataset, Samples
-from madlab.metrics.distances import Memorisation, kernel_distance, mean_distance, some
+from madlab.metrics.distances import Memorisation, as_colour, kernel_distance, mean_distance, some
 from madlab.metrics.features import Features, feature_map
 from madlab.metrics.frechet import distance, frechet_distance, moments
 from madlab.metrics.neighbours import Neighbours, neighbours, squared_radii
@@ -25,43 +25,57 @@ class SmallSets:
 
     Samples are scored against all held-out pictures, while training ones give the floor, the axes
     and scales of features, and what could have been copied; the two never mix. Precision and the
-    like are taken on `Appearance`, but with "pca", which needs no weights, on these features too.
+    like are taken on `Appearance`, but with "pca", which needs no weights, and with features of
+    one's own on these too. Grey pictures are looked at as colour ones without colour.
     """
 
     held_out_by_id = True
 
-    def __init__(self, data: Dataset | Samples, n: int | None, features: str, k: int) -> None:
+    def __init__(self, data: Dataset | Samples, n: int | None, features: Any, k: int) -> None:
         if not isinstance(data, Dataset):
             raise TypeError(
-                "colour pictures are scored against training pictures as well as held-out ones: "
+                "pictures are scored against training pictures as well as held-out ones: "
                 "give the whole data set, not its held-out samples alone"
             )
         what = "the training pictures, as many of which give the floor"
         self.n, self.k = sizes_of(n, k, len(data), what)
-        self._training = checks.pictures(data.images, name="training pictures", colour=True)
+        self._training = checks.pictures(data.images, name="training pictures")
         self.images = checks.pictures(
-            data.held_out.images, name="held-out pictures", colour=True, least=self.k + 1
+            data.held_out.images, name="held-out pictures", least=self.k + 1
         )
-        self._data_id = data.id
-        layout = PcaFeatures(data.images)
+        coloured = as_colour(data.images)
+        self._data = data
+        layout = PcaFeatures(coloured)
         self._maps: tuple[Features, Features, Features] = (layout, layout, layout)
-        if features != "pca":
-            self._maps = feature_map(features, data.images), Appearance(data.images), layout
+        if not isinstance(features, str):
+            own = feature_map(features)
+            self._maps = own, own, layout
+        elif features != "pca":
+            self._maps = feature_map(features, coloured), Appearance(coloured), layout
+        self._own = None if isinstance(features, str) else features
         self.features = " ".join(dict.fromkeys(one.name for one in self._maps))
+
+    def _seen(self, images: np.ndarray) -> list[np.ndarray]:
+        """Return pictures as each of the maps sees them; those of one's own as they are."""
+        return [one.embed(images if one is self._own else as_colour(images)) for one in self._maps]
+
+    def key(self) -> str:
+        """Return what tells this side from another of the same id, chosen by hand."""
+        return "" if self._data.id_is_of_content else str(self._data.content())
 
     def content(self) -> bytes:
         """Return what the reference's id is made of."""
-        return f"pictures {self._data_id} {self.n} {self.k} {self.features}".encode()
+        return f"pictures {self._data.id} {self.n} {self.k} {self.features}".encode()
 
     def scorer(self) -> Scorer:
         """Return what scores samples, with all of the real side computed once."""
-        size, k = self.images.shape[1:3], self.k
-        real, real_look, layout = (one.embed(self.images) for one in self._maps)
+        size, k, colour = self.images.shape[1:3], self.k, self.images.ndim == 4
+        real, real_look, layout = self._seen(self.images)
         real_distance = mean_distance(layout)
-        memorisation = Memorisation(self._training, self.images)
+        memorisation = Memorisation(as_colour(self._training), as_colour(self.images))
 
         chosen = some(len(self._training), self.n, "floor")
-        training = self._maps[0].embed(self._training[chosen]).astype(np.float64)
+        training = self._seen(self._training[chosen])[0].astype(np.float64)
         mean = training.mean(0)
         axes = np.linalg.svd(training - mean, full_matrices=False)[2][:COMPONENTS].T
         fitted = moments((real - mean) @ axes, "held-out features")
@@ -74,8 +88,8 @@ class SmallSets:
             draws.append((held_out, made, squared_radii(held_out, k)))
 
         def scores(samples: Samples) -> dict[str, float]:
-            images = checks.pictures(samples.images, name="samples", colour=True, size=size)
-            features, look, layout = (one.embed(images) for one in self._maps)
+            images = checks.pictures(samples.images, name="samples", colour=colour, size=size)
+            features, look, layout = self._seen(images)
             kid, error = kernel_distance(real, features)
             fd = distance(fitted, moments((features - mean) @ axes, "synthetic features"))
             shares = [neighbours(held, look[made], k, radii) for held, made, radii in draws]
@@ -92,7 +106,7 @@ class SmallSets:
                 "precision_error": spread[0],
                 "recall_error": spread[1],
                 "distance": mean_distance(layout) / real_distance,
-                "memorisation": memorisation.ratio(images),
+                "memorisation": memorisation.ratio(as_colour(images)),
             }
 
         return scores

@@ -6,7 +6,7 @@ import inspect
 import json
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -82,15 +82,22 @@ def code_of(model: Model) -> dict[str, str]:
     source to show.
     """
     own = (one for one in type(model).__mro__ if one.__module__.split(".")[0] not in _NOT_ONES_OWN)
+    methods = [method for one in own for method in _methods(one)]
     try:
-        text = "\n".join(
-            ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(method))))
-            for one in own
-            for method in _methods(one)
-        )
+        return {"code": hash_of_code(methods)[:16]} if methods else {}
     except (OSError, SyntaxError):
         return {}
-    return {"code": hashlib.sha256(text.encode()).hexdigest()[:16]} if text else {}
+
+
+def hash_of_code(functions: Iterable[Callable[..., Any]]) -> str:
+    """Return the SHA-256 of the text of functions without comments, 64 hexadecimal digits.
+
+    Raises OSError or SyntaxError where Python has no text of one alone, TypeError for those in C.
+    """
+    text = "\n".join(
+        ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(one)))) for one in functions
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def made_by(model: Model) -> dict[str, Any]:

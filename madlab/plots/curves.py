@@ -26,7 +26,8 @@ _PLAIN = KINDS["digits"].shown
 
 def offered(records: pd.DataFrame) -> dict[str, str]:
     """Return the metrics that records can be drawn by, with their names."""
-    shown = kind_of_records(records).shown
+    own = [name for name, score in SCORES.items() if score.own]
+    shown = [*kind_of_records(records).shown, *own]
     return {name: score_label(name, records) for name in shown if defined(name, records)}
 
 
