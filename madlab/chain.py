@@ -1,7 +1,6 @@
 """A chain: compose, fit, sample, measure, record, generation after generation; resumable."""
 
 import functools
-import hashlib
 import os
 import shutil
 import warnings
@@ -14,15 +13,17 @@ import pandas as pd
 
 from madlab import checks, known, models
 from madlab.data.samples import Dataset, Samples
+from madlab.labels import AskedLabels
 from madlab.loops import Loop
 from madlab.metrics.features import Features
 from madlab.metrics.own import OwnScore
 from madlab.metrics.reference import Reference
 from madlab.metrics.scores import Scores
-from madlab.models.base import Model, check_model_bias, draw_labels
+from madlab.models.base import Model, check_model_bias
 from madlab.models.own import check_classes, checked, made_by, try_data, warn_of_other_code
-from madlab.store import Store, name_of, table
+from madlab.store import Store, name_of
 from madlab.streams import derive, generator
+from madlab.tables import table
 from madlab.training import CheckpointMismatch, Clock
 
 N_PREVIEW = 100
@@ -113,13 +114,9 @@ class Chain:
         known.check(self.store, data.id, self._content)
         self.progress = progress
         self._order = generator(self.seed, "permutation").permutation(len(data))
-        self._frequencies = None
-        if self.data.labels is not None:
-            first = self.data.labels[self._order[: loop.n_initial]]
-            classes = int(self.data.labels.max()) + 1
-            self._frequencies = np.bincount(first, minlength=classes) / len(first)
+        first = self.data.take(self._order[: loop.n_initial]).labels
+        self._labels = AskedLabels(first, self.seed)
         self._model_names: dict[int, str] = {}
-        self._label_sets: dict[tuple[str, int], tuple[np.ndarray | None, str | None]] = {}
         self._fitted_to = ""
         self._rows: dict[int, dict[str, Any]] = {}
 
@@ -151,12 +148,13 @@ class Chain:
     def _check_classes(self, t: int) -> None:
         parts = self.loop.compose(t)
         most = max((share.n for share in parts.synthetic), default=0)
-        drawn = self._labels("training", most)[0]
-        if drawn is None or self.data.labels is None or self._frequencies is None:
+        drawn = self._labels.of("training", most)[0]
+        if drawn is None or self.data.labels is None:
             return
         real = self.data.labels[self._order[slice(*(parts.real or (0, 0)))]]
-        asked = np.flatnonzero(self._frequencies)
-        check_classes(self.model, t, asked, np.append(drawn, real), parts.n_synthetic)
+        check_classes(
+            self.model, t, self._labels.classes, np.append(drawn, real), parts.n_synthetic
+        )
 
     # One generation. Each step asks the store first, and makes the steps before it if need be.
 
@@ -223,7 +221,7 @@ class Chain:
         config = self._samples_config(wanted)
         name = name_of(config)
         folder = self.store.find("samples", name)
-        labels = self._labels(wanted.purpose, wanted.n)[0]
+        labels = self._labels.of(wanted.purpose, wanted.n)[0]
         asked = (wanted.n, self.data.images, labels)
         if self._content:
             known.remember(self.store, self.data.id, self._content)
@@ -332,7 +330,7 @@ class Chain:
             "n": n,
             "bias": self.biases[min(t, len(self.biases)) - 1],
             "seed": derive(self.seed, *stream),
-            "labels": self._labels(purpose, n)[1],
+            "labels": self._labels.of(purpose, n)[1],
         }
 
     def _model_config(self, t: int) -> dict[str, Any]:
@@ -354,20 +352,6 @@ class Chain:
         if t not in self._model_names:
             self._model_names[t] = name_of(self._model_config(t))
         return self._model_names[t]
-
-    def _labels(self, purpose: str, n: int) -> tuple[np.ndarray | None, str | None]:
-        """Return the labels that `n` samples are asked for, and a hash that names them."""
-        if self._frequencies is None:
-            return None, None
-        if (purpose, n) not in self._label_sets:
-            if purpose == "preview":
-                classes = np.flatnonzero(self._frequencies)
-                labels = np.resize(classes, n).astype(np.int64)
-            else:
-                labels = draw_labels(n, self._frequencies, generator(self.seed, "labels"))
-            digest = hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()
-            self._label_sets[purpose, n] = labels, digest
-        return self._label_sets[purpose, n]
 
     def _cost(self, kind: str, config: dict[str, Any], part: str = "cost") -> dict[str, float]:
         """Return what making an entry cost, from its manifest; nothing where it was pruned."""

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from madlab import checks, files
-from madlab.metrics.scores import SCORES, know_own
+from madlab.tables import table
 
 FORMAT = 1
 KINDS = ("models", "samples")
@@ -291,40 +291,6 @@ class Store:
         self._trusted.discard((kind, id))
         path = self._folder(kind, id)
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-COLUMNS = [
-    "generation", "loop", "model", "bias", "seed", "n_real", "n_synthetic", "n_evaluate",
-    "features", "fd", "precision", "recall", "density", "coverage", "read", "seconds", "id",
-]  # fmt: skip
-
-
-_APART = ("data", "version", "loop.", "settings.")
-
-
-def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return records as a table with the columns that every plot and panel reads.
-
-    Scores that only some kinds of data have follow where a row has them, then what tells chains of
-    one loop and model apart: `data`, `version`, `loop.memory`, `settings.steps` and their like,
-    each where it differs.
-    """
-    for row in rows:
-        know_own(row.get("own", ()))
-    known = {*COLUMNS, "duplicates"}
-    more = [name for name in SCORES if name not in known and any(name in row for row in rows)]
-    columns = COLUMNS + more
-    found = pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)
-    config = pd.json_normalize([row.get("config") or {} for row in rows])
-    schedule = [name for name in config if name == "biases"]
-    kinds = config.astype(str).groupby([found["loop"], found["model"]]).nunique().max().to_dict()
-    differ = [name for name in config if kinds[name] > 1 and name not in schedule]
-    return found.join(config[differ + schedule])
-
-
-def told_apart(records: pd.DataFrame) -> list[str]:
-    """Return the columns of a table that tell chains of one loop and model apart."""
-    return [name for name in map(str, records) if name.startswith(_APART)]
 
 
 def sealed(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from madlab.chain import Chain, _Set
 from madlab.data.samples import Dataset, Samples
 from madlab.loops import Loop
 from madlab.models.gaussian import Gaussian
-from madlab.store import COLUMNS, Store
+from madlab.store import Store
+from madlab.tables import COLUMNS
 
 POINTS = ml.data.gaussian(dimensions=3, n=2_000, seed=1)
 LOOPS = [

@@ -9,7 +9,8 @@ import time
 import pytest
 
 import madlab as ml
-from madlab.store import Store, name_of, table
+from madlab.store import Store, name_of
+from madlab.tables import table
 
 ABOUT = {"config": {"a": 1}, "cost": {"seconds": 1.0, "cpu_seconds": 1.0}, "provenance": {}}
 ID = name_of({"a": 1})

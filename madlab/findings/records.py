@@ -9,7 +9,8 @@ import pandas as pd
 from madlab.gallery.chains import family, subject
 from madlab.gallery.reading import Gallery
 from madlab.metrics.spectrum import grid_peak, grid_power, power_spectrum
-from madlab.store import name_of, table
+from madlab.store import name_of
+from madlab.tables import table
 
 # What claims call the columns of grids.
 GRIDS = {"grid": "the grid's power", "grid_peak": "the grid's height over all other frequencies"}

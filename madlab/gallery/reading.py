@@ -14,7 +14,7 @@ from madlab.data.samples import Samples
 from madlab.files import expanded
 from madlab.gallery import files
 from madlab.gallery.chains import Finished, group
-from madlab.store import table
+from madlab.tables import table
 
 HERE = Path(__file__).parent
 # How many chains a message names.

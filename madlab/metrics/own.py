@@ -58,7 +58,7 @@ class OwnScore:
         function: Callable[[Samples, np.ndarray], float],
         version: int | None = None,
     ) -> None:
-        from madlab.store import COLUMNS
+        from madlab.tables import COLUMNS
 
         taken = {one for one, score in SCORES.items() if not score.own} | {*COLUMNS}
         taken |= {"own", "scored", "config", "cost", "provenance", "data", "version", "check"}

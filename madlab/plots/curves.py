@@ -13,7 +13,7 @@ from madlab.plots.lines import Facet, Line, draw_facet, number, picture, words
 from madlab.plots.picture import Picture
 from madlab.plots.sheets import draw_sheet
 from madlab.plots.style import BLACK, DASHES, INKS, LOOKS, Look, distinct, places
-from madlab.store import told_apart
+from madlab.tables import told_apart
 
 # Colour and marker say which loop, the line style says which bias (and model or label). Where all
 # lines are of one loop, colour and marker say what the line style says.

@@ -17,7 +17,8 @@ import torch
 import madlab as ml
 from madlab.chain import Chain
 from madlab.loops import Loop
-from madlab.store import COLUMNS, Store
+from madlab.store import Store
+from madlab.tables import COLUMNS
 
 torch.set_num_threads(1)
 WATCHED = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")

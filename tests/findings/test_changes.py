@@ -8,7 +8,7 @@ import pytest
 
 from madlab.findings import failures
 from madlab.findings.changes import COMPARED, halving, with_family
-from madlab.store import COLUMNS, table
+from madlab.tables import COLUMNS, table
 
 
 def chain(recall, model="mixture", loop="fully synthetic", bias=1.0, seed=0, **other):

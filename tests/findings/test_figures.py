@@ -11,7 +11,7 @@ import madlab as ml
 from madlab import findings
 from madlab.findings.changes import Change, signed
 from madlab.findings.claims import Claim, conclude, how
-from madlab.store import table
+from madlab.tables import table
 
 FULL, FIXED, FRESH = "fully synthetic", "synthetic augmentation", "fresh data"
 REAL = {FULL: "none", FIXED: "fixed", FRESH: "fresh"}

@@ -20,7 +20,8 @@ from madlab import Chain, Loop, data, gallery
 from madlab.cli import main
 from madlab.gallery import files
 from madlab.gallery.chains import Finished, group, sheet_generations
-from madlab.store import COLUMNS, Store
+from madlab.store import Store
+from madlab.tables import COLUMNS
 
 LOOPS = [Loop.fully_synthetic(300), Loop.fresh_data(150, 150, n_initial=300)]
 BIASES = (1.0, 0.5)

@@ -19,7 +19,7 @@ from madlab.gallery.files import pack_sheet, unpack_sheet
 from madlab.metrics.distances import far_enough
 from madlab.metrics.scores import SCORES
 from madlab.panels import Browser, chain_views
-from madlab.store import COLUMNS
+from madlab.tables import COLUMNS
 
 PICTURE_COLUMNS = [
     "kid", "kid_error", "fd_ratio", "precision_error", "recall_error", "distance", "memorisation",

@@ -8,7 +8,7 @@ from PIL import Image
 
 from madlab import plots
 from madlab.plots.calibration import _apart, blocks, draw_plane, looks, strengths
-from madlab.store import COLUMNS
+from madlab.tables import COLUMNS
 
 BIASES = (1.0, 0.6, 0.2)
 

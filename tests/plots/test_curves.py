@@ -10,7 +10,7 @@ from madlab.data.damage import DAMAGES
 from madlab.metrics import Scores
 from madlab.metrics.scores import KINDS
 from madlab.plots.curves import damage_words, draw_damage, draw_damages, offered, styles
-from madlab.store import COLUMNS, table
+from madlab.tables import COLUMNS, table
 
 
 def records(loops=("fully synthetic",), biases=(1.0,), seeds=(0,), generations=4, **other):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from madlab import plots
 from madlab.findings.changes import replicates
 from madlab.plots.families import BARS, failure
-from madlab.store import COLUMNS, table
+from madlab.tables import COLUMNS, table
 
 QUALITY = {"precision": [0.8, 0.4], "read": [1.0, 0.5], "recall": [0.8, 0.8]}
 DIVERSITY = {"precision": [0.8, 0.8], "read": [1.0, 1.0], "recall": [0.8, 0.2]}
