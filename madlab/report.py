@@ -110,6 +110,7 @@ def over_seeds(
         table = pd.DataFrame(rows).fillna("").to_html(index=False, escape=False, border=0)
         title = f"{source.stem}, seeds {', '.join(map(str, seeds))}"
         style = (_TEMPLATES / "report" / "style.css").read_text("utf-8")
+        style += "main td, main th { text-align: left; }"
         head = f'<meta charset="utf-8"><title>{title}</title><style>{style}</style>'
         # Anew with each seed, so that an interrupt leaves those that are done.
         files.write(target, f"<!doctype html>{head}<main><h1>{title}</h1>{table}</main>")
