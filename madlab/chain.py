@@ -95,7 +95,7 @@ class Chain:
         self.loop = loop
         self.model = models.create(model) if isinstance(model, str) else model
         self.data = data if self.model.conditional else replace(data, labels=None)
-        biases: Sequence[Any] = bias if isinstance(bias, Sequence) and bias else [bias]
+        biases: Any = bias if np.ndim(bias) == 1 and len(bias) else [bias]  # type: ignore[arg-type]
         self.biases = tuple(check_model_bias(self.model, one) for one in biases)
         self.bias = self.biases[-1]
         self.seed = checks.count("seed", seed)

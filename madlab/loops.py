@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
+import numpy as np
+
 from madlab import checks
 
 Real = Literal["none", "fixed", "fresh"]
@@ -181,7 +183,15 @@ class Loop:
         """
         needed = 0
         for t in range(1, generations + 1):
-            real, shares = (part := self.compose(t)).real, part.synthetic
+            part = self.compose(t)
+            if not isinstance(part, Composition):
+                raise TypeError(
+                    f"compose of the loop {self.name!r} returned {part!r} for generation {t}; it "
+                    "must return a madlab.loops.Composition"
+                )
+            real, shares = part.real, part.synthetic
+            for number in real or ():
+                checks.count(f"the block of generation {t} of the loop {self.name!r}", number)
             known = all(1 <= share.generation < t and share.n > 0 for share in shares)
             if not known or not (real or shares) or (real and not 0 <= real[0] < real[1]):
                 raise ValueError(
@@ -197,7 +207,8 @@ class Loop:
 
     def needs(self, generations: int) -> int:
         """Return the size of the training pool that `generations` generations need."""
-        return max(part[1] for t in range(1, generations + 1) if (part := self.compose(t).real))
+        blocks = (self.compose(t).real for t in range(1, generations + 1))
+        return max((real[1] for real in blocks if real), default=0)
 
     @classmethod
     def changing_share(
@@ -212,6 +223,8 @@ class Loop:
         - `shares`: in [0, 1], of generations 2, 3 and so on; the last one holds from there on.
         - `real`: "fresh" for real samples that were never used before, "fixed" for the same ones.
         """
+        if np.ndim(shares) != 1:
+            raise TypeError(f"shares are {shares!r}; give a list of them, such as [0.75, 0.5]")
         given = tuple(checks.between("a share", share, 0, 1, ends=True) for share in shares)
         if not given:
             raise ValueError("shares are empty; give that of generation 2 at least")

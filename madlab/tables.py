@@ -29,6 +29,9 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     columns = COLUMNS + more
     found = pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)
     config = pd.json_normalize([row.get("config") or {} for row in rows])
+    if "biases" in config:
+        said = config["biases"].map(lambda one: ", ".join(map("{:g}".format, one)), "ignore")
+        config["biases"] = said
     schedule = [name for name in config if name == "biases"]
     kinds = config.astype(str).groupby([found["loop"], found["model"]]).nunique().max().to_dict()
     differ = [name for name in config if kinds[name] > 1 and name not in schedule]

@@ -30,7 +30,7 @@ def test_every_block_of_the_page_runs(tmp_path, monkeypatch, capsys, own_models)
     assert "fresh real share 0.75 → 0.5 → 0.25" in said
     assert len(BLOCKS) == 6
     model = next(block for block in BLOCKS if "register" in block)
-    assert len([line for line in model.splitlines() if line.strip()]) <= 50
+    assert len([line for line in model.splitlines() if line.strip()]) <= 40
     records = ml.store.Store("runs").records()
     assert {"remember", "mixture"} == set(records["model"])
     fading = records[records["loop"].str.startswith("fresh real share")]
@@ -38,6 +38,7 @@ def test_every_block_of_the_page_runs(tmp_path, monkeypatch, capsys, own_models)
     assert fading["bias"].tolist() == [1.0, 0.9, 0.8, 0.8]
     # One line, though its bias changes.
     assert ml.plots.tidy(fading)["line"].nunique() == 1
+    assert fading.groupby("biases").size().to_dict() == {"1, 0.9, 0.8": 4}
 
 
 def test_a_model_of_ones_own_has_a_name_to_itself(own_models):
@@ -83,6 +84,8 @@ def test_a_share_that_changes_by_generation():
     ):
         with pytest.raises(ValueError, match=message):
             Loop.changing_share(100, shares)
+    with pytest.raises(TypeError, match="give a list of them"):
+        Loop.changing_share(100, 0.5)
 
 
 def test_theory_refuses_what_it_does_not_follow():
@@ -96,7 +99,7 @@ def test_a_plain_bias_keeps_its_names(tmp_path):
     loop = Loop.fully_synthetic(50)
     one, two, falling = (
         ml.Chain(loop, "gaussian", data, bias=bias, store=tmp_path, n_evaluate=50)
-        for bias in (0.9, [0.9], [0.9, 0.5])
+        for bias in (0.9, [0.9], np.array([0.9, 0.5]))
     )
     for chain in (one, two, falling):
         list(chain.run(3))

@@ -58,7 +58,25 @@ class OtherLabels(Gaussian):
         return Samples(super().sample(n, bias=bias, seed=seed).images, labels[::-1].copy())
 
 
+class ListOfImages(Gaussian):
+    def sample(self, n, *, bias=1.0, seed, labels=None):
+        return Samples(list(super().sample(n, bias=bias, seed=seed).images))
+
+
+class FewLabels(OtherLabels):
+    def sample(self, n, *, bias=1.0, seed, labels=None):
+        return Samples(super().sample(n, bias=bias, seed=seed, labels=labels).images, labels[1:])
+
+
+class FloatLabels(Gaussian):
+    def sample(self, n, *, bias=1.0, seed, labels=None):
+        return Samples(super().sample(n, bias=bias, seed=seed).images, np.zeros(n))
+
+
 WRONG = {
+    ListOfImages: r"gave list where float64 \(50, 3\) was asked for",
+    FewLabels: r"gave labels that are int64 \(49,\), not int64 \(50,\)",
+    FloatLabels: r"gave labels that are float64 \(50,\), not int64 \(50,\)",
     TooFew: r"gave float64 \(49, 3\) where float64 \(50, 3\) was asked for",
     NotFinite: "gave samples with NaN or infinite values; its training may have diverged",
     OtherType: r"gave float32 \(50, 3\) where float64 \(50, 3\) was asked for",
@@ -131,6 +149,31 @@ def test_a_change_of_ones_own_code_is_said_and_what_is_there_is_used(tmp_path):
     np.testing.assert_array_equal(second[1].samples.images, first[1].samples.images)
 
 
+def test_a_constant_of_the_class_is_code_and_a_setting_is_not(tmp_path):
+    class One(Gaussian):
+        factor = 3
+
+        def sample(self, n, *, bias=1.0, seed, labels=None):
+            return super().sample(n, bias=bias, seed=seed)
+
+    before = code_of(One())
+    One.factor = 4
+    assert code_of(One()) != before
+
+
+def test_a_fit_that_found_no_numbers_is_not_kept(tmp_path):
+    class Diverged(Gaussian):
+        def _fit(self, images, labels, how):
+            found = super()._fit(images, labels, how)
+            return {**found, "mean": found["mean"] * np.nan}
+
+    with pytest.raises(
+        FloatingPointError, match="'gaussian' found NaN or infinite values in 'mean'"
+    ):
+        list(Chain(LOOP, Diverged(), POINTS, store=tmp_path / "runs", n_evaluate=50).run(1))
+    assert Store(tmp_path / "runs").entries() == []
+
+
 def test_madlabs_own_models_have_no_code_to_compare():
     assert all(code_of(ml.models.create(name)) == {} for name in ml.models.names())
 
@@ -152,17 +195,29 @@ class Empty(Loop):
         return Composition((0, 60) if t == 1 else None)
 
 
+class NoComposition(Loop):
+    def compose(self, t):
+        return (0, 60)
+
+
+class HalfSamples(Loop):
+    def compose(self, t):
+        return Composition((0, 60.5))
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
         (Greedy, "3 generations need 3,000 real samples, but .* has 2,000"),
         (Impatient, r"composes generation 1 of .*generation=1.* samples of generations before it"),
         (Empty, r"composes generation 2 of .*; it needs a block of real samples"),
+        (NoComposition, r"returned \(0, 60\) for generation 1; it must return a madlab.loops.Comp"),
+        (HalfSamples, r"the block of generation 1 of the loop .* must be a whole number, not 60.5"),
     ],
 )
 def test_a_loop_that_asks_for_what_is_not_there_is_refused_before_training(kind, message, tmp_path):
     loop = kind(real="none", n_initial=60, n_real=0, n_synthetic=60)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         list(Chain(loop, "gaussian", POINTS, store=tmp_path / "runs", n_evaluate=50).run(3))
     assert not list(tmp_path.rglob("*.safetensors"))
 

@@ -172,7 +172,13 @@ class Base(Model):
         """Fit from nothing, see `Model.fit`."""
         data = self._checked(np.asarray(images), labels)
         self._fitted = None
-        self._keep(self._fit(*data, How(seed, progress or (lambda fraction: None), checkpoint)))
+        found = self._fit(*data, How(seed, progress or (lambda fraction: None), checkpoint))
+        for name, array in found.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise FloatingPointError(
+                    f"the fit of {self.name!r} found NaN or infinite values in {name!r}"
+                )
+        self._keep(found)
 
     def sample(
         self, n: int, *, bias: float = 1.0, seed: int, labels: np.ndarray | None = None

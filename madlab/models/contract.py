@@ -18,7 +18,7 @@ SEED = 7
 # Samples that are drawn for a comparison, and for a diversity.
 N = 24
 # Others to draw: torch fills blocks of 16 numbers otherwise than what is left over.
-_COUNTS = (0, 1, 2, 7, 16, 17, 2 * N + 1)
+_COUNTS = (0, 1, 2, 7, 16, 17, 32, 2 * N + 1)
 N_DIVERSE = 200
 
 # Whether a promise is kept, and what to say where it is not.

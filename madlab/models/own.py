@@ -29,9 +29,11 @@ def checked(model: Model, drawn: Any, n: int, like: np.ndarray, labels: Labels) 
             f"the model {model.name!r} gave {type(drawn).__name__}, not Samples: mend it"
         )
     wanted = f"{like.dtype} {(n, *like.shape[1:])}"
-    found, why = f"{drawn.images.dtype} {drawn.images.shape}", ""
+    found, why = _type(drawn.images), ""
     if found != wanted:
         why = f"gave {found} where {wanted} was asked for"
+    elif drawn.labels is not None and _type(drawn.labels) != f"int64 {(n,)}":
+        why = f"gave labels that are {_type(drawn.labels)}, not int64 {(n,)}"
     elif not np.isfinite(drawn.images).all():
         why = "gave samples with NaN or infinite values; its training may have diverged"
     elif labels is not None and (drawn.labels is None or (drawn.labels != labels).any()):
@@ -39,6 +41,11 @@ def checked(model: Model, drawn: Any, n: int, like: np.ndarray, labels: Labels) 
     if why:
         raise ValueError(f"the model {model.name!r} {why}. Such samples are not kept: mend it")
     return drawn
+
+
+def _type(array: Any) -> str:
+    known = isinstance(array, np.ndarray)
+    return f"{array.dtype} {array.shape}" if known else type(array).__name__
 
 
 def try_data(model: Model, loop: Loop, data: Dataset, generations: int) -> None:
@@ -77,19 +84,19 @@ def check_classes(model: Model, t: int, asked: np.ndarray, there: np.ndarray, n:
 def code_of(model: Model) -> dict[str, str]:
     """Return `{"code": ...}`, 16 hexadecimal digits that name the code of a model's class.
 
-    Of a class all methods count, without comments, and those of its bases outside madlab, but not
-    what they call. Empty for madlab's own models, whose `version` says it, and where Python has no
-    source to show.
+    Of a class all methods count, without comments, and its constants, and those of its bases
+    outside madlab, but not what they call. Empty for madlab's own models, whose `version` says it,
+    and where Python has no source to show.
     """
-    own = (one for one in type(model).__mro__ if one.__module__.split(".")[0] not in _NOT_ONES_OWN)
+    own = [one for one in type(model).__mro__ if one.__module__.split(".")[0] not in _NOT_ONES_OWN]
     methods = [method for one in own for method in _methods(one)]
     try:
-        return {"code": hash_of_code(methods)[:16]} if methods else {}
+        return {"code": hash_of_code(methods, _constants(own))[:16]} if methods else {}
     except (OSError, SyntaxError):
         return {}
 
 
-def hash_of_code(functions: Iterable[Callable[..., Any]]) -> str:
+def hash_of_code(functions: Iterable[Callable[..., Any]], more: str = "") -> str:
     """Return the SHA-256 of the text of functions without comments, 64 hexadecimal digits.
 
     Raises OSError or SyntaxError where Python has no text of one alone, TypeError for those in C.
@@ -97,7 +104,7 @@ def hash_of_code(functions: Iterable[Callable[..., Any]]) -> str:
     text = "\n".join(
         ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(one)))) for one in functions
     )
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256((text + more).encode()).hexdigest()
 
 
 def made_by(model: Model) -> dict[str, Any]:
@@ -121,6 +128,18 @@ def warn_of_other_code(model: Model, manifest: Mapping[str, Any]) -> None:
 
 
 _NOT_ONES_OWN = ("madlab", "builtins", "typing", "abc")
+
+
+def _constants(kinds: Iterable[type]) -> str:
+    """Return the constants of classes as text; those that are settings name the work already."""
+    return "".join(
+        f"\n{name} = {value!r}"
+        for kind in kinds
+        for name, value in sorted(vars(kind).items())
+        if isinstance(value, (bool, int, float, str, tuple))
+        and not name.startswith("__")
+        and name not in getattr(kind, "__dataclass_fields__", ())
+    )
 
 
 def _methods(kind: type) -> Iterator[Callable[..., Any]]:

@@ -56,8 +56,8 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
     found = tidied.assign(bias=tidied["bias"].map("bias {:g}".format))
     if "biases" in tidied:
         # A bias that changes by generation makes one line all the same.
-        lists = tidied["biases"].map(lambda one: isinstance(one, list))
-        found.loc[lists, "bias"] = tidied["biases"][lists].map("bias {}".format)
+        changing = tidied["biases"].notna()
+        found.loc[changing, "bias"] = "bias " + tidied["biases"][changing]
     parts = ["loop", "label", "bias"] if "label" in tidied else ["loop", "bias"]
     parts[1:1] = ["model"] if len(set(tidied["model"])) > 1 else []
     tidied["line"] = found[parts].astype(str).agg(", ".join, axis=1)
