@@ -149,18 +149,6 @@ def test_a_change_of_ones_own_code_is_said_and_what_is_there_is_used(tmp_path):
     np.testing.assert_array_equal(second[1].samples.images, first[1].samples.images)
 
 
-def test_a_constant_of_the_class_is_code_and_a_setting_is_not(tmp_path):
-    class One(Gaussian):
-        factor = 3
-
-        def sample(self, n, *, bias=1.0, seed, labels=None):
-            return super().sample(n, bias=bias, seed=seed)
-
-    before = code_of(One())
-    One.factor = 4
-    assert code_of(One()) != before
-
-
 def test_a_fit_that_found_no_numbers_is_not_kept(tmp_path):
     class Diverged(Gaussian):
         def _fit(self, images, labels, how):

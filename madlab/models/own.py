@@ -84,19 +84,19 @@ def check_classes(model: Model, t: int, asked: np.ndarray, there: np.ndarray, n:
 def code_of(model: Model) -> dict[str, str]:
     """Return `{"code": ...}`, 16 hexadecimal digits that name the code of a model's class.
 
-    Of a class all methods count, without comments, and its constants, and those of its bases
-    outside madlab, but not what they call. Empty for madlab's own models, whose `version` says it,
-    and where Python has no source to show.
+    Of a class all methods count, without comments, and those of its bases outside madlab, but not
+    what they call, nor constants, which may be counters. Empty for madlab's own models, whose
+    `version` says it, and where Python has no source to show.
     """
     own = [one for one in type(model).__mro__ if one.__module__.split(".")[0] not in _NOT_ONES_OWN]
     methods = [method for one in own for method in _methods(one)]
     try:
-        return {"code": hash_of_code(methods, _constants(own))[:16]} if methods else {}
+        return {"code": hash_of_code(methods)[:16]} if methods else {}
     except (OSError, SyntaxError):
         return {}
 
 
-def hash_of_code(functions: Iterable[Callable[..., Any]], more: str = "") -> str:
+def hash_of_code(functions: Iterable[Callable[..., Any]]) -> str:
     """Return the SHA-256 of the text of functions without comments, 64 hexadecimal digits.
 
     Raises OSError or SyntaxError where Python has no text of one alone, TypeError for those in C.
@@ -104,7 +104,7 @@ def hash_of_code(functions: Iterable[Callable[..., Any]], more: str = "") -> str
     text = "\n".join(
         ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(one)))) for one in functions
     )
-    return hashlib.sha256((text + more).encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def made_by(model: Model) -> dict[str, Any]:
@@ -128,18 +128,6 @@ def warn_of_other_code(model: Model, manifest: Mapping[str, Any]) -> None:
 
 
 _NOT_ONES_OWN = ("madlab", "builtins", "typing", "abc")
-
-
-def _constants(kinds: Iterable[type]) -> str:
-    """Return the constants of classes as text; those that are settings name the work already."""
-    return "".join(
-        f"\n{name} = {value!r}"
-        for kind in kinds
-        for name, value in sorted(vars(kind).items())
-        if isinstance(value, (bool, int, float, str, tuple))
-        and not name.startswith("__")
-        and name not in getattr(kind, "__dataclass_fields__", ())
-    )
 
 
 def _methods(kind: type) -> Iterator[Callable[..., Any]]:
