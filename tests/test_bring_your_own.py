@@ -90,7 +90,9 @@ def test_a_share_that_changes_by_generation():
 
 def test_theory_refuses_what_it_does_not_follow():
     loop = Loop.changing_share(100, [0.8])
-    with pytest.raises(TypeError, match=r"theory follows a Loop .* run a madlab\.Chain"):
+    with pytest.raises(
+        TypeError, match=r"must be a Loop .* theory follows no other, a madlab\.Chain"
+    ):
         ml.theory.simulate(loop, d=2, generations=2, chains=2)
 
 
