@@ -190,8 +190,8 @@ def check_sets(loop: Loop, least: int, what: str, generations: int = 2) -> None:
     """Raise unless every generation of a loop trains on the `least` points that `what` needs."""
     if type(loop) is not Loop:
         raise TypeError(
-            f"loop is {loop!r}; it must be a Loop such as Loop.fresh_data(...), whose sizes stay the "
-            "same: theory follows no other, a madlab.Chain does"
+            f"loop is {loop!r}; it must be a Loop such as Loop.fresh_data(...), whose sizes "
+            "stay the same: theory follows no other, a madlab.Chain does"
         )
     # Later generations have no fewer points than the second.
     for t in range(1, min(generations, 2) + 1):
