@@ -32,9 +32,11 @@ _PAIR = (
 _HOME = Path(__file__).parent
 _CLONE = (_HOME.parent / "pyproject.toml").exists()
 _PIP = f"{sys.executable} -m pip install"
+_PINNED = f"{_PIP} -c constraints.txt" if _CLONE else _PIP
 _INSTALL = "install madlab again as the README says: " + (
-    f"{_PIP} -c constraints.txt -e ." if _CLONE else f"{_PIP} --force-reinstall {DISTRIBUTION}"
+    f"{_PINNED} -e ." if _CLONE else f"{_PIP} --force-reinstall {DISTRIBUTION}"
 )
+_FIRST = "`madlab doctor` says in the rows packages and imports what to install"
 # Files of madlab itself that are missing or damaged.
 _RESTORE = (
     f'restore it: git -C "{_HOME.parent}" checkout -- '
@@ -80,8 +82,10 @@ def _look(name: str, check: Callable[[], tuple[bool, str, str]]) -> Finding:
     try:
         ok, found, mend = check()
         return Finding(name, ok, found, "" if ok else mend)
-    except metadata.PackageNotFoundError as error:
-        return Finding(name, False, f"{error.name} is not installed", _INSTALL)
+    except ModuleNotFoundError as error:
+        # Both when a package's files are missing and when its metadata is.
+        own = error.name == DISTRIBUTION
+        return Finding(name, False, str(error), _INSTALL if own else _FIRST)
     except Exception as error:
         # A check-up that stops at the first broken library would hide all that follows.
         mend = _PAIR if "torchvision::" in str(error) else _INSTALL
@@ -124,7 +128,11 @@ def _needed() -> list["Requirement"]:
 
 
 def _packages() -> tuple[bool, str, str]:
-    needed, bad = _needed(), {}
+    try:
+        needed, bad = _needed(), {}
+    except ModuleNotFoundError:
+        # It reads the requirements of all others.
+        return False, "packaging is not installed", f"{_PINNED} packaging"
     for one in needed:
         try:
             version = metadata.version(one.name)
@@ -132,21 +140,33 @@ def _packages() -> tuple[bool, str, str]:
                 bad[str(one)] = f"{one} is needed, not {version}"
         except metadata.PackageNotFoundError:
             bad[str(one)] = f"{one.name} is not installed"
-    pinned = " -c constraints.txt" if _CLONE else ""
-    mend = " ".join([f"{_PIP}{pinned}", *(f'"{one}"' for one in bad)])
+    mend = " ".join([_PINNED, *(f'"{one}"' for one in bad)])
     return not bad, "; ".join(bad.values()) or f"all {len(needed)}, of versions that fit", mend
 
 
 def _imports() -> tuple[bool, str, str]:
     bad = {}
-    for name, modules in _modules().items():
-        for module in modules:
+    for one in _needed():
+        for module in _modules()[one.name]:
             try:
                 importlib.import_module(module)
             except Exception as error:
-                bad[name] = f"{module} cannot be imported ({type(error).__name__}: {error})"
-    mend = " ".join([f"{_PIP} --force-reinstall --no-deps", *bad])
+                bad[one] = f"{module} cannot be imported ({type(error).__name__}: {error})"
+    # What fails only because something that it needs does is not to be mended itself.
+    named = {_plain(one.name) for one in bad}
+    bad = {one: words for one, words in bad.items() if not named & _needs(one.name)}
+    mend = " ".join([f"{_PINNED} --force-reinstall --no-deps", *(f'"{one}"' for one in bad)])
     return not bad, "; ".join(bad.values()) or "every package can be imported", mend
+
+
+def _needs(package: str) -> set[str]:
+    """Return the names of what a package itself requires, whatever its extras do."""
+    try:
+        lines = metadata.requires(package) or []
+    except metadata.PackageNotFoundError:
+        return set()
+    own = (re.match(r"[\w.-]+", line) for line in lines if "extra ==" not in line)
+    return {_plain(name.group()) for name in own if name}
 
 
 @functools.cache
@@ -169,15 +189,17 @@ def _plain(name: str) -> str:
 
 
 def _shadows() -> tuple[bool, str, str]:
-    """A file here named as a module is imported in its place by every notebook of this folder."""
+    """A file named as a module is imported in its place by every notebook that finds it first."""
     names = {module for modules in _modules().values() for module in modules}
+    others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     there = [
-        place
+        f"{place} in {folder}"
+        for folder in dict.fromkeys([Path.cwd(), *map(Path, others)])
         for name in sorted(names | sys.stdlib_module_names)
         for place in (Path(f"{name}.py"), Path(name, "__init__.py"))
-        if place.is_file()
+        if (folder / place).is_file()
     ]
-    found = f"{', '.join(map(str, there))} in {Path.cwd()} hides a module of that name"
+    found = ", ".join(there) + " hides a module of that name"
     return not there, found if there else "no file here hides a module", "rename it, or move it"
 
 
@@ -262,13 +284,15 @@ def _places() -> tuple[bool, str, str]:
 
     places = {Path.cwd(): "go to a folder that can be written, for stores and reports"}
     places[cache.location()] = "name a folder for prepared pictures in MADLAB_CACHE"
-    for place, mend in places.items():
+    bad = {}
+    for place in places:
         there = next(one for one in (place, *place.parents) if one.exists())
         try:
             tempfile.TemporaryFile(dir=there).close()
         except OSError as error:
-            return False, f"{place} cannot be written ({error.strerror})", mend
-    return True, " and ".join(f"{place} can be written" for place in places), ""
+            bad[place] = f"{place} cannot be written ({error.strerror})"
+    fine = " and ".join(f"{place} can be written" for place in places)
+    return not bad, "; ".join(bad.values()) or fine, "; ".join(places[place] for place in bad)
 
 
 def _disk() -> tuple[bool, str, str]:

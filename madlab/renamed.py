@@ -4,6 +4,7 @@ The old ones work for one release.
 """
 
 import functools
+import importlib
 import pkgutil
 import warnings
 from collections.abc import Callable
@@ -79,9 +80,9 @@ def lazy(package: str, **names: str) -> Callable[[str], Any]:
     def look_up(name: str) -> Any:
         if name not in names:
             return find(package, name)
-        module = names[name]
-        where = f"{package}.{module}:{name}" if module else f"{package}.{name}"
-        return pkgutil.resolve_name(where)
+        # Not by `pkgutil.resolve_name`: where an import fails, that would ask here again.
+        module = importlib.import_module(f"{package}.{names[name] or name}")
+        return getattr(module, name) if names[name] else module
 
     return look_up
 

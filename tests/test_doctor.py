@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -114,7 +115,44 @@ def test_each_package_that_is_taken_away_is_named(
         for module in modules[one.name][-1:]
     )
     assert (found.ok, found.found) == (False, named)
-    assert found.mend.endswith(f"--force-reinstall --no-deps {one.name}")
+    assert found.mend.endswith(f'-c constraints.txt --force-reinstall --no-deps "{one}"')
+
+
+# A Python in which the files of one package are missing, and the check-up there.
+GONE = """
+import json, sys
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Gone())
+from madlab import doctor
+print(json.dumps(doctor.examine()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "row", "found", "command"),
+    [
+        ("numpy", "imports", "numpy cannot be imported (ModuleNotFoundError", '"numpy>=2.0"'),
+        ("packaging", "packages", "packaging is not installed", "packaging"),
+    ],
+)
+def test_what_others_need_is_named_alone(package: str, row: str, found: str, command: str) -> None:
+    """Whatever needs the missing package as well refers to the row that names it."""
+    ran = subprocess.run(
+        [sys.executable, "-c", GONE, package], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    rows = {values[0]: Finding(*values) for values in json.loads(ran.stdout)}
+    named = rows.pop(row)
+    assert not named.ok
+    assert named.found.startswith(found)
+    assert named.mend.endswith(f" {command}")
+    wrong = [one for one in rows.values() if not one.ok]
+    assert wrong
+    assert {one.found for one in wrong} == {f"No module named {package!r}"}
+    assert {one.mend for one in wrong} == {doctor._FIRST}
 
 
 def test_without_click_the_command_is_a_check_up(tmp_path: Path) -> None:
@@ -144,7 +182,16 @@ def test_a_file_that_hides_a_module_is_named(
     (tmp_path / "numpy" / "__init__.py").write_text("")
     (tmp_path / "random.py").write_text("")
     found = look("files here").found
-    assert found.startswith(f"{Path('numpy', '__init__.py')}, random.py, torch.py in")
+    numpy = Path("numpy", "__init__.py")
+    assert found == (
+        f"{numpy} in {tmp_path}, random.py in {tmp_path}, torch.py in {tmp_path} "
+        "hides a module of that name"
+    )
+    (tmp_path / "lab").mkdir()
+    monkeypatch.chdir(tmp_path / "lab")
+    assert look("files here").ok
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", str(tmp_path)]))
+    assert look("files here").found == found
 
 
 def test_a_damaged_gallery_missing_notebooks_and_other_weights_are_found(
@@ -188,7 +235,10 @@ def test_places_that_cannot_be_written_and_no_home_are_named(
     assert found.found == f"{tmp_path / 'cache'} cannot be written (Permission denied)"
     assert "MADLAB_CACHE" in found.mend
     monkeypatch.chdir(tmp_path)
-    assert look("places").mend.startswith("go to a folder that can be written")
+    found = look("places")
+    assert found.found.count("cannot be written") == 2
+    assert found.mend.startswith("go to a folder that can be written")
+    assert "MADLAB_CACHE" in found.mend
     monkeypatch.setattr(Path, "cwd", lambda: Path("~").expanduser())
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert look("disk").mend == "set the variable HOME to a folder that you can write to"
