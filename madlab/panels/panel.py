@@ -2,6 +2,8 @@
 
 import html
 import os
+import threading
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 import traitlets
+from IPython.display import display, update_display
 from matplotlib.figure import Figure, SubFigure
 
 from madlab.metrics.scores import kind_of_records, score_label
@@ -22,14 +25,29 @@ Row = Mapping[str, Any]
 _ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
 # A slider waits for the handle to be let go.
 _HANDLE = {"readout": False, "continuous_update": False}
+# Seconds until a notebook has what a panel shows.
+_MOMENT = 0.4
+# JupyterLab marks the place of a view that has no model, to say so; a still stands below.
+_NO_MODEL = ".jp-OutputArea:has(.mad-still) .jp-OutputArea-output.jupyter-widgets {display: none}"
 
 
 class Fallback(widgets.VBox):
     """A box of widgets that also displays as HTML, for reports and for pages without a kernel.
 
+    - `children`: the widgets, from top to bottom.
+
     It implements `html`, which returns its present state as HTML that needs no kernel, script or
     other file, and `words`, which returns it in plain words.
     """
+
+    _displayed = False
+    _waiting: threading.Timer | None = None
+
+    def __init__(self, children: Iterable[widgets.Widget]) -> None:
+        self._name = f"mad-still-{uuid.uuid4().hex}"
+        hide = f".jp-OutputArea-child:has(.{self._name}), .{self._name} {{display: none}}"
+        hidden = widgets.Layout(display="none")
+        super().__init__([*children, widgets.HTML(f"<style>{hide}</style>", layout=hidden)])
 
     @cached_property
     def status(self) -> widgets.HTML:
@@ -45,17 +63,47 @@ class Fallback(widgets.VBox):
         )
 
     def fallback(self) -> str:
-        """Return the HTML that is kept with the notebook."""
+        """Return the HTML that a report keeps."""
         return self.html()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
-        if executed_alone():
-            # Where nobody can turn a control, a view would only hide the picture: nbconvert, and
-            # JupyterLab when the notebook is opened later, take it first.
-            bundle = {}
+        """Return what needs no kernel: the words, and the HTML of a report."""
         page = f'<div class="mad-still">{self.fallback()}</div>'
-        return {**bundle, "text/plain": self.words(), "text/html": page}
+        return {"text/plain": self.words(), "text/html": page}
+
+    def _ipython_display_(self) -> None:
+        """Show the box, and beside it its still, which goes on following it.
+
+        The still is what a saved notebook shows where there is no kernel: front ends take a view
+        before any HTML in the same output, even where its model is gone. A view hides its own.
+        """
+        if executed_alone():
+            # Nobody can turn a control, so a view would only hide the picture.
+            display(self._repr_mimebundle_(), raw=True)
+            return
+        view = super()._repr_mimebundle_()
+        # Where a view cannot be shown, its place stays empty: the still is there.
+        display({**view, "text/plain": self.words(), "text/html": "<div></div>"}, raw=True)
+        display(self._still(self.html()), raw=True, display_id=self._name)
+        self._displayed = True
+
+    def _still(self, content: str) -> dict[str, Any]:
+        page = f'<style>{_NO_MODEL}</style><div class="mad-still {self._name}">{content}</div>'
+        return {"text/plain": self.words(), "text/html": page}
+
+    def renew_still(self) -> None:
+        """Put the present state into the notebook, a moment later and once for several calls."""
+        if not self._displayed:
+            return
+        self._next = self._still(self.html())
+        if self._waiting is None:
+            self._waiting = threading.Timer(_MOMENT, self._send_still)
+            self._waiting.daemon = True
+            self._waiting.start()
+
+    def _send_still(self) -> None:
+        self._waiting = None
+        update_display(self._next, raw=True, display_id=self._name)
 
 
 def front_end_listens() -> bool:
@@ -152,6 +200,7 @@ class Panel(Fallback):
         self.picture.layout.width, self.picture.layout.height = f"{width}px", f"{height}px"
         self.picture.value = picture.png()
         self._shown = picture
+        self.renew_still()
 
     def redraw(self) -> None:
         """Draw the present state and say what it shows."""

@@ -88,6 +88,7 @@ class Prediction(Fallback):
                 files.append(self._file, json.dumps(kept), durable=True)
         self._kept = kept
         self.say(self.words())
+        self.renew_still()
 
     def _pressed(self, _: widgets.Button) -> None:
         try:

@@ -1,11 +1,16 @@
 """What every panel does: a picture, its words, and a form without a kernel."""
 
+import re
+from types import SimpleNamespace
+
 import ipywidgets as widgets
 import pytest
+from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 from panel_checks import check_page
 
 from madlab import panels
+from madlab.panels import panel
 from madlab.plots.picture import Picture
 
 
@@ -36,12 +41,49 @@ def test_a_panel_follows_its_controls_in_picture_and_words():
     assert (shown.picture.layout.width, shown.picture.layout.height) == ("300px", "200px")
 
 
-def test_a_panel_displays_as_a_widget_and_as_html():
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def test_a_panel_displays_as_a_widget_beside_a_still_that_follows_it(monkeypatch):
+    outputs, renewed, waiting = [], [], []
+    monkeypatch.setattr(panel, "display", lambda data, **how: outputs.append((data, how)))
+    monkeypatch.setattr(panel, "update_display", lambda data, **how: renewed.append((data, how)))
+    timer = SimpleNamespace(start=lambda: None)
+    monkeypatch.setattr(panel.threading, "Timer", lambda _, send: waiting.append(send) or timer)
     shown = Square()
-    bundle = shown._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert check_page(bundle["text/html"]) == "A bar as high as 2, whose square is 4."
-    assert bundle["text/plain"] == f"{shown.alt()} ({shown.settings()})"
+    shown.x.value = 3
+    shown._ipython_display_()
+    (view, _), (still, how) = outputs
+    assert view[VIEW]["model_id"] == shown.model_id
+    assert not BeautifulSoup(view["text/html"], "html.parser").text
+    assert VIEW not in still
+    assert check_page(still["text/html"]) == "A bar as high as 3, whose square is 9."
+    assert still["text/plain"] == f"{shown.alt()} ({shown.settings()})"
+    # The view brings what hides its still, and no other.
+    (name,) = re.findall(r"mad-still-\w+", still["text/html"])
+    assert name in shown.children[-1].value
+    # Several changes in a row are one message, which has the last of them.
+    for value in (4, 9):
+        shown.x.value = value
+    (send,) = waiting
+    send()
+    ((data, where),) = renewed
+    assert "as high as 9" in data["text/html"]
+    assert where["display_id"] == how["display_id"]
+    shown.x.value = 5
+    waiting[1]()
+    assert "as high as 5" in renewed[1][0]["text/html"]
+
+
+def test_where_nobody_can_turn_a_control_a_panel_is_html(monkeypatch):
+    outputs = []
+    monkeypatch.setattr(panel, "display", lambda data, **how: outputs.append(data))
+    monkeypatch.setattr(panel, "executed_alone", lambda: True)
+    shown = Square()
+    shown._ipython_display_()
+    (page,) = outputs
+    assert set(page) == {"text/plain", "text/html"}
+    assert page == shown._repr_mimebundle_()
     shown.x.value = 9
     assert "as high as 9" in shown.html()
 
