@@ -64,17 +64,20 @@ class BackgroundPanel(Panel):
     that was ended by Stop.
 
     - `hook`, `rows`: as for `Panel`; the buttons stand below the rows.
+    - `looks`: controls below the buttons that say how the work is drawn; they end no run.
     - `start`: whether to start at once.
     """
 
-    def __init__(self, hook: str, *rows: Row, start: bool) -> None:
+    def __init__(self, hook: str, *rows: Row, looks: Row | None = None, start: bool) -> None:
         start_button = widgets.Button(description="Start")
         stop_button = widgets.Button(description="Stop")
         start_button.on_click(lambda _: self.start_here())
         stop_button.on_click(lambda _: self.stop())
         self._turn = threading.Lock()
         self._run = Run({})
-        super().__init__(hook, *rows, {"start_button": start_button, "stop_button": stop_button})
+        buttons = {"start_button": start_button, "stop_button": stop_button}
+        self._looks = dict(looks or {})
+        super().__init__(hook, *rows, buttons, *([self._looks] if self._looks else []))
         self._replace()
         if start:
             self.start_here()
@@ -106,6 +109,12 @@ class BackgroundPanel(Panel):
     def settle(self) -> None:
         """End the run: what it would say belongs to settings no longer shown."""
         self._renew(running=False)
+
+    def _changed(self, change: Mapping[str, Any]) -> None:
+        if change["owner"] in self._looks.values():
+            self.redraw()
+        else:
+            super()._changed(change)
 
     def start(self, *, seen: bool = True) -> None:
         """Start the work in a thread with the settings shown, ending the run before.

@@ -1,32 +1,36 @@
 """A loop that trains while one watches: digits and curves grow generation by generation."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets as widgets
+import numpy as np
 import pandas as pd
 from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from madlab import checks, models
 from madlab.data.samples import Dataset
 from madlab.loops import Loop
 from madlab.panels.background import BackgroundPanel, Run
 from madlab.panels.panel import (
+    buttons,
     dropdown,
     front_end_listens,
     in_full,
     in_words,
-    page,
     slider,
     whole_number,
 )
 from madlab.plots.curves import curve_facets, tidy
 from madlab.plots.lines import draw, words
-from madlab.plots.picture import Picture
-from madlab.plots.sheets import draw_generations
-from madlab.plots.style import GREY
+from madlab.plots.picture import Picture, paste, pixels
+from madlab.plots.sheets import draw_wall
+from madlab.plots.style import GREY, WIDTH
 from madlab.store import Store
 
 if TYPE_CHECKING:
@@ -44,19 +48,40 @@ _STAGES = {
     "measure": ("measuring", 0.9, 1.0),
 }
 
+# What the dial of sizes offers; milliseconds that playing shows each generation; of a contact
+# sheet, the most walls in its row.
+_SIZES = (250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000)
+_MILLISECONDS = 700
+_WALLS = 4
+
+
+class _Plan(NamedTuple):
+    """Inches: of a figure, of the sides of its walls, and left, bottom, width, height of scores."""
+
+    high: float
+    side: float
+    scores: tuple[float, float, float, float]
+
+
+_BESIDE = _Plan(3.3, 2.9, (6.35, 0.0, WIDTH - 6.35, 3.3))
+_ABOVE = _Plan(5.4, 1.95, (0.0, 0.0, WIDTH, 3.1))
+
 
 class LiveLoop(BackgroundPanel):
     """A self-consuming loop on digits, run by its controls.
 
-    Changing a control starts the loop anew, Start repeats it (what is in the store is not trained
-    again), Stop ends it. Generation 1 trains on `n_real` real digits whatever the loop, so all
-    loops start alike.
+    Many digits of a generation stand beside as many of generation 1, in the same places where the
+    model follows its noise, and beside the scores of all. Changing a control starts the loop anew,
+    Start repeats it (what is in the store is not trained again), Stop ends it; which generation
+    and which class are shown may change at any time. Generation 1 trains on `n_real` real digits
+    whatever the loop, so all loops start alike.
 
     - `data`: a data set of uint8 images, for instance `madlab.data.mnist()`.
     - `loop`: "fully synthetic", "synthetic augmentation" or "fresh data".
     - `model`, `model_settings`: as for `madlab.models.create`.
     - `bias`: the sampling bias lambda in (0, 1].
-    - `n_real`, `n_synthetic`: real and synthetic digits per generation.
+    - `n`: digits per generation, real and synthetic alike, on one dial; or in its place
+      `n_real`, `n_synthetic`: real and synthetic digits per generation.
     - `generations`: how many to run; `seed`: the chain's seed.
     - `n_evaluate`: digits scored in each generation.
     - `store`: as for `Chain`; None keeps the work in a temporary folder, shared by all starts.
@@ -74,6 +99,7 @@ class LiveLoop(BackgroundPanel):
         model: str = "mixture",
         model_settings: Mapping[str, Any] | None = None,
         bias: float = 1.0,
+        n: int | None = None,
         n_real: int = 5_000,
         n_synthetic: int = 5_000,
         generations: int = 6,
@@ -87,24 +113,47 @@ class LiveLoop(BackgroundPanel):
         self._create = partial(models.create, model, **(model_settings or {}))
         self._create()
         self._store = Store.of(store, self)
+        self._drawn: Any = (None, None)
         pool = len(data)
-        checks.count("n_real", n_real, least=1, most=pool)
-        checks.count("n_synthetic", n_synthetic, least=1)
         checks.count("generations", generations, least=1)
+        if n is None:
+            checks.count("n_real", n_real, least=1, most=pool)
+            checks.count("n_synthetic", n_synthetic, least=1)
+            sizes = {
+                "n_real": whole_number("real digits", 1, pool, n_real),
+                "n_synthetic": whole_number("synthetic digits", 1, pool, n_synthetic),
+            }
+        else:
+            checks.count("n", n, least=1, most=pool)
+            offered = sorted({n, *(one for one in _SIZES if one <= pool)})
+            sizes = {"n": dropdown("digits a generation", offered, n)}
         controls = {
+            **sizes,
             "loop": dropdown("loop", list(_LOOPS), checks.choice("loop", loop, _LOOPS)),
             "bias": slider("sampling bias", 0.1, 1.0, 0.05, checks.bias(bias)),
-            "n_real": whole_number("real digits", 1, pool, n_real),
-            "n_synthetic": whole_number("synthetic digits", 1, pool, n_synthetic),
             "generations": whole_number("generations", 1, 20, generations),
             "seed": whole_number("seed", 0, 2**31 - 1, checks.count("seed", seed)),
         }
-        super().__init__("mad-live", controls, start=start)
+        classes = [] if data.labels is None else np.unique(data.labels).tolist()
+        step = slider("generation", 1, generations, 1, generations)
+        play = widgets.Play(
+            description="Play", min=1, max=generations, value=generations, interval=_MILLISECONDS
+        )
+        widgets.link((play, "value"), (step, "value"))
+        widgets.link((step, "max"), (play, "max"))
+        looks = {"play": widgets.HBox([play]), "shown": step}
+        if classes:
+            every = {"all": None, **{str(one): one for one in classes}}
+            looks["digit"] = buttons("show", every, "3em")
+        super().__init__("mad-live", controls, looks=looks, start=start)
         if not start:
             self.say("Press Start to run the loop.")
 
     def _changed(self, change: Mapping[str, Any]) -> None:
-        self.start_here()
+        if change["owner"] in self._looks.values():
+            super()._changed(change)
+        else:
+            self.start_here()
 
     @property
     def generations(self) -> list["Generation"]:
@@ -154,29 +203,68 @@ class LiveLoop(BackgroundPanel):
             self.say_of(run, f"{so_far}Now {_STAGES[stage][0]} {place}{how_far}.")
 
     def render(self) -> Picture:
-        """Return digits, one row a generation, beside the scores so far."""
-        chosen, records = self._run.chosen, self.records
-        total = chosen["generations"]
-        figure, (digits, scores) = page(min(9.0, max(3.6, 0.42 * total + 0.5)), 1.1, 1)
-        axes = digits.subplots(subplot_kw={"anchor": "N"})
-        draw_generations(axes, {found.t: found.preview for found in self.generations}, total)
-        alt = "An empty sheet: no generation has been trained yet."
-        if len(records):
-            facets = curve_facets(tidy(records), generations=total)
-            draw(scores, facets)
-            shown = "one row of digits 0 to 9 a generation, and the scores of each"
-            alt = f"{len(records)} generations, {shown}. {words(facets)}"
+        """Return digits of generation 1 and of the one chosen, beside the scores so far."""
+        found = self.generations
+        at = sorted({1, min(self.shown.value, len(found))}) if found else []
+        return self._draw(_BESIDE, at)
+
+    def sheet(self) -> list[Picture]:
+        """Return digits of some generations, above the scores of all."""
+        # Evenly on a logarithmic scale: most happens early.
+        total = len(self.generations)
+        at = np.geomspace(1, total, min(_WALLS, total)).round().astype(int).tolist()
+        return [self._draw(_ABOVE, at) if total > 2 else self._shown]
+
+    def _draw(self, plan: "_Plan", at: list[int]) -> Picture:
+        """Draw walls of the generations `at` and the scores where the plan has them."""
+        settings = self._run.chosen
+        said: dict[str, list[str]] = {}
+        # Laid out by hand: matplotlib's layouts take longer than one who plays it would wait.
+        figure = Figure(figsize=(WIDTH, plan.high))
+        across = (plan.side + 0.25) / WIDTH
+        for place, t in enumerate(at):
+            top = plan.high - 0.28 - plan.side
+            corner = (place * across + 0.25 / WIDTH, top / plan.high)
+            axes = figure.add_axes((*corner, plan.side / WIDTH, plan.side / plan.high))
+            said.setdefault(self._wall(axes, self.generations[t - 1]), []).append(str(t))
+            axes.set_title(f"generation {t}", fontsize=11, loc="left")
+        if at:
+            shown, told = self._scores(plan)
+            paste(figure, shown, *plan.scores[:2])
+            walls = "; ".join(f"{what} of generation {', '.join(t)}" for what, t in said.items())
+            alt = f"{walls}, beside the scores of {len(self.records)}. {told}"
         else:
-            scores.text(0.5, 0.5, "no generation yet", ha="center", color=GREY, fontsize=11)
+            figure.text(0.5, 0.5, "no generation yet", ha="center", color=GREY, fontsize=11)
+            alt = "An empty wall: no generation has been trained yet."
         about = (
-            f"{_loop(chosen).describe()}. Model {in_full(self._create())}; sampling bias "
-            f"{chosen['bias']:g}; seed {chosen['seed']}; scores on {self.n_evaluate:,} digits."
+            f"{_loop(settings).describe()}. Model {in_full(self._create())}; sampling bias "
+            f"{settings['bias']:g}; seed {settings['seed']}; scores on {self.n_evaluate:,} digits."
         )
         return Picture(figure, alt, about)
 
+    def _scores(self, plan: "_Plan") -> tuple[np.ndarray, str]:
+        """Return a drawing of the scores and what it says, as long as no generation is added."""
+        key = (id(self._run), len(self.records), plan)
+        if self._drawn[0] != key:
+            facets = curve_facets(tidy(self.records), generations=self._run.chosen["generations"])
+            figure = Figure(figsize=plan.scores[2:], layout="constrained")
+            # Narrow ones have no room for what a score stands for.
+            narrow = plan is _BESIDE
+            draw(figure, [replace(one, title=one.name) for one in facets] if narrow else facets)
+            self._drawn = key, (pixels(figure), words(facets))
+        return self._drawn[1]
+
+    def _wall(self, axes: Axes, generation: "Generation") -> str:
+        """Draw the digits of a generation that are asked for, and say what they are."""
+        digit = self._looks["digit"].value if "digit" in self._looks else None
+        # More of one class than a preview has; only a preview repeats its noise.
+        many = digit is not None and not self._create().follows_noise
+        return draw_wall(axes, generation.samples if many else generation.preview, digit)
+
 
 def _loop(chosen: Mapping[str, Any]) -> Loop:
-    return _LOOPS[chosen["loop"]](chosen["n_real"], chosen["n_synthetic"])
+    real, synthetic = chosen.get("n_real"), chosen.get("n_synthetic")
+    return _LOOPS[chosen["loop"]](real or chosen["n"], synthetic or chosen["n"])
 
 
 def _report(run: Run) -> str:

@@ -84,17 +84,27 @@ def png(figure: Figure | Picture, colours: int | None = 256) -> bytes:
     """Return a figure as a small PNG; `colours` as for `Picture`."""
     if isinstance(figure, Picture):
         return figure.png()
+    shades = Image.fromarray(pixels(figure))
+    if colours is not None:
+        shades = shades.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    stream = io.BytesIO()
+    shades.save(stream, format="png")
+    return stream.getvalue()
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """Return a figure as the uint8 pixels `(height, width, 3)` of its PNG."""
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(DPI * _SHARPNESS)
     with _DRAWING:
         canvas.draw()
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    if colours is not None:
-        pixels = pixels.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    stream = io.BytesIO()
-    # The last per cent of size takes most of the time where there are many colours.
-    pixels.save(stream, format="png", optimize=colours is not None)
-    return stream.getvalue()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def paste(figure: Figure, shown: np.ndarray, left: float, bottom: float) -> None:
+    """Put the pixels of another figure into one, whose corner is so many inches from its own."""
+    x, y = (round(inches * DPI * _SHARPNESS) for inches in (left, bottom))
+    figure.figimage(shown, x, y, origin="upper")
 
 
 def show(

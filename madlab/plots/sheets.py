@@ -1,6 +1,7 @@
 """Sheets of digits and of colour pictures, still or moving, and histograms of what is read."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ from madlab.plots.style import BLACK, LEGEND, SKY, VERMILLION, WIDTH, style_axes
 # The ink of a place where no picture is, or none yet: a pale grey.
 EMPTY = 10
 _GAP = 2
+# On a wall of one class.
+_SOME = 25
 # Pixels of a GIF's heading, and those of its 256 colours that are the heading's greys.
 _BAND, _FONT, _GREYS = 30, 18, 16
 
@@ -85,34 +88,61 @@ def sheet(
     return Picture(figure, f"{alt}.", colours=256 if images.ndim == 3 else None)
 
 
-def one_of_each(samples: Samples) -> np.ndarray:
-    """Return the first image of each label 0 to 9, pale grey where there is none.
+def strips(
+    chains: Mapping[str, Mapping[int, Samples]], classes: Sequence[int] = (2, 3, 7), each: int = 5
+) -> Picture:
+    """Draw a strip of digits for each chain: a few generations, several digits of some classes.
 
-    Without labels, the first ten images.
+    - `chains`: by what they are called, the samples of some generations, with labels.
+    - `classes`: the labels that are drawn, a row each; `each`: how many of each.
+
+    Raises ValueError for samples without labels.
     """
-    images = checks.pictures(samples.images)
-    labels = np.arange(len(images)) if samples.labels is None else samples.labels
-    found = _blank(images.shape[1:])
-    for label, place in enumerate(found):
-        place[:] = next(iter(images[labels == label]), place)
-    return found
+    across = max(map(len, chains.values()))
+    high = (WIDTH - 1) / across * len(classes) / each + 0.35
+    figure = Figure(figsize=(WIDTH, high * len(chains)), layout="constrained")
+    grid = figure.subplots(len(chains), across, squeeze=False, gridspec_kw={"wspace": 0.12})
+    for row, (name, found) in zip(grid, chains.items(), strict=True):
+        for axes in row[len(found) :]:
+            axes.set_axis_off()
+        for axes, (t, samples) in zip(row, found.items(), strict=False):
+            if samples.labels is None:
+                raise ValueError(f"the samples of {name!r} have no labels to draw classes by")
+            of_class = [samples.images[samples.labels == one][:each] for one in classes]
+            draw_sheet(axes, np.concatenate(of_class), each)
+            axes.set_title(f"generation {t}", fontsize=10)
+        row[0].set_ylabel(textwrap.fill(name, 18), fontsize=11)
+    said = {name: [", ".join(map(str, found))] for name, found in chains.items()}
+    alt = (
+        f"Strips of digits, {each} each of the classes {', '.join(map(str, classes))}. "
+        f"Generations from left to right: {listed(said)}."
+    )
+    return Picture(figure, alt)
 
 
-def _blank(shape: tuple[int, ...]) -> np.ndarray:
-    return np.full((10, *shape), EMPTY if len(shape) == 2 else 255 - EMPTY, np.uint8)
+def draw_wall(axes: Axes, samples: Samples, label: int | None = None) -> str:
+    """Draw many digits of one generation, and say what they are.
 
-
-def draw_generations(axes: Axes, samples: Mapping[int, Samples], total: int = 1) -> None:
-    """Draw one row of ten pictures a generation, leaving rows for `total` generations.
-
-    They are the digits 0 to 9 under their names, or in colour the first ten.
+    - `label`: a class of which to draw the first 25; None for ten of each class in a row each, or
+      without labels for the first 100.
     """
-    shown = range(1, max([total, *samples]) + 1)
-    size = next((found.images.shape[1:] for found in samples.values()), (28, 28))
-    rows = [one_of_each(samples[t]) if t in samples else _blank(size) for t in shown]
-    digits = [str(i) for i in range(10)] if len(size) == 2 else ()
-    draw_sheet(axes, np.concatenate(rows), rows=[str(t) for t in shown], heads=digits)
-    axes.set_ylabel("generation")
+    images, labels = samples.images, samples.labels
+    rows: list[str] = []
+    if labels is None:
+        shown, columns = images[:100], 10
+        said = f"{len(shown)} digits"
+    elif label is None:
+        classes, counts = np.unique(labels, return_counts=True)
+        # As many of each, so that every class begins a row.
+        columns, rows = min(10, *counts.tolist()), [str(one) for one in classes]
+        shown = np.concatenate([images[labels == one][:columns] for one in classes])
+        said = f"{columns} digits of each class"
+    else:
+        shown, columns = images[labels == label][:_SOME], 5
+        said = f"{len(shown)} digits of class {label}"
+    draw_sheet(axes, shown, columns, rows=rows)
+    axes.set_anchor("N")
+    return said
 
 
 def draw_histogram(axes: Axes, read: np.ndarray, asked: np.ndarray | None = None) -> None:

@@ -20,7 +20,8 @@ def test_without_a_front_end_the_live_loop_shows_the_finished_loop(digits, chain
     # The thread's numbers are those of a chain run by hand.
     pd.testing.assert_frame_equal(live.records, chain.records())
     assert "Finished. Generation 3 of 3: FD-LeNet" in live.status.value
-    assert check_page(live._repr_mimebundle_()["text/html"]).startswith("3 generations")
+    alt = check_page(live._repr_mimebundle_()["text/html"])
+    assert alt.startswith("10 digits of each class of generation 1, 2, 3, beside the scores")
     check_controls(live)
     assert live.wait()
 
@@ -36,6 +37,34 @@ def test_a_changed_control_runs_the_loop_anew(digits, store):
     live.loop.value = "fresh data"
     assert live.records["loop"].tolist() == ["fresh data"] * 2
     assert live.records["n_real"].tolist() == [300, 300]
+
+
+def test_one_dial_sets_both_sizes_and_offers_what_the_pool_has(digits):
+    live = panels.LiveLoop(digits, n=300, generations=2, n_evaluate=100)
+    assert [value for _, value in live.n.options] == [250, 300, 500, 1_000]
+    assert live.records[["n_real", "n_synthetic"]].values.tolist() == [[300, 0], [0, 300]]
+    live.n.value = 250
+    assert live.records[["n_real", "n_synthetic"]].values.tolist() == [[250, 0], [0, 250]]
+
+
+def test_going_through_what_was_made_trains_nothing(digits, store):
+    live = panels.LiveLoop(digits, store=store, **SIZES)
+    made, before = live.generations, live.picture.value
+    assert "generation 1, 3" in live.alt()
+    live.shown.value = 2
+    assert "generation 1, 2" in live.alt()
+    second = live.picture.value
+    assert second != before
+    live.digit.value = 4
+    assert "of class 4 of generation 1, 2" in live.alt()
+    assert live.picture.value != second
+    assert live.generations is not made
+    assert [one.samples is two.samples for one, two in zip(live.generations, made, strict=True)]
+    # The play button moves the same slider.
+    (play,) = live.play.children
+    play.value = 1
+    assert live.shown.value == 1
+    assert "of class 4 of generation 1, beside" in live.alt()
 
 
 def test_the_first_generation_is_the_same_in_every_loop(digits, store):

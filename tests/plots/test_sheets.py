@@ -23,21 +23,49 @@ def test_mosaic_puts_every_picture_in_its_place_in_dark_ink():
     assert (sheet[3:5, 6:8] == 255).all()
 
 
-def test_one_of_each_takes_the_first_of_every_label():
-    images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1) + 100
-    found = sheets.one_of_each(Samples(images, np.array([3, 1, 3, 0, 2, 9, 8, 7, 6, 6, 5, 1])))
-    assert found.ravel().tolist() == [103, 101, 104, 100, sheets.EMPTY, 110, 108, 107, 106, 105]
-    assert sheets.one_of_each(Samples(images)).ravel().tolist() == list(range(100, 110))
+def shades(values, labels=None):
+    """Pictures of one shade each, told apart by it."""
+    images = np.repeat(np.array(values, np.uint8), 28 * 28).reshape(-1, 28, 28)
+    return Samples(images, None if labels is None else np.array(labels))
 
 
-def test_generations_leave_room_for_what_is_to_come():
-    some = Samples(np.full((10, 28, 28), 255, np.uint8), np.arange(10))
+def cells(axes, columns):
+    """The shades that a sheet shows, row after row."""
+    drawn = 255 - np.asarray(axes.images[0].get_array())
+    return drawn[::30, ::30][:, :columns].tolist()
+
+
+def test_a_wall_shows_as_many_digits_of_each_class_in_a_row_each():
     axes = Figure().subplots()
-    sheets.draw_generations(axes, {1: some, 2: some}, total=3)
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2", "3"]
-    drawn = np.asarray(axes.images[0].get_array())
-    assert (drawn[:28, :28] == 0).all()
-    assert (drawn[60:88, :28] == 255 - sheets.EMPTY).all()
+    said = sheets.draw_wall(axes, shades(range(10, 17), [1, 0, 1, 0, 1, 5, 5]))
+    assert said == "2 digits of each class"
+    assert cells(axes, 2) == [[11, 13], [10, 12], [15, 16]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1", "5"]
+
+
+def test_a_wall_of_one_class_or_of_no_classes_shows_the_first():
+    axes = Figure().subplots()
+    said = sheets.draw_wall(axes, shades(range(60), [0, 1] * 30), 1)
+    assert said == "25 digits of class 1"
+    assert cells(axes, 5) == np.arange(1, 51, 2).reshape(5, 5).tolist()
+    axes = Figure().subplots()
+    assert sheets.draw_wall(axes, shades(range(20))) == "20 digits"
+    assert cells(axes, 10) == np.arange(20).reshape(2, 10).tolist()
+
+
+def test_strips_show_some_digits_of_some_classes_chain_by_chain():
+    first = shades(range(10, 18), [2, 3, 2, 3, 2, 3, 4, 4])
+    last = shades(range(30, 38), first.labels)
+    shown = sheets.strips({"a": {1: first, 9: last}, "b": {1: last}}, classes=(3, 2), each=2)
+    axes = shown.figure.axes
+    assert cells(axes[0], 2) == [[11, 13], [10, 12]]
+    assert cells(axes[1], 2) == [[31, 33], [30, 32]]
+    assert [one.get_title() for one in axes] == ["generation 1", "generation 9", "generation 1", ""]
+    assert not axes[3].axison
+    assert shown.alt.endswith("Generations from left to right: a: 1, 9; b: 1.")
+    assert "2 each of the classes 3, 2" in shown.alt
+    with pytest.raises(ValueError, match="samples of 'c' have no labels"):
+        sheets.strips({"c": {1: shades([1])}})
 
 
 def test_colour_pictures_are_shown_as_they_are():
@@ -59,17 +87,6 @@ def test_a_sheet_makes_no_coarse_pattern_of_a_fine_one():
     # 128 pixels are drawn on about 60: one in two left out would leave all of the contrast.
     assert inside.mean() == pytest.approx(100, abs=5)
     assert inside.std() < 15
-
-
-def test_generations_of_colour_pictures_are_their_first_ten():
-    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
-    axes = Figure().subplots()
-    sheets.draw_generations(axes, {1: Samples(images)}, total=2)
-    drawn = np.asarray(axes.images[0].get_array())
-    assert np.array_equal(drawn[:8, :8], images[0])
-    assert np.array_equal(drawn[:8, 90:98], images[9])
-    assert (drawn[10:, :8] == 255 - sheets.EMPTY).all()
-    assert not axes.get_xticklabels()
 
 
 @pytest.mark.parametrize("images", [np.zeros((4, 2)), np.zeros((4, 8, 8, 4), np.uint8)])
