@@ -15,7 +15,7 @@ _WHERE = {
     "PhaseDiagram": "phase_diagram",
     "Prediction": "prediction",
     "chain_views": "chain_view",
-    "front_end_listens": "panel",
+    "front_end_listens": "still",
     "watch": "live_loop",
 }
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from madlab.panels.panel import Panel, Row, front_end_listens, request_of_kernel
+from madlab.panels.panel import Panel, Row
+from madlab.panels.still import front_end_listens, request_of_kernel
 
 # Messages to the front end: at most so many seconds apart.
 _BEAT = 0.25

@@ -20,12 +20,12 @@ from madlab.panels.background import BackgroundPanel, Run
 from madlab.panels.panel import (
     buttons,
     dropdown,
-    front_end_listens,
     in_full,
     in_words,
     slider,
     whole_number,
 )
+from madlab.panels.still import front_end_listens
 from madlab.plots.curves import curve_facets, tidy
 from madlab.plots.lines import draw, words
 from madlab.plots.picture import Picture, paste, pixels

@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 import ipywidgets as widgets
 
 from madlab import checks, files
-from madlab.panels.panel import Fallback, labelled, row
+from madlab.panels.panel import labelled
+from madlab.panels.still import Fallback
 from madlab.store import Store
 
 FILE = "predictions.jsonl"
 
 
 class Prediction(Fallback):
-    """A question to answer before looking, kept in the store as soon as Keep is pressed.
+    """A question to answer before looking, kept in the store as soon as one is clicked.
 
     - `question`: the question; `options`: the answers to choose from, two at least.
     - `key`: names the question among all that share a store; the newest answer to a key counts.
@@ -56,14 +57,14 @@ class Prediction(Fallback):
         self.picked = labelled(widgets.RadioButtons, "I predict:", **answers)
         reason: dict[str, Any] = {"value": self.note, "continuous_update": False}
         self.why = labelled(widgets.Textarea, "Why? (optional)", width="40em", **reason)
-        self.button = widgets.Button(description="Keep my prediction")
-        super().__init__([asked, self.picked, self.why, row([self.button, self.status])])
+        super().__init__([asked, self.picked, self.why, self.status])
         self.add_class("mad-prediction")
-        self.button.on_click(self._pressed)
         if value and value != self.answer:
             self.picked.value = value
             self.keep()
         self.say(self.words())
+        self.picked.observe(self._changed, "value")
+        self.why.observe(self._changed, "value")
 
     @property
     def answer(self) -> str | None:
@@ -90,7 +91,9 @@ class Prediction(Fallback):
         self.say(self.words())
         self.renew_still()
 
-    def _pressed(self, _: widgets.Button) -> None:
+    def _changed(self, _: object) -> None:
+        if self.picked.value is None:
+            return
         try:
             self.keep()
         except (ValueError, OSError) as error:

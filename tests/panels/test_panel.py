@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from panel_checks import check_page
 
 from madlab import panels
-from madlab.panels import panel
+from madlab.panels import still
 from madlab.plots.picture import Picture
 
 
@@ -46,21 +46,21 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 def test_a_panel_displays_as_a_widget_beside_a_still_that_follows_it(monkeypatch):
     outputs, renewed, waiting = [], [], []
-    monkeypatch.setattr(panel, "display", lambda data, **how: outputs.append((data, how)))
-    monkeypatch.setattr(panel, "update_display", lambda data, **how: renewed.append((data, how)))
+    monkeypatch.setattr(still, "display", lambda data, **how: outputs.append((data, how)))
+    monkeypatch.setattr(still, "update_display", lambda data, **how: renewed.append((data, how)))
     timer = SimpleNamespace(start=lambda: None)
-    monkeypatch.setattr(panel.threading, "Timer", lambda _, send: waiting.append(send) or timer)
+    monkeypatch.setattr(still.threading, "Timer", lambda _, send: waiting.append(send) or timer)
     shown = Square()
     shown.x.value = 3
     shown._ipython_display_()
-    (view, _), (still, how) = outputs
+    (view, _), (kept, how) = outputs
     assert view[VIEW]["model_id"] == shown.model_id
     assert not BeautifulSoup(view["text/html"], "html.parser").text
-    assert VIEW not in still
-    assert check_page(still["text/html"]) == "A bar as high as 3, whose square is 9."
-    assert still["text/plain"] == f"{shown.alt()} ({shown.settings()})"
+    assert VIEW not in kept
+    assert check_page(kept["text/html"]) == "A bar as high as 3, whose square is 9."
+    assert kept["text/plain"] == f"{shown.alt()} ({shown.settings()})"
     # The view brings what hides its still, and no other.
-    (name,) = re.findall(r"mad-still-\w+", still["text/html"])
+    (name,) = re.findall(r"mad-still-\w+", kept["text/html"])
     assert name in shown.children[-1].value
     # Several changes in a row are one message, which has the last of them.
     for value in (4, 9):
@@ -77,8 +77,8 @@ def test_a_panel_displays_as_a_widget_beside_a_still_that_follows_it(monkeypatch
 
 def test_where_nobody_can_turn_a_control_a_panel_is_html(monkeypatch):
     outputs = []
-    monkeypatch.setattr(panel, "display", lambda data, **how: outputs.append(data))
-    monkeypatch.setattr(panel, "executed_alone", lambda: True)
+    monkeypatch.setattr(still, "display", lambda data, **how: outputs.append(data))
+    monkeypatch.setattr(still, "executed_alone", lambda: True)
     shown = Square()
     shown._ipython_display_()
     (page,) = outputs

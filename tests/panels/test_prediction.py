@@ -16,11 +16,11 @@ def test_a_prediction_is_kept_at_once_and_found_again(tmp_path):
     check_controls(asked)
     assert asked.answer is None
     assert "No prediction has been kept yet" in asked.html()
-    asked.picked.value, asked.why.value = "it falls", "copies of copies"
-    asked.button.click()
+    asked.picked.value = "it falls"
     assert "You predicted: it falls" in asked.status.value
     (line,) = (tmp_path / "predictions.jsonl").read_text().splitlines()
     assert json.loads(line)["answer"] == "it falls"
+    asked.why.value = "copies of copies"
     again = panels.Prediction(*QUESTION, key="recall", store=tmp_path)
     assert (again.answer, again.note, again.picked.value) == (
         "it falls",
@@ -37,14 +37,12 @@ def test_the_newest_intact_prediction_counts(tmp_path):
     asked = panels.Prediction(*QUESTION, key="recall", store=tmp_path)
     for answer in ("it falls", "it stays"):
         asked.picked.value = answer
-        asked.keep()
     file = tmp_path / prediction.FILE
     with file.open("ab") as stream:
         stream.write(b'{"key": "recall", "answer": "it fa')
     assert panels.Prediction(*QUESTION, key="recall", store=tmp_path).answer == "it stays"
     # What is kept next starts on a line of its own.
     asked.picked.value = "it falls"
-    asked.keep()
     assert panels.Prediction(*QUESTION, key="recall", store=tmp_path).answer == "it falls"
     # An older answer does not come back where the newest is no answer any more.
     others = (QUESTION[0], ["it stays", "it rises"])
@@ -95,11 +93,12 @@ def test_a_prediction_stands_beside_the_outcome(tmp_path):
 
 def test_a_prediction_that_cannot_be_kept_says_so(tmp_path):
     asked = panels.Prediction(*QUESTION, key="recall", store=tmp_path / "store")
-    asked.button.click()
-    assert "Not kept: choose one of the answers first" in asked.status.value
-    asked.picked.value = "it falls"
+    asked.why.value = "a reason alone is no prediction"
+    assert "No prediction has been kept yet" in asked.status.value
+    with pytest.raises(ValueError, match="choose one of the answers first"):
+        asked.keep()
     (tmp_path / "store").write_text("a file is in the way")
-    asked.button.click()
+    asked.picked.value = "it falls"
     assert "did not take the prediction" in asked.status.value
     assert asked.answer is None
     with pytest.raises(NotADirectoryError):
