@@ -231,7 +231,7 @@ def slider(label: str, low: float, high: float, step: float, value: float) -> An
     typed = widgets.BoundedIntText if whole else widgets.BoundedFloatText
     limits = {"min": min(low, value), "max": max(high, value), "step": step, "value": value}
     handle = track(**limits, **_HANDLE, layout=widgets.Layout(width="12em"))
-    return _beside(labelled(typed, label, "14em", **limits), handle)
+    return _beside(labelled(typed, label, "14em", **limits), handle, _tidy)
 
 
 def stepped_slider(label: str, options: Iterable[Any], value: Any) -> Any:
@@ -241,7 +241,16 @@ def stepped_slider(label: str, options: Iterable[Any], value: Any) -> Any:
     return _beside(labelled(widgets.Dropdown, label, **chosen), handle)
 
 
-def _beside(typed: widgets.Widget, handle: Any) -> Any:
-    widgets.link((handle, "value"), (typed, "value"))
+def _tidy(value: float) -> float:
+    """Return what a step makes 0.30000000000000004 as 0.3."""
+    return round(value, 6)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _beside(typed: widgets.Widget, handle: Any, shown: Callable[[Any], Any] = _same) -> Any:
+    traitlets.link((handle, "value"), (typed, "value"), transform=(shown, _same))
     handle.box = widgets.HBox([typed, handle])
     return handle

@@ -11,6 +11,7 @@ from panel_checks import check_page
 
 from madlab import panels
 from madlab.panels import still
+from madlab.panels.panel import slider
 from madlab.plots.picture import Picture
 
 
@@ -93,3 +94,12 @@ def test_what_goes_wrong_in_a_panel_is_said_and_raised():
     with pytest.raises(ValueError, match="x is 60"):
         shown.x.value = 60
     assert "This cannot be shown: x is 60; at most 50 &lt;fits&gt;" in shown.status.value
+
+
+def test_the_number_beside_a_slider_has_no_more_digits_than_its_steps():
+    handle = slider("strength", 0.0, 1.0, 0.1, 0.0)
+    typed, _ = handle.box.children
+    handle.value = 0.1 + 0.2
+    assert typed.value == 0.3
+    typed.value = 0.7
+    assert handle.value == 0.7
