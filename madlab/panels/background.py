@@ -75,10 +75,14 @@ class BackgroundPanel(Panel):
         start_button.on_click(lambda _: self.start_here())
         stop_button.on_click(lambda _: self.stop())
         self._turn = threading.Lock()
+        # From drawing to showing: a run and a reader who looks around draw at the same time.
+        self._drawing = threading.Lock()
         self._run = Run({})
         buttons = {"start_button": start_button, "stop_button": stop_button}
-        self._looks = dict(looks or {})
-        super().__init__(hook, *rows, buttons, *([self._looks] if self._looks else []))
+        super().__init__(hook, *rows, buttons, *([looks] if looks else []))
+        for name in self.controls.keys() & (looks or {}).keys():
+            self.controls[name].unobserve(self._changed, "value")
+            self.controls[name].observe(lambda _: self.redraw(), "value")
         self._replace()
         if start:
             self.start_here()
@@ -111,11 +115,10 @@ class BackgroundPanel(Panel):
         """End the run: what it would say belongs to settings no longer shown."""
         self._renew(running=False)
 
-    def _changed(self, change: Mapping[str, Any]) -> None:
-        if change["owner"] in self._looks.values():
-            self.redraw()
-        else:
-            super()._changed(change)
+    def redraw(self) -> None:
+        """Draw the present state and say what it shows, never over a newer picture."""
+        with self._drawing:
+            super().redraw()
 
     def start(self, *, seen: bool = True) -> None:
         """Start the work in a thread with the settings shown, ending the run before.
@@ -170,11 +173,12 @@ class BackgroundPanel(Panel):
     def show_of(self, run: Run, text: str) -> None:
         """Draw what a run has come to, if it is seen, and say something of it."""
         if run is self._run and run.seen:
-            picture = self.render()
-            with self._turn:
-                # Drawing takes its time, in which another run may have taken over.
-                if run is self._run:
-                    self.show(picture)
+            with self._drawing:
+                picture = self.render()
+                with self._turn:
+                    # Drawing takes its time, in which another run may have taken over.
+                    if run is self._run:
+                        self.show(picture)
         self.say_of(run, text)
 
     def _body(self, run: Run, before: threading.Thread | None) -> None:
@@ -190,7 +194,8 @@ class BackgroundPanel(Panel):
             self.say_of(run, f"The run ended with an error: {error}", wrong=True)
         finally:
             if run is self._run and not run.seen:
-                self.show(self.render())
+                with self._drawing:
+                    self.show(self.render())
             with self._turn:
                 if run is self._run:
                     self._enable(running=False)

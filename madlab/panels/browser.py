@@ -121,8 +121,7 @@ class Browser(panel.Panel):
         for control in (self.generation, self.generation.box.children[0]):
             control.options = panel.pairs(self.chain.generations)
         self.generation.value = self.chain.at(t)
-        for control in self.chosen.box.children:
-            control.max = min(len(chain.pictures(chain.first)) for chain in self._together) - 1
+        self.chosen.max = min(len(chain.pictures(chain.first)) for chain in self._together) - 1
         for control in (self.view, self.zoom):
             control.layout.display = "" if self.chain.colour else "none"
         self.zoom.disabled = self.view.value == _BESIDE

@@ -150,10 +150,9 @@ class LiveLoop(BackgroundPanel):
             self.say("Press Start to run the loop.")
 
     def _changed(self, change: Mapping[str, Any]) -> None:
-        if change["owner"] in self._looks.values():
-            super()._changed(change)
-        else:
-            self.start_here()
+        # The newest generation is shown, however many there were before.
+        self.shown.max = self.shown.value = self.controls["generations"].value
+        self.start_here()
 
     @property
     def generations(self) -> list["Generation"]:
@@ -252,11 +251,12 @@ class LiveLoop(BackgroundPanel):
             narrow = plan is _BESIDE
             draw(figure, [replace(one, title=one.name) for one in facets] if narrow else facets)
             self._drawn = key, (pixels(figure), words(facets))
-        return self._drawn[1]
+        shown: tuple[np.ndarray, str] = self._drawn[1]
+        return shown
 
     def _wall(self, axes: Axes, generation: "Generation") -> str:
         """Draw the digits of a generation that are asked for, and say what they are."""
-        digit = self._looks["digit"].value if "digit" in self._looks else None
+        digit = self.controls["digit"].value if "digit" in self.controls else None
         # More of one class than a preview has; only a preview repeats its noise.
         many = digit is not None and not self._create().follows_noise
         return draw_wall(axes, generation.samples if many else generation.preview, digit)

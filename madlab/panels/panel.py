@@ -231,7 +231,9 @@ def slider(label: str, low: float, high: float, step: float, value: float) -> An
     typed = widgets.BoundedIntText if whole else widgets.BoundedFloatText
     limits = {"min": min(low, value), "max": max(high, value), "step": step, "value": value}
     handle = track(**limits, **_HANDLE, layout=widgets.Layout(width="12em"))
-    return _beside(labelled(typed, label, "14em", **limits), handle, _tidy)
+    beside = labelled(typed, label, "14em", **limits)
+    traitlets.link((handle, "max"), (beside, "max"))
+    return _beside(beside, handle, _tidy)
 
 
 def stepped_slider(label: str, options: Iterable[Any], value: Any) -> Any:

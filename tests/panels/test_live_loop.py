@@ -60,8 +60,14 @@ def test_going_through_what_was_made_trains_nothing(digits, store):
     assert live.picture.value != second
     assert live.generations is not made
     assert [one.samples is two.samples for one, two in zip(live.generations, made, strict=True)]
+    # A longer loop ends at its own newest generation, which every control reaches.
+    live.controls["generations"].value = 4
+    assert "of class 4 of generation 1, 4" in live.alt()
+    typed, _ = live.shown.box.children
+    typed.value = 4
     # The play button moves the same slider.
     (play,) = live.play.children
+    assert play.max == typed.max == 4
     play.value = 1
     assert live.shown.value == 1
     assert "of class 4 of generation 1, beside" in live.alt()
